@@ -1,0 +1,76 @@
+# Every command of the project, run in .venv, which is made from the locked requirements.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+# Touched when the packages to run forgedb, and those to work on it, have been installed.
+RUN := $(VENV)/run.stamp
+DEV := $(VENV)/dev.stamp
+
+# What both type checkers read: the package, and the tests of the types it gives its users.
+TYPED := src $(wildcard tests/typing)
+
+# No index address, host or folder of one machine may end up in a lock file.
+LOCK := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= CUSTOM_COMPILE_COMMAND='make requirements' \
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --upgrade \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench format requirements wheel clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+demo: export FORGEDB_URL = sqlite:///forge.db
+demo: $(RUN) ## Record this checkout in forge.db and show what the database knows
+	$(BIN)/forgedb migrate
+	$(BIN)/forgedb import .
+	$(BIN)/forgedb status
+	$(BIN)/forgedb audit verify
+
+test: $(DEV) ## Run all tests and report their coverage
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov
+
+# Pyright comes whole from its package, node too: it has nothing to ask a network.
+check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
+check: $(DEV) ## Lint, check the format, the types and the layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/pyright --pythonpath $(BIN)/python $(TYPED)
+	$(BIN)/lint-imports --no-logo
+
+bench: $(RUN) ## Measure against the raw driver and print each ratio
+	$(BIN)/python -m benchmarks
+
+format: $(DEV) ## Format the code and fix what the linter can
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+requirements: $(DEV) ## Lock the newest versions of all dependencies
+	$(LOCK) --output-file=requirements/run.txt pyproject.toml
+	$(LOCK) --output-file=requirements/build.txt requirements/build.in
+	$(LOCK) --output-file=requirements/dev.txt pyproject.toml requirements/dev.in
+
+wheel: $(DEV) ## Build the wheel and the source archive in dist/
+	$(BIN)/python -m build --no-isolation
+
+clean: ## Remove what this Makefile made, but no database
+	rm -rf $(VENV) build dist src/forgedb.egg-info .coverage .coverage.* .hypothesis \
+		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN): pyproject.toml requirements/run.txt requirements/build.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "forgedb needs Python 3.11 or newer; '$(PYTHON)' is older or not there:" \
+			"name a newer one, as in 'make PYTHON=python3.12 demo'" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --require-hashes -r requirements/run.txt -r requirements/build.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUN) requirements/dev.txt
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@

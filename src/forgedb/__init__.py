@@ -1,0 +1,124 @@
+"""forgedb: the database layer of a software forge.
+
+``forgedb.connect(url)`` gives a Database; everything it raises is a ForgeDbError.  The names
+below are loaded when first used, so that importing forgedb costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from forgedb.client import DbClient as DbClient
+    from forgedb.client import Statement as Statement
+    from forgedb.database import Database as Database
+    from forgedb.database import connect as connect
+    from forgedb.errors import ActorRequired as ActorRequired
+    from forgedb.errors import AlreadyExists as AlreadyExists
+    from forgedb.errors import AuditViolation as AuditViolation
+    from forgedb.errors import Conflict as Conflict
+    from forgedb.errors import Cycle as Cycle
+    from forgedb.errors import ForgeDbError as ForgeDbError
+    from forgedb.errors import InvalidValue as InvalidValue
+    from forgedb.errors import LeaseHeld as LeaseHeld
+    from forgedb.errors import LeaseLost as LeaseLost
+    from forgedb.errors import MigrationDrift as MigrationDrift
+    from forgedb.errors import MigrationError as MigrationError
+    from forgedb.errors import NotFound as NotFound
+    from forgedb.errors import SchemaOutdated as SchemaOutdated
+    from forgedb.errors import StillReferenced as StillReferenced
+    from forgedb.errors import Unavailable as Unavailable
+    from forgedb.errors import UsageError as UsageError
+    from forgedb.ids import Ulid as Ulid
+    from forgedb.ids import new_ulid as new_ulid
+    from forgedb.models import AddResult as AddResult
+    from forgedb.models import AppliedMigration as AppliedMigration
+    from forgedb.models import AuditEntry as AuditEntry
+    from forgedb.models import Direction as Direction
+    from forgedb.models import EndReason as EndReason
+    from forgedb.models import Lease as Lease
+    from forgedb.models import Mirror as Mirror
+    from forgedb.models import MirrorStatus as MirrorStatus
+    from forgedb.models import NewObject as NewObject
+    from forgedb.models import ObjectFormat as ObjectFormat
+    from forgedb.models import ObjectMetadata as ObjectMetadata
+    from forgedb.models import ObjectStats as ObjectStats
+    from forgedb.models import ObjectType as ObjectType
+    from forgedb.models import Page as Page
+    from forgedb.models import Project as Project
+    from forgedb.models import Relationship as Relationship
+    from forgedb.models import RelationshipKind as RelationshipKind
+    from forgedb.models import Repository as Repository
+    from forgedb.models import RepositoryState as RepositoryState
+    from forgedb.models import VerifyProblem as VerifyProblem
+    from forgedb.models import VerifyReport as VerifyReport
+    from forgedb.models import Visibility as Visibility
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "forgedb.client": ("DbClient", "Statement"),
+    "forgedb.database": ("Database", "connect"),
+    "forgedb.errors": (
+        "ActorRequired",
+        "AlreadyExists",
+        "AuditViolation",
+        "Conflict",
+        "Cycle",
+        "ForgeDbError",
+        "InvalidValue",
+        "LeaseHeld",
+        "LeaseLost",
+        "MigrationDrift",
+        "MigrationError",
+        "NotFound",
+        "SchemaOutdated",
+        "StillReferenced",
+        "Unavailable",
+        "UsageError",
+    ),
+    "forgedb.ids": ("Ulid", "new_ulid"),
+    "forgedb.models": (
+        "AddResult",
+        "AppliedMigration",
+        "AuditEntry",
+        "Direction",
+        "EndReason",
+        "Lease",
+        "Mirror",
+        "MirrorStatus",
+        "NewObject",
+        "ObjectFormat",
+        "ObjectMetadata",
+        "ObjectStats",
+        "ObjectType",
+        "Page",
+        "Project",
+        "Relationship",
+        "RelationshipKind",
+        "Repository",
+        "RepositoryState",
+        "VerifyProblem",
+        "VerifyReport",
+        "Visibility",
+    ),
+}
+
+_home_of = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *_home_of]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    home = _home_of.get(name)
+    if home is None:
+        raise AttributeError(f"module 'forgedb' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,110 @@
+"""Appending to a stream: what each DAO does once for every change it makes.
+
+The caller holds the lock on the row that carries the stream's ``audit_seq`` and ``audit_head``,
+and writes both back from here in the same transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from forgedb.audit.chain import GENESIS, HASH_VERSION, entry_hash
+from forgedb.ids import Ulid, new_ulid
+from forgedb.operations.binding import Context
+from forgedb.operations.steps import Steps, change
+from forgedb.sql.catalogue import sql
+
+INSERT_ENTRY = sql("""
+INSERT INTO audit_entries (
+    stream_id, seq, id, at, actor, action, target_type, target_id,
+    request_id, source_ip, reason, changes, hash_version, entry_hash)
+VALUES (
+    :stream_id, :seq, :id, :at, :actor, :action, :target_type, :target_id,
+    :request_id, :source_ip, :reason, :changes, :hash_version, :entry_hash)
+""")
+
+NOT_AUDITED = frozenset({"id", "created_at", "updated_at"})
+"""Fields that an entry says otherwise: by its target, and by its own time."""
+
+_to_json = msgspec.json.Encoder().encode
+
+
+class Stream:
+    """The end of one stream, as it is inside the transaction that is adding to it."""
+
+    __slots__ = ("_context", "head", "id", "seq")
+
+    def __init__(
+        self, context: Context, stream_id: Ulid, seq: int = 0, head: bytes = GENESIS
+    ) -> None:
+        self._context = context
+        self.id = stream_id
+        self.seq = seq
+        self.head = head
+
+    def append(
+        self,
+        at: datetime,
+        action: str,
+        target_id: Ulid,
+        changes: dict[str, Any],
+        *,
+        target_type: str | None = None,
+        reason: str | None = None,
+    ) -> Steps[Ulid]:
+        """Insert the next entry and return its id.
+
+        ``action`` is ``"<target type>.<verb>"``, unless ``target_type`` is given.
+        """
+        context = self._context
+        assert context.actor is not None, "a write is bound only for an actor"
+        self.seq += 1
+        fields: dict[str, Any] = {
+            "stream_id": self.id,
+            "seq": self.seq,
+            "id": new_ulid(),
+            "at": at,
+            "actor": context.actor,
+            "action": action,
+            "target_type": target_type or action.partition(".")[0],
+            "target_id": target_id,
+            "request_id": context.request_id,
+            "source_ip": context.source_ip,
+            "reason": context.reason if reason is None else reason,
+            "changes": _to_json(changes).decode(),
+        }
+        self.head = entry_hash(version=HASH_VERSION, previous_hash=self.head, **fields)
+        yield from change(INSERT_ENTRY, **fields, hash_version=HASH_VERSION, entry_hash=self.head)
+        entry_id: Ulid = fields["id"]
+        return entry_id
+
+
+def created(model: msgspec.Struct) -> dict[str, Any]:
+    """The changes of a row that is new: every field that has a value, from nothing."""
+    return {
+        field: (None, value)
+        for field in model.__struct_fields__
+        if field not in NOT_AUDITED and (value := getattr(model, field)) is not None
+    }
+
+
+def deleted(model: msgspec.Struct) -> dict[str, Any]:
+    """The changes of a row that is gone: every field that had a value, to nothing."""
+    return {
+        field: (before, None)
+        for field in model.__struct_fields__
+        if field not in NOT_AUDITED and (before := getattr(model, field)) is not None
+    }
+
+
+def changed(before: msgspec.Struct, after: msgspec.Struct) -> dict[str, Any]:
+    """The fields in which two states of a row differ."""
+    return {
+        field: (old, new)
+        for field in before.__struct_fields__
+        if field not in NOT_AUDITED
+        and (old := getattr(before, field)) != (new := getattr(after, field))
+    }

@@ -1,0 +1,306 @@
+"""The audit trail: reading it, adding to it by hand, exporting it, and proving it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from itertools import combinations
+from typing import IO, Any, cast
+
+import msgspec
+
+from forgedb.audit.stream import Stream
+from forgedb.audit.verify import verify_streams
+from forgedb.dao.paging import after_id, after_number, page
+from forgedb.dao.projects import lock_project
+from forgedb.dao.repositories import advance, lock_repository, stream_of
+from forgedb.errors import InvalidValue, NotFound
+from forgedb.ids import Ulid, check_ulid
+from forgedb.models import AuditEntry, Page, VerifyReport
+from forgedb.operations.binding import Dao, H_co, read, snapshot, write
+from forgedb.operations.rows import columns
+from forgedb.operations.steps import Steps, change, many, now, one, rows
+from forgedb.sql.catalogue import Sql, sql
+from forgedb.validation import check_text, check_time
+
+ACTION_CHARS_MAX = 100
+CHANGES_CHARS_MAX = 1_000_000
+ACTOR_CHARS_MAX = 200
+
+EXPORT_ENTRIES_A_READ = 1000
+
+OWN_ACTIONS = frozenset(
+    {
+        "lease.acquire",
+        "lease.expire",
+        "lease.force_release",
+        "lease.handover",
+        "lease.release",
+        "mirror.claim",
+        "mirror.create",
+        "mirror.delete",
+        "mirror.finish",
+        "mirror.update",
+        "objects.add",
+        "objects.remove",
+        "project.create",
+        "project.delete",
+        "project.restore",
+        "project.update",
+        "relationship.create",
+        "relationship.delete",
+        "repository.create",
+        "repository.delete",
+        "repository.restore",
+        "repository.update",
+    }
+)
+"""What the DAOs record themselves: an entry of these must stand beside the change it tells of."""
+
+ENTRY = columns(AuditEntry)
+
+SELECT_BY_ID = sql(f"SELECT {ENTRY} FROM audit_entries WHERE id = :id")
+
+FILTERS = {
+    "stream": "stream_id = :stream",
+    "target": "target_id = :target",
+    "actor": "actor = :actor",
+    "action": "action = :action",
+    "since": "at >= :since",
+    "until": "at < :until",
+}
+
+
+def _key(asked: Collection[str]) -> str:
+    """A stream is read in its own order, a span of time in its, and all else in the ids' order.
+
+    A target has few entries, so that its index serves better than the span's does.
+    """
+    if "stream" in asked:
+        return "seq"
+    by_time = "since" in asked or "until" in asked
+    return "at" if by_time and "target" not in asked else "id"
+
+
+def _list_text(asked: Collection[str]) -> str:
+    key = _key(asked)
+    follows = {"seq": "seq > :after", "at": "(at, id) > (:after_at, :after)", "id": "id > :after"}
+    conditions = [FILTERS[name] for name in FILTERS if name in asked]
+    return f"""
+    SELECT {ENTRY}
+    FROM audit_entries
+    WHERE {" AND ".join([*conditions, follows[key]])}
+    ORDER BY {"at, id" if key == "at" else key}
+    LIMIT :limit
+    """
+
+
+LIST: dict[frozenset[str], Sql] = {
+    frozenset(asked): sql(_list_text(asked))
+    for count in range(len(FILTERS) + 1)
+    for asked in combinations(FILTERS, count)
+}
+"""One statement for each set of filters, paged by the key that its index is sorted by."""
+
+BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
+
+EXPORT = sql(f"""
+SELECT {ENTRY}
+FROM audit_entries
+WHERE (stream_id, seq) > (:stream_id, :seq)
+ORDER BY stream_id, seq
+LIMIT :limit
+""")
+
+TARGET_TYPE = sql("""
+SELECT 'project' FROM projects WHERE id = :id
+UNION ALL
+SELECT 'repository' FROM repositories WHERE id = :id
+""")
+
+ADVANCE_PROJECT = sql("""
+UPDATE projects SET audit_seq = :audit_seq, audit_head = :audit_head WHERE id = :id
+""")
+
+
+class AuditDao(Dao[H_co]):
+    """Who changed what, when, on whose request; each project and repository is a stream."""
+
+    @read
+    def get(self, entry_id: Ulid) -> Steps[AuditEntry]:
+        """One entry.  Raises InvalidValue, NotFound."""
+        found = yield from one(AuditEntry, SELECT_BY_ID, id=check_ulid("entry_id", entry_id))
+        if found is None:
+            raise NotFound("audit entry", entry_id)
+        return found
+
+    @read
+    def list(
+        self,
+        stream: Ulid | None = None,
+        target: Ulid | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Steps[Page[AuditEntry]]:
+        """Entries that meet all the filters given; ``since`` is included, ``until`` is not.
+
+        A stream's entries come in its own order, those of a span of time in its order, and all
+        others in the order of their ids.  Raises InvalidValue.
+        """
+        asked: dict[str, Any] = {}
+        if stream is not None:
+            asked["stream"] = check_ulid("stream", stream)
+        if target is not None:
+            asked["target"] = check_ulid("target", target)
+        if actor is not None:
+            asked["actor"] = check_text("actor", actor, ACTOR_CHARS_MAX, length_min=1)
+        if action is not None:
+            asked["action"] = check_text("action", action, ACTION_CHARS_MAX, length_min=1)
+        if since is not None:
+            asked["since"] = check_time("since", since)
+        if until is not None:
+            asked["until"] = check_time("until", until)
+        key = _key(asked)
+        return page(
+            AuditEntry,
+            LIST[frozenset(asked)],
+            limit,
+            lambda entry: _position(key, entry),
+            **_after(key, after),
+            **asked,
+        )
+
+    @write
+    def record(self, action: str, target: Ulid, changes: Mapping[str, Any]) -> Steps[AuditEntry]:
+        """Add an entry of one's own about a project or repository, to its stream.
+
+        ``action`` reads ``"<what>.<verb>"``; ``changes`` maps each field to ``[before, after]``
+        of JSON's types.
+
+        Raises InvalidValue (also for an action that only the DAOs record), NotFound.
+        """
+        check_text("action", action, ACTION_CHARS_MAX, length_min=1)
+        if action in OWN_ACTIONS:
+            raise InvalidValue(
+                "action", action, "forgedb records it itself, with the change: choose another name"
+            )
+        fields = _checked_changes(changes)
+        found = yield from rows(TARGET_TYPE, id=check_ulid("target", target))
+        if not found:
+            raise NotFound("project or repository", target)
+        at = yield from now()
+        if found[0][0] == "repository":
+            repository = yield from lock_repository(target, include_deleted=True)
+            stream = stream_of(self.context, repository)
+            entry_id = yield from stream.append(
+                at, action, target, fields, target_type="repository"
+            )
+            yield from advance(repository, stream)
+        else:
+            project = yield from lock_project(target, include_deleted=True)
+            stream = Stream(self.context, target, project.audit_seq, project.audit_head)
+            entry_id = yield from stream.append(at, action, target, fields, target_type="project")
+            yield from change(
+                ADVANCE_PROJECT, id=target, audit_seq=stream.seq, audit_head=stream.head
+            )
+        return (yield from AuditDao.get(self, entry_id))
+
+    @snapshot
+    def verify(self, stream: Ulid | None = None) -> Steps[VerifyReport]:
+        """Prove one stream's history, or all; what is wrong is reported, not raised.
+
+        Raises InvalidValue, NotFound (no project or repository has that stream, nor any entry).
+        """
+        if stream is not None:
+            found = yield from rows(TARGET_TYPE, id=check_ulid("stream", stream))
+            if not found and not (
+                yield from many(
+                    AuditEntry, LIST[frozenset({"stream"})], stream=stream, after=0, limit=1
+                )
+            ):
+                raise NotFound("stream", stream)
+        return (yield from verify_streams(stream))
+
+    @snapshot
+    def export(self, file: IO[Any]) -> Steps[int]:
+        """Write every entry as a line of JSON, stream after stream; returns how many.
+
+        ``file`` is open for writing, as text or as bytes.  Hashes are in hexadecimal.
+        """
+        write_line = _line_writer(file)
+        last_stream, last_seq, count = "", 0, 0
+        while True:
+            entries = yield from many(
+                AuditEntry, EXPORT, stream_id=last_stream, seq=last_seq, limit=EXPORT_ENTRIES_A_READ
+            )
+            for entry in entries:
+                write_line(entry)
+            count += len(entries)
+            if len(entries) < EXPORT_ENTRIES_A_READ:
+                return count
+            last_stream, last_seq = entries[-1].stream_id, entries[-1].seq
+
+
+def _position(key: str, entry: AuditEntry) -> object:
+    if key == "seq":
+        return entry.seq
+    return f"{entry.at.isoformat()}~{entry.id}" if key == "at" else entry.id
+
+
+def _after(key: str, after: str | None) -> dict[str, Any]:
+    if key == "seq":
+        return {"after": after_number(after)}
+    if key == "id":
+        return {"after": after_id(after)}
+    if after is None:
+        return {"after_at": BEFORE_ALL, "after": ""}
+    at, tilde, entry_id = after.partition("~") if isinstance(after, str) else ("", "", "")
+    try:
+        if tilde:
+            return {
+                "after_at": check_time("after", datetime.fromisoformat(at)),
+                "after": check_ulid("after", entry_id),
+            }
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidValue("after", after, "give the `next` of the page before, unchanged")
+
+
+def _checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes as JSON keeps them.  Raises InvalidValue."""
+    if not isinstance(changes, Mapping):
+        raise InvalidValue("changes", changes, "it must map fields to [before, after]")
+    for field, pair in changes.items():
+        if not isinstance(field, str) or not _is_pair(pair):
+            raise InvalidValue("changes", {field: pair}, "each field has a pair [before, after]")
+    try:
+        text = msgspec.json.encode(dict(changes))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidValue("changes", changes, f"JSON can't hold it: {error}") from error
+    if len(text) > CHANGES_CHARS_MAX or b"\\u0000" in text:
+        raise InvalidValue(
+            "changes", changes, f"it has over {CHANGES_CHARS_MAX} bytes, or a NUL character"
+        )
+    fields: dict[str, Any] = msgspec.json.decode(text)
+    return fields
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(cast("tuple[Any, ...]", value)) == 2
+
+
+def _line_writer(file: IO[Any]) -> Callable[[AuditEntry], None]:
+    is_text = hasattr(file, "encoding")
+
+    def write_line(entry: AuditEntry) -> None:
+        fields = {name: getattr(entry, name) for name in entry.__struct_fields__}
+        fields["entry_hash"] = entry.entry_hash_hex
+        line = msgspec.json.encode(fields) + b"\n"
+        file.write(line.decode() if is_text else line)
+
+    return write_line

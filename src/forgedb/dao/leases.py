@@ -1,0 +1,411 @@
+"""Write leases: one holder a repository, 72 hours at most, and a fencing token for each.
+
+Every decision is made under the lock on the repository's row, by a clock read after the lock was
+taken: a check before it, or one conditional UPDATE, grants twice where transactions overlap.
+The token is Martin Kleppmann's fencing token ("How to do distributed locking", 2016).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+from msgspec.structs import asdict, replace
+
+from forgedb.audit.stream import Stream, changed, created
+from forgedb.dao.holding import Hold
+from forgedb.dao.paging import after_id, after_number, page
+from forgedb.dao.repositories import LockedRepository, advance, lock_repository, stream_of
+from forgedb.errors import Conflict, LeaseHeld, LeaseLost, NotFound, Unavailable
+from forgedb.ids import Ulid, check_ulid, new_ulid
+from forgedb.models import LEASE_DURATION_MAX, EndReason, Lease, Page, RepositoryState
+from forgedb.operations.binding import Context, Dao, H_co, locking, read, write
+from forgedb.operations.rows import columns
+from forgedb.operations.steps import Select, Steps, change, many, now, one
+from forgedb.sql.catalogue import sql
+from forgedb.validation import (
+    check_duration,
+    check_integer,
+    check_limit,
+    check_optional_text,
+    check_text,
+    check_time,
+)
+
+HOLDER_CHARS_MAX = 200
+PURPOSE_CHARS_MAX = 1000
+KEY_CHARS_MAX = 200
+REASON_CHARS_MAX = 2000
+
+CLOCK_BACKSTEP_MAX = timedelta(seconds=60)
+"""How far a clock may be behind the repository's last lease before it is not believed."""
+
+Leases: TypeAlias = list[Lease]
+
+LEASE = columns(Lease)
+
+SELECT_BY_ID = sql(f"SELECT {LEASE} FROM leases WHERE id = :id")
+
+LAST = sql(f"""
+SELECT {LEASE}
+FROM leases
+WHERE repository_id = :repository_id
+ORDER BY fencing_token DESC
+LIMIT 1
+""")
+
+ACTIVE = sql(f"""
+SELECT {LEASE}
+FROM leases
+WHERE repository_id = :repository_id AND ended_at IS NULL AND expires_at > :now
+""")
+
+HISTORY = sql(f"""
+SELECT {LEASE}
+FROM leases
+WHERE repository_id = :repository_id AND fencing_token > :after
+ORDER BY fencing_token
+LIMIT :limit
+""")
+
+_LIVE = f"SELECT {LEASE} FROM leases WHERE ended_at IS NULL AND expires_at > :now AND id > :after"
+_PAGE = "ORDER BY id LIMIT :limit"
+
+LIST = {
+    (False, False): sql(f"{_LIVE} {_PAGE}"),
+    (False, True): sql(f"{_LIVE} AND expires_at < :expiring_before {_PAGE}"),
+    (True, False): sql(f"{_LIVE} AND holder = :holder {_PAGE}"),
+    (True, True): sql(f"{_LIVE} AND holder = :holder AND expires_at < :expiring_before {_PAGE}"),
+}
+"""By whether a holder, and whether a time of expiry, is asked for."""
+
+DUE = sql(f"""
+SELECT {LEASE}
+FROM leases
+WHERE ended_at IS NULL AND expires_at <= :now
+ORDER BY expires_at, id
+LIMIT :limit
+""")
+
+INSERT = sql(f"""
+INSERT INTO leases ({LEASE})
+VALUES (
+    :id, :repository_id, :holder, :purpose, :fencing_token, :idempotency_key, :acquired_at,
+    :expires_at, :ended_at, :end_reason, :previous_lease_id, :ended_by, :end_note)
+""")
+
+END = sql("""
+UPDATE leases
+SET ended_at = :ended_at, end_reason = :end_reason, ended_by = :ended_by, end_note = :end_note
+WHERE id = :id AND ended_at IS NULL
+""")
+
+
+class LeasesDao(Dao[H_co]):
+    """The right to write to a repository: acquire, release, and prove to hold it."""
+
+    @write
+    def acquire(
+        self,
+        repository_id: Ulid,
+        holder: str | None = None,
+        purpose: str = "",
+        duration: timedelta = LEASE_DURATION_MAX,
+        idempotency_key: str | None = None,
+    ) -> Steps[Lease]:
+        """Grant the repository's write lease, to the actor unless ``holder`` names another.
+
+        A holder that asks again with the ``idempotency_key`` of its live lease gets that lease
+        back: so a worker that crashed, or lost the reply, goes on where it was.
+
+        Raises LeaseHeld (who holds it, and until when), InvalidValue, NotFound (deleted too),
+        Conflict (the repository is archived or read-only), Unavailable (the clock is more than
+        60 s behind the repository's last lease).
+        """
+        asked_by = _holder(self.context, holder)
+        check_text("purpose", purpose, PURPOSE_CHARS_MAX)
+        check_duration("duration", duration, greatest=LEASE_DURATION_MAX)
+        check_optional_text("idempotency_key", idempotency_key, KEY_CHARS_MAX, length_min=1)
+        locked = yield from lock_repository(repository_id)
+        if locked.state is not RepositoryState.ACTIVE:
+            raise Conflict(
+                "repositories.state",
+                f"repository {repository_id} is {locked.state}: make it active to write to it",
+            )
+        last, at = yield from _last(repository_id)
+        stream = stream_of(self.context, locked)
+        if last is not None and last.ended_at is None:
+            if last.expires_at > at:
+                is_mine = last.holder == asked_by
+                if is_mine and idempotency_key and last.idempotency_key == idempotency_key:
+                    return last
+                raise LeaseHeld(last, last.expires_at - at, is_mine)
+            yield from _expire(self.context, stream, last, at)
+        lease = Lease(
+            new_ulid(),
+            repository_id,
+            asked_by,
+            purpose,
+            locked.lease_epoch + 1,
+            idempotency_key,
+            at,
+            at + duration,
+            None,
+            None,
+            None if last is None else last.id,
+            None,
+            None,
+        )
+        yield from stream.append(at, "lease.acquire", lease.id, created(lease))
+        yield from advance(locked, stream, lease_epoch=lease.fencing_token)
+        yield from change(INSERT, **asdict(lease))
+        return lease
+
+    @write
+    def release(self, lease_id: Ulid, holder: str | None = None) -> Steps[Lease]:
+        """End one's own lease before its time.
+
+        Raises LeaseLost (another's, expired, or ended already), InvalidValue, NotFound.
+        """
+        asked_by = _holder(self.context, holder)
+        locked, lease, at = yield from _lock_lease(lease_id)
+        if lease.holder != asked_by:
+            raise LeaseLost("not_holder", f"it is {lease.holder}'s, not {asked_by}'s")
+        _check_live(lease, at)
+        return (yield from _end(self.context, locked, lease, at, EndReason.RELEASED, None))
+
+    @write
+    def force_release(self, lease_id: Ulid, reason: str) -> Steps[Lease]:
+        """End a live lease on behalf of someone else.
+
+        The next holder gets a higher fencing token, so the old holder's late writes fail with
+        LeaseLost even while its process still runs.
+
+        Raises NotFound, InvalidValue (also an empty reason), LeaseLost (ended or expired).
+        """
+        check_text("reason", reason, REASON_CHARS_MAX, length_min=1)
+        locked, lease, at = yield from _lock_lease(lease_id)
+        _check_live(lease, at)
+        return (yield from _end(self.context, locked, lease, at, EndReason.FORCED, reason))
+
+    @write
+    def expire_due(self, limit: int = 100) -> Steps[Leases]:
+        """Stamp leases whose time is over as expired, and return them as they are then.
+
+        Nothing waits for this: a lease is over by time alone.  Raises InvalidValue.
+        """
+        count = check_limit(limit)
+        asked_at = yield from now()
+        due = yield from many(Lease, DUE, now=asked_at, limit=count)
+        stamped: Leases = []
+        # In the order in which everyone locks repositories, so that nobody waits in a circle.
+        for found in sorted(due, key=lambda lease: lease.repository_id):
+            locked = yield from lock_repository(found.repository_id, include_deleted=True)
+            last, at = yield from _last(found.repository_id)
+            if last is not None and last.ended_at is None and last.expires_at <= at:
+                stream = stream_of(self.context, locked)
+                stamped.append((yield from _expire(self.context, stream, last, at)))
+                yield from advance(locked, stream)
+        return stamped
+
+    @locking
+    def require(self, repository_id: Ulid, fencing_token: int) -> Steps[Lease]:
+        """The live lease that the token was given for; the repository's row stays locked.
+
+        In a transaction, what follows is done while the lease holds, or not at all.
+
+        Raises LeaseLost (superseded, ended, expired), InvalidValue, NotFound.
+        """
+        _, lease, _ = yield from required(repository_id, fencing_token)
+        return lease
+
+    @read
+    def get(self, lease_id: Ulid) -> Steps[Lease]:
+        """The lease, live or ended.  Raises InvalidValue, NotFound."""
+        check_ulid("lease_id", lease_id)
+        found = yield Select(SELECT_BY_ID, {"id": lease_id}, Lease)
+        if not found:
+            raise NotFound("lease", lease_id)
+        lease: Lease = found[0]
+        return lease
+
+    @read
+    def active(self, repository_id: Ulid) -> Steps[Lease | None]:
+        """The repository's live lease, or None where nobody holds one.  Raises InvalidValue."""
+        check_ulid("repository_id", repository_id)
+        at = yield from now()
+        return (yield from one(Lease, ACTIVE, repository_id=repository_id, now=at))
+
+    @read
+    def history(
+        self, repository_id: Ulid, *, after: str | None = None, limit: int = 100
+    ) -> Steps[Page[Lease]]:
+        """A repository's leases in the order in which they were granted.  Raises InvalidValue."""
+        return page(
+            Lease,
+            HISTORY,
+            limit,
+            lambda lease: lease.fencing_token,
+            repository_id=check_ulid("repository_id", repository_id),
+            after=after_number(after),
+        )
+
+    @read
+    def list(
+        self,
+        holder: str | None = None,
+        expiring_before: datetime | None = None,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Steps[Page[Lease]]:
+        """Live leases in the order of their ids.  Raises InvalidValue."""
+        filters: dict[str, object] = {}
+        if holder is not None:
+            filters["holder"] = check_text("holder", holder, HOLDER_CHARS_MAX, length_min=1)
+        if expiring_before is not None:
+            filters["expiring_before"] = check_time("expiring_before", expiring_before)
+        first = after_id(after)
+        at = yield from now()
+        return (
+            yield from page(
+                Lease,
+                LIST[holder is not None, expiring_before is not None],
+                limit,
+                lambda lease: lease.id,
+                now=at,
+                after=first,
+                **filters,
+            )
+        )
+
+    def hold(
+        self,
+        repository_id: Ulid,
+        *,
+        holder: str | None = None,
+        purpose: str = "",
+        duration: timedelta = LEASE_DURATION_MAX,
+        idempotency_key: str | None = None,
+        wait: timedelta = timedelta(0),
+    ) -> Hold:
+        """A context manager: the lease is acquired at its start and released at its end.
+
+        While someone else holds the repository it tries again, for as long as ``wait``.  Raises
+        what ``acquire`` raises, and at the end LeaseLost where the lease was lost meanwhile,
+        unless the block raised by itself.
+        """
+        dao: Any = self
+        return Hold(
+            lambda: dao.acquire(repository_id, holder, purpose, duration, idempotency_key),
+            lambda lease: dao.release(lease.id, lease.holder),
+            wait,
+        )
+
+
+def required(
+    repository_id: Ulid, fencing_token: int
+) -> Steps[tuple[LockedRepository, Lease, datetime]]:
+    """Lock the repository for the holder of the token: it, the lease, and the time.
+
+    Raises LeaseLost, InvalidValue, NotFound.
+    """
+    check_integer("fencing_token", fencing_token, least=1)
+    locked = yield from lock_repository(repository_id)
+    last, at = yield from _last(repository_id)
+    if last is None or last.fencing_token < fencing_token:
+        raise LeaseLost("not_holder", f"no lease was granted with fencing token {fencing_token}")
+    if last.fencing_token > fencing_token:
+        raise LeaseLost(
+            "superseded", f"token {fencing_token}, and the newest is {last.fencing_token}"
+        )
+    _check_live(last, at)
+    return locked, last, at
+
+
+def _holder(context: Context, holder: str | None) -> str:
+    return check_text(
+        "holder", context.actor if holder is None else holder, HOLDER_CHARS_MAX, length_min=1
+    )
+
+
+def _last(repository_id: Ulid) -> Steps[tuple[Lease | None, datetime]]:
+    """The repository's newest lease, and the time: never one before that lease's own."""
+    at = yield from now()
+    last = yield from one(Lease, LAST, repository_id=repository_id)
+    if last is None:
+        return None, at
+    newest = max(last.acquired_at, last.ended_at or last.acquired_at)
+    if at < newest - CLOCK_BACKSTEP_MAX:
+        raise Unavailable(
+            f"the clock says {at}, more than {CLOCK_BACKSTEP_MAX.seconds} s before the last"
+            f" lease of repository {repository_id}, of {newest}: set the clock right",
+            retryable=True,
+        )
+    return last, max(at, newest)
+
+
+def _lock_lease(lease_id: Ulid) -> Steps[tuple[LockedRepository, Lease, datetime]]:
+    """Lock the lease's repository, then read the lease again: it may have ended meanwhile."""
+    seen = yield from one(Lease, SELECT_BY_ID, id=check_ulid("lease_id", lease_id))
+    if seen is None:
+        raise NotFound("lease", lease_id)
+    locked = yield from lock_repository(seen.repository_id, include_deleted=True)
+    last, at = yield from _last(seen.repository_id)
+    if last is not None and last.id == lease_id:
+        return locked, last, at
+    lease = yield from one(Lease, SELECT_BY_ID, id=lease_id)
+    assert lease is not None, "leases are never deleted"
+    return locked, lease, at
+
+
+def _check_live(lease: Lease, at: datetime) -> None:
+    if lease.end_reason is EndReason.EXPIRED or (lease.ended_at is None and lease.expires_at <= at):
+        raise LeaseLost("expired", f"at {lease.expires_at}")
+    if lease.ended_at is not None:
+        raise LeaseLost("ended", f"{lease.end_reason} by {lease.ended_by} at {lease.ended_at}")
+
+
+def _end(
+    context: Context,
+    locked: LockedRepository,
+    lease: Lease,
+    at: datetime,
+    end_reason: EndReason,
+    note: str | None,
+) -> Steps[Lease]:
+    verb = "release" if end_reason is EndReason.RELEASED else "force_release"
+    ended = replace(
+        lease, ended_at=at, end_reason=end_reason, ended_by=context.actor, end_note=note
+    )
+    stream = stream_of(context, locked)
+    yield from _record_end(stream, verb, lease, ended, at)
+    yield from advance(locked, stream)
+    return ended
+
+
+def _expire(context: Context, stream: Stream, lease: Lease, at: datetime) -> Steps[Lease]:
+    """End a lease whose time is over: it ended then, whenever that is written down."""
+    ended = replace(
+        lease,
+        ended_at=lease.expires_at,
+        end_reason=EndReason.EXPIRED,
+        ended_by=context.actor,
+    )
+    yield from _record_end(stream, "expire", lease, ended, at)
+    return ended
+
+
+def _record_end(
+    stream: Stream, verb: str, before: Lease, ended: Lease, at: datetime
+) -> Steps[None]:
+    changes = {"holder": (before.holder, ended.holder), **changed(before, ended)}
+    yield from stream.append(at, f"lease.{verb}", ended.id, changes, reason=ended.end_note)
+    yield from change(
+        END,
+        id=ended.id,
+        ended_at=ended.ended_at,
+        end_reason=ended.end_reason,
+        ended_by=ended.ended_by,
+        end_note=ended.end_note,
+    )

@@ -1,0 +1,367 @@
+"""Git objects: which ones a repository has, of what type and size; not their content.
+
+Bulk work goes through in batches: values are checked a column at a time, and rows are sorted by
+their key, which makes the index's pages fill in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+from itertools import islice
+from typing import Any, TypeAlias
+
+from forgedb.dao.leases import required
+from forgedb.dao.paging import page
+from forgedb.dao.repositories import advance, stream_of
+from forgedb.errors import Conflict, InvalidValue, NotFound
+from forgedb.ids import Ulid, check_ulid
+from forgedb.models import (
+    AddResult,
+    NewObject,
+    ObjectFormat,
+    ObjectMetadata,
+    ObjectStats,
+    ObjectType,
+    Page,
+    Repository,
+)
+from forgedb.operations.binding import Dao, H_co, read, write
+from forgedb.operations.rows import columns
+from forgedb.operations.steps import Steps, change, change_many, many, native, one, rows
+from forgedb.sql.catalogue import sql
+from forgedb.validation import INTEGER_MAX, check_enum, check_integer, check_limit, check_oid
+
+BATCH_ROWS = 100_000
+"""Rows that are checked, sorted and sent together; it bounds memory, at some 20 MB."""
+
+OIDS_A_CALL_MAX = 1_000_000
+
+Row: TypeAlias = tuple[bytes, int, int, int | None]
+"""An object's oid, type, size and disk_size."""
+
+Oids: TypeAlias = list[bytes]
+Repositories: TypeAlias = list[Repository]
+Stats: TypeAlias = list[ObjectStats]
+
+OBJECT = columns(ObjectMetadata)
+
+SELECT_ONE = sql(f"""
+SELECT {OBJECT} FROM object_metadata WHERE repository_id = :repository_id AND oid = :oid
+""")
+
+LIST_ALL = sql(f"""
+SELECT {OBJECT}
+FROM object_metadata
+WHERE repository_id = :repository_id AND oid > :after
+ORDER BY oid
+LIMIT :limit
+""")
+
+LIST_TYPE = sql(f"""
+SELECT {OBJECT}
+FROM object_metadata
+WHERE repository_id = :repository_id AND oid > :after AND type = :type
+ORDER BY oid
+LIMIT :limit
+""")
+
+OBJECT_FORMAT = sql("SELECT object_format FROM repositories WHERE id = :repository_id")
+
+PRESENT = sql(
+    sqlite="""
+    SELECT o.oid, o.type, o.size, o.disk_size
+    FROM carray(:oids) AS asked
+    CROSS JOIN object_metadata AS o ON o.repository_id = :repository_id AND o.oid = asked.value
+    """,
+    postgres="""
+    SELECT o.oid, o.type, o.size, o.disk_size
+    FROM object_metadata AS o
+    WHERE o.repository_id = :repository_id AND o.oid = ANY(:oids)
+    """,
+)
+
+REPOSITORIES_WITH = sql(f"""
+SELECT {columns(Repository, "r.")}
+FROM object_metadata AS o
+JOIN repositories AS r ON r.id = o.repository_id
+WHERE o.oid = :oid AND o.repository_id > :after AND r.deleted_at IS NULL
+ORDER BY o.repository_id
+LIMIT :limit
+""")
+
+STATS = sql(
+    "SELECT "
+    + ", ".join(
+        f"count(*) FILTER (WHERE type = {kind}),"
+        f" coalesce(sum(size) FILTER (WHERE type = {kind}), 0),"
+        f" coalesce(sum(disk_size) FILTER (WHERE type = {kind}), 0)"
+        for kind in map(int, ObjectType)
+    )
+    + " FROM object_metadata WHERE repository_id = :repository_id"
+)
+
+INSERT = sql("""
+INSERT INTO object_metadata (repository_id, oid, type, size, disk_size, created_at)
+VALUES (:repository_id, :oid, :type, :size, :disk_size, :created_at)
+ON CONFLICT DO NOTHING
+""")
+
+UPDATE_DISK_SIZE = sql("""
+UPDATE object_metadata
+SET disk_size = :disk_size
+WHERE repository_id = :repository_id AND oid = :oid
+""")
+
+DELETE = sql(
+    sqlite="""
+    DELETE FROM object_metadata
+    WHERE repository_id = :repository_id AND oid IN (SELECT value FROM carray(:oids))
+    """,
+    postgres="""
+    DELETE FROM object_metadata
+    WHERE repository_id = :repository_id AND oid = ANY(:oids)
+    """,
+)
+
+
+class ObjectsDao(Dao[H_co]):
+    """The objects of repositories; writing them takes the repository's lease."""
+
+    @write
+    def add_many(
+        self, repository_id: Ulid, objects: Iterable[NewObject], fencing_token: int
+    ) -> Steps[AddResult]:
+        """Record objects, all or none of them, in one transaction and one audit entry.
+
+        An object that is there already counts as such; its disk_size follows the newest one
+        given.  Memory stays bounded for any iterable.
+
+        Raises LeaseLost, InvalidValue, NotFound, Conflict (an object that is there with another
+        type or size).
+        """
+        locked, lease, at = yield from required(repository_id, fencing_token)
+        created_at = yield from native(at)
+        digest = sha256()
+        added = given = resized = 0
+        for batch in _batches(objects):
+            found = _rows(batch, locked.object_format)
+            # Git lists objects sorted, and sorting what is sorted takes one pass.
+            found.sort()
+            digest.update(b"".join([row[0] for row in found]))
+            new = yield from change_many(
+                INSERT, [(repository_id, *row, created_at) for row in found]
+            )
+            if new < len(found):
+                resized += yield from _reconcile(repository_id, found)
+            added += new
+            given += len(found)
+        if added or resized:
+            stream = stream_of(self.context, locked)
+            changes = {
+                "added": (None, added),
+                "already_there": (None, given - added),
+                "resized": (None, resized),
+                "sha256_of_oids": (None, digest.hexdigest()),
+                "fencing_token": (None, lease.fencing_token),
+            }
+            yield from stream.append(at, "objects.add", repository_id, changes)
+            yield from advance(locked, stream)
+        return AddResult(added, given - added)
+
+    @write
+    def remove_many(
+        self, repository_id: Ulid, oids: Iterable[bytes | str], fencing_token: int
+    ) -> Steps[int]:
+        """Forget objects, and return how many of them were there; one audit entry.
+
+        Raises LeaseLost, InvalidValue, NotFound (the repository).
+        """
+        locked, lease, at = yield from required(repository_id, fencing_token)
+        asked = sorted(set(_oids(oids, locked.object_format)))
+        if not asked:
+            return 0
+        removed = yield from change(DELETE, repository_id=repository_id, oids=tuple(asked))
+        if removed:
+            stream = stream_of(self.context, locked)
+            changes = {
+                "removed": (None, removed),
+                "sha256_of_oids": (None, sha256(b"".join(asked)).hexdigest()),
+                "fencing_token": (None, lease.fencing_token),
+            }
+            yield from stream.append(at, "objects.remove", repository_id, changes)
+            yield from advance(locked, stream)
+        return removed
+
+    @read
+    def get(self, repository_id: Ulid, oid: bytes | str) -> Steps[ObjectMetadata]:
+        """One object's metadata.  Raises InvalidValue, NotFound (the repository, the object)."""
+        check_ulid("repository_id", repository_id)
+        found = yield from one(
+            ObjectMetadata, SELECT_ONE, repository_id=repository_id, oid=_any_oid(oid)
+        )
+        if found is None:
+            named_by = yield from _object_format(repository_id)
+            raise NotFound("object", check_oid("oid", oid, named_by).hex())
+        return found
+
+    @read
+    def list(
+        self,
+        repository_id: Ulid,
+        type: ObjectType | int | None = None,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Steps[Page[ObjectMetadata]]:
+        """A repository's objects in the order of their oids, of all types or of one.
+
+        Raises InvalidValue.
+        """
+        filters: dict[str, Any] = {}
+        if type is not None:
+            filters["type"] = check_enum("type", ObjectType, type)
+        return page(
+            ObjectMetadata,
+            LIST_ALL if type is None else LIST_TYPE,
+            limit,
+            lambda found: found.oid.hex(),
+            repository_id=check_ulid("repository_id", repository_id),
+            after=b"" if after is None else _any_oid(after, "after"),
+            **filters,
+        )
+
+    @read
+    def missing(self, repository_id: Ulid, oids: Iterable[bytes | str]) -> Steps[Oids]:
+        """Which of the oids the repository doesn't have: each once, in the order given.
+
+        Raises InvalidValue, NotFound (the repository).
+        """
+        named_by = yield from _object_format(repository_id)
+        asked = dict.fromkeys(_oids(oids, named_by))
+        if asked:
+            found = yield from rows(PRESENT, repository_id=repository_id, oids=tuple(asked))
+            for row in found:
+                del asked[row[0]]
+        return [*asked]
+
+    @read
+    def repositories_with(
+        self, oid: bytes | str, *, after: str | None = None, limit: int = 1000
+    ) -> Steps[Repositories]:
+        """The live repositories that have the object, in the order of their ids.
+
+        At most ``limit`` of them; the last one's id as ``after`` gives those that follow.
+        Raises InvalidValue.
+        """
+        return many(
+            Repository,
+            REPOSITORIES_WITH,
+            oid=_any_oid(oid),
+            after="" if after is None else check_ulid("after", after),
+            limit=check_limit(limit),
+        )
+
+    @read
+    def stats(self, repository_id: Ulid) -> Steps[Stats]:
+        """How many objects of each type there are, and their bytes; types without any are left out.
+
+        It reads all of the repository's objects.  Raises InvalidValue, NotFound.
+        """
+        yield from _object_format(repository_id)
+        ((*sums,),) = yield from rows(STATS, repository_id=repository_id)
+        return [
+            ObjectStats(kind, int(count), int(size), int(disk_size))
+            for kind, count, size, disk_size in zip(
+                ObjectType, sums[0::3], sums[1::3], sums[2::3], strict=True
+            )
+            if count
+        ]
+
+
+def _object_format(repository_id: Ulid) -> Steps[ObjectFormat]:
+    found = yield from rows(OBJECT_FORMAT, repository_id=check_ulid("repository_id", repository_id))
+    if not found:
+        raise NotFound("repository", repository_id)
+    return ObjectFormat(found[0][0])
+
+
+def _reconcile(repository_id: Ulid, given: Sequence[Row]) -> Steps[int]:
+    """Compare with what was there before: refuse what differs, and follow new disk sizes."""
+    oids = tuple([row[0] for row in given])
+    found = yield from rows(PRESENT, repository_id=repository_id, oids=oids)
+    there = {row[0]: row for row in found}
+    disk_sizes: dict[bytes, int] = {}
+    for oid, kind, size, disk_size in given:
+        _, kind_there, size_there, disk_size_there = there[oid]
+        if (kind, size) != (kind_there, size_there):
+            raise Conflict(
+                "object_metadata.oid",
+                f"object {oid.hex()} is recorded as a {ObjectType(kind_there).name.lower()} of"
+                f" {size_there} bytes, not as a {ObjectType(kind).name.lower()} of {size}:"
+                " an oid names one content, so one of the two is wrong",
+            )
+        if disk_size is not None and disk_size != disk_size_there:
+            disk_sizes[oid] = disk_size
+        else:
+            disk_sizes.pop(oid, None)
+    changed = [(size, repository_id, oid) for oid, size in disk_sizes.items()]
+    if changed:
+        yield from change_many(UPDATE_DISK_SIZE, changed)
+    return len(changed)
+
+
+def _batches(objects: Iterable[NewObject]) -> Iterator[list[NewObject]]:
+    remaining = iter(objects)
+    while batch := [*islice(remaining, BATCH_ROWS)]:
+        yield batch
+
+
+def _rows(objects: Sequence[NewObject], named_by: ObjectFormat) -> list[Row]:
+    """The objects as rows, checked.  Raises InvalidValue."""
+    try:
+        found: list[Any] = [(o.oid, o.type, o.size, o.disk_size) for o in objects]
+    except AttributeError as error:
+        raise InvalidValue("objects", error.obj, "each must be a NewObject") from error
+    oids, kinds, sizes, disk_sizes = zip(*found, strict=True)
+    known = [size for size in disk_sizes if size is not None]
+    if (
+        {*map(type, oids)} == {bytes}
+        and {*map(len, oids)} == {named_by.oid_bytes}
+        and {*map(type, kinds)} <= {int, ObjectType}
+        and {*kinds} <= {*map(int, ObjectType)}
+        and {*map(type, sizes)} == {int}
+        and {*map(type, known)} <= {int}
+        and min(sizes) >= 0
+        and max(sizes) <= INTEGER_MAX
+        and min(known, default=0) >= 0
+        and max(known, default=0) <= INTEGER_MAX
+    ):
+        return found
+    # Something needs converting, or is wrong and wants to be named.
+    return [_row(each, named_by) for each in objects]
+
+
+def _row(given: NewObject, named_by: ObjectFormat) -> Row:
+    return (
+        check_oid("oid", given.oid, named_by),
+        check_enum("type", ObjectType, given.type).value,
+        check_integer("size", given.size),
+        None if given.disk_size is None else check_integer("disk_size", given.disk_size),
+    )
+
+
+def _oids(oids: Iterable[bytes | str], named_by: ObjectFormat) -> list[bytes]:
+    if isinstance(oids, str | bytes):
+        raise InvalidValue("oids", oids, "it must be several oids, not one")
+    checked = [check_oid("oids", oid, named_by) for oid in islice(oids, OIDS_A_CALL_MAX + 1)]
+    if len(checked) > OIDS_A_CALL_MAX:
+        raise InvalidValue("oids", len(checked), f"a call takes at most {OIDS_A_CALL_MAX}")
+    return checked
+
+
+def _any_oid(oid: bytes | str, field: str = "oid") -> bytes:
+    """An oid of whichever format: 20 or 32 bytes.  Raises InvalidValue."""
+    length = len(oid) if isinstance(oid, str | bytes) else 0
+    is_sha256 = length == (64 if isinstance(oid, str) else 32)
+    return check_oid(field, oid, ObjectFormat.SHA256 if is_sha256 else ObjectFormat.SHA1)

@@ -1,0 +1,311 @@
+"""Repositories: what leases, objects, mirrors and relationships belong to; each a stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from forgedb.audit.stream import Stream
+from forgedb.dao.paging import after_id, page
+from forgedb.dao.projects import check_description, check_visibility
+from forgedb.dao.revision import Checks, checked, establish, revise
+from forgedb.errors import InvalidValue, NotFound, StillReferenced
+from forgedb.ids import Ulid, check_ulid, new_ulid
+from forgedb.models import ObjectFormat, Page, Project, Repository, RepositoryState, Visibility
+from forgedb.operations.binding import Context, Dao, H_co, read, write
+from forgedb.operations.rows import columns
+from forgedb.operations.steps import Select, Steps, change, now, one, rows
+from forgedb.sql.catalogue import sql
+from forgedb.validation import check_enum, check_slug, check_text
+
+BRANCH_CHARS_MAX = 255
+
+REPOSITORY = columns(Repository)
+
+SELECT_BY_ID = sql(f"SELECT {REPOSITORY} FROM repositories WHERE id = :id")
+
+SELECT_BY_PATH = sql(f"""
+SELECT {columns(Repository, "r.")}
+FROM projects AS p
+JOIN repositories AS r ON r.project_id = p.id
+WHERE p.slug = :project_slug AND p.deleted_at IS NULL
+  AND r.slug = :slug AND r.deleted_at IS NULL
+""")
+
+LIST_LIVE = sql(f"""
+SELECT {REPOSITORY}
+FROM repositories
+WHERE project_id = :project_id AND deleted_at IS NULL AND id > :after
+ORDER BY id
+LIMIT :limit
+""")
+
+LIST_ALL = sql(f"""
+SELECT {REPOSITORY}
+FROM repositories
+WHERE project_id = :project_id AND id > :after
+ORDER BY id
+LIMIT :limit
+""")
+
+LOCK = sql(
+    sqlite=f"SELECT {REPOSITORY}, audit_seq, audit_head FROM repositories WHERE id = :id",
+    postgres=f"""
+    SELECT {REPOSITORY}, audit_seq, audit_head FROM repositories WHERE id = :id FOR NO KEY UPDATE
+    """,
+)
+
+PARENT = sql(
+    sqlite=f"SELECT {columns(Project)} FROM projects WHERE id = :id AND deleted_at IS NULL",
+    postgres=f"""
+    SELECT {columns(Project)} FROM projects WHERE id = :id AND deleted_at IS NULL FOR SHARE
+    """,
+)
+
+INSERT = sql(f"""
+INSERT INTO repositories ({REPOSITORY}, audit_seq, audit_head)
+VALUES (
+    :id, :project_id, :slug, :description, :default_branch, :object_format, :visibility, :state,
+    :lease_epoch, :created_at, :updated_at, :deleted_at, :audit_seq, :audit_head)
+""")
+
+UPDATE = sql("""
+UPDATE repositories
+SET slug = :slug,
+    description = :description,
+    default_branch = :default_branch,
+    visibility = :visibility,
+    state = :state,
+    updated_at = :updated_at,
+    deleted_at = :deleted_at,
+    audit_seq = :audit_seq,
+    audit_head = :audit_head
+WHERE id = :id
+""")
+
+ADVANCE = sql("""
+UPDATE repositories
+SET lease_epoch = :lease_epoch, audit_seq = :audit_seq, audit_head = :audit_head
+WHERE id = :id
+""")
+
+ANY_LIVE_LEASE = sql("""
+SELECT holder
+FROM leases
+WHERE repository_id = :id AND ended_at IS NULL AND expires_at > :now
+LIMIT 1
+""")
+
+ANY_LIVE_DEPENDENT = sql("""
+SELECT r.id
+FROM repository_relationships AS e
+JOIN repositories AS r ON r.id = e.source_id
+WHERE e.target_id = :id AND r.deleted_at IS NULL
+LIMIT 1
+""")
+
+
+class LockedRepository(Repository, frozen=True):
+    """A repository whose row this transaction has locked, with the end of its stream."""
+
+    audit_seq: int
+    audit_head: bytes
+
+
+def check_branch(field: str, value: object) -> str:
+    branch = check_text(field, value, BRANCH_CHARS_MAX, length_min=1)
+    if branch.startswith("-") or any(character in branch for character in " ~^:?*[\\"):
+        raise InvalidValue(field, value, "Git allows no branch of this name")
+    return branch
+
+
+def check_state(field: str, value: object) -> RepositoryState:
+    return check_enum(field, RepositoryState, value)
+
+
+UPDATABLE: Checks = {
+    "slug": check_slug,
+    "description": check_description,
+    "default_branch": check_branch,
+    "visibility": check_visibility,
+    "state": check_state,
+}
+
+
+class RepositoriesDao(Dao[H_co]):
+    """Repositories, by id or by ``project/repository`` path."""
+
+    @write
+    def create(
+        self,
+        project_id: Ulid,
+        slug: str,
+        description: str = "",
+        default_branch: str = "main",
+        object_format: ObjectFormat | str = ObjectFormat.SHA1,
+        visibility: Visibility | str | None = None,
+        id: Ulid | None = None,
+    ) -> Steps[Repository]:
+        """Create a repository in a live project, whose visibility it takes unless given its own.
+
+        Raises InvalidValue, NotFound (the project), AlreadyExists (the slug, among the project's
+        live repositories, or the id).
+        """
+        check_ulid("project_id", project_id)
+        repository_id = new_ulid() if id is None else check_ulid("id", id)
+        check_slug("slug", slug)
+        check_description("description", description)
+        check_branch("default_branch", default_branch)
+        named_by = check_enum("object_format", ObjectFormat, object_format)
+        shown_to = None if visibility is None else check_visibility("visibility", visibility)
+        parent = yield from _live_project(project_id)
+        at = yield from now()
+        repository = Repository(
+            repository_id,
+            project_id,
+            slug,
+            description,
+            default_branch,
+            named_by,
+            shown_to or parent.visibility,
+            RepositoryState.ACTIVE,
+            0,
+            at,
+            at,
+            None,
+        )
+        return (yield from establish(self.context, INSERT, repository, at))
+
+    @read
+    def get(self, repository_id: Ulid) -> Steps[Repository]:
+        """The repository, deleted or not.  Raises InvalidValue, NotFound."""
+        check_ulid("repository_id", repository_id)
+        found = yield Select(SELECT_BY_ID, {"id": repository_id}, Repository)
+        if not found:
+            raise NotFound("repository", repository_id)
+        repository: Repository = found[0]
+        return repository
+
+    @read
+    def get_by_path(self, path: str) -> Steps[Repository]:
+        """The live repository at ``"project/repository"``.  Raises InvalidValue, NotFound."""
+        project_slug, slash, slug = path.partition("/") if isinstance(path, str) else ("", "", "")
+        if not slash:
+            raise InvalidValue("path", path, "it must be the two slugs `project/repository`")
+        found = yield from one(
+            Repository,
+            SELECT_BY_PATH,
+            project_slug=check_slug("path", project_slug),
+            slug=check_slug("path", slug),
+        )
+        if found is None:
+            raise NotFound("repository", path)
+        return found
+
+    @read
+    def list(
+        self,
+        project_id: Ulid,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        include_deleted: bool = False,
+    ) -> Steps[Page[Repository]]:
+        """A project's repositories in the order of their ids.  Raises InvalidValue."""
+        return page(
+            Repository,
+            LIST_ALL if include_deleted else LIST_LIVE,
+            limit,
+            lambda repository: repository.id,
+            project_id=check_ulid("project_id", project_id),
+            after=after_id(after),
+        )
+
+    @write
+    def update(self, /, repository_id: Ulid, **fields: Any) -> Steps[Repository]:
+        """Change slug, description, default_branch, visibility or state.
+
+        Raises InvalidValue (also for an unknown field), NotFound (deleted too), AlreadyExists.
+        """
+        new = checked(fields, UPDATABLE)
+        locked = yield from lock_repository(repository_id)
+        return (yield from revise(self.context, UPDATE, locked, Repository, "update", new))
+
+    @write
+    def delete(self, repository_id: Ulid) -> Steps[Repository]:
+        """Mark the repository deleted and free its slug; its history stays.
+
+        Raises InvalidValue, NotFound, StillReferenced (a live lease, or a live repository that
+        is related to it: a fork, a user of its object pool).
+        """
+        locked = yield from lock_repository(repository_id)
+        yield from _refuse_if_needed(repository_id)
+        return (
+            yield from revise(
+                self.context, UPDATE, locked, Repository, "delete", {}, is_deleted=True
+            )
+        )
+
+    @write
+    def restore(self, repository_id: Ulid) -> Steps[Repository]:
+        """Make a deleted repository live again; a live one stays as it is.
+
+        Raises InvalidValue, NotFound (also a deleted project), AlreadyExists (its slug was taken
+        meanwhile).
+        """
+        locked = yield from lock_repository(repository_id, include_deleted=True)
+        yield from _live_project(locked.project_id)
+        return (yield from revise(self.context, UPDATE, locked, Repository, "restore", {}))
+
+
+def lock_repository(
+    repository_id: Ulid, *, include_deleted: bool = False
+) -> Steps[LockedRepository]:
+    """Lock the repository's row until the transaction ends.  Raises InvalidValue, NotFound."""
+    found = yield from one(LockedRepository, LOCK, id=check_ulid("repository_id", repository_id))
+    if found is None or (found.deleted_at is not None and not include_deleted):
+        raise NotFound("repository", repository_id)
+    return found
+
+
+def stream_of(context: Context, locked: LockedRepository) -> Stream:
+    """The end of the repository's stream, to append to."""
+    return Stream(context, locked.id, locked.audit_seq, locked.audit_head)
+
+
+def advance(
+    locked: LockedRepository, stream: Stream, *, lease_epoch: int | None = None
+) -> Steps[None]:
+    """Write back what appending to the stream changed, and a new fencing token if there is one."""
+    epoch = locked.lease_epoch if lease_epoch is None else lease_epoch
+    yield from change(
+        ADVANCE,
+        id=locked.id,
+        lease_epoch=epoch,
+        audit_seq=stream.seq,
+        audit_head=stream.head,
+    )
+
+
+def _live_project(project_id: Ulid) -> Steps[Project]:
+    found = yield from one(Project, PARENT, id=project_id)
+    if found is None:
+        raise NotFound("project", project_id)
+    return found
+
+
+def _refuse_if_needed(repository_id: Ulid) -> Steps[None]:
+    at = yield from now()
+    holders = yield from rows(ANY_LIVE_LEASE, id=repository_id, now=at)
+    if holders:
+        raise StillReferenced(
+            "leases.repository_id",
+            f"repository {repository_id} has a live lease, held by {holders[0][0]}:"
+            " release it first",
+        )
+    dependents = yield from rows(ANY_LIVE_DEPENDENT, id=repository_id)
+    if dependents:
+        raise StillReferenced(
+            "repository_relationships.target_id",
+            f"repository {repository_id} is still the target of repository {dependents[0][0]}:"
+            " delete that relationship, or that repository, first",
+        )

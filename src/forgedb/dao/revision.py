@@ -1,0 +1,92 @@
+"""Changing a row that carries its own audit stream: a project or a repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias, TypeVar
+
+from msgspec.structs import asdict, replace
+
+from forgedb.audit.stream import Stream, changed, created
+from forgedb.errors import AlreadyExists
+from forgedb.models import Project, Repository
+from forgedb.operations.binding import Context
+from forgedb.operations.steps import Steps, change, now
+from forgedb.sql.catalogue import Sql
+from forgedb.validation import check_fields
+
+M = TypeVar("M", Project, Repository)
+
+Checks: TypeAlias = Mapping[str, Callable[[str, object], Any]]
+"""The fields that an update takes, each with the check of its value."""
+
+_TICK = timedelta(microseconds=1)
+
+
+def checked(fields: Mapping[str, Any], checks: Checks) -> dict[str, Any]:
+    """The fields' values, checked.  Raises InvalidValue, also for a field that isn't there."""
+    check_fields(fields, checks)
+    return {field: checks[field](field, value) for field, value in fields.items()}
+
+
+def later(at: datetime, before: datetime) -> datetime:
+    """``at``, or just after ``before`` where a clock stood still or stepped back."""
+    return max(at, before + _TICK)
+
+
+def plain(model: type[M], locked: M) -> M:
+    """The model itself, of a row that was read together with its stream's end."""
+    return model(*[getattr(locked, field) for field in model.__struct_fields__])
+
+
+def establish(context: Context, insert: Sql, model: M, at: datetime) -> Steps[M]:
+    """Insert a new row with the first entry of its stream.  Raises AlreadyExists."""
+    stream = Stream(context, model.id)
+    yield from stream.append(at, f"{_kind(model)}.create", model.id, created(model))
+    yield from _save(insert, model, stream)
+    return model
+
+
+def revise(
+    context: Context,
+    update: Sql,
+    locked: M,
+    model: type[M],
+    verb: str,
+    fields: Mapping[str, Any],
+    *,
+    is_deleted: bool = False,
+) -> Steps[M]:
+    """Bring a locked row to new values; where nothing differs, nothing is written.
+
+    Raises AlreadyExists.
+    """
+    at = yield from now()
+    before = plain(model, locked)
+    deleted_at = (before.deleted_at or at) if is_deleted else None
+    after = replace(
+        before, **fields, deleted_at=deleted_at, updated_at=later(at, before.updated_at)
+    )
+    changes = changed(before, after)
+    if not changes:
+        return before
+    stream = Stream(context, before.id, locked.audit_seq, locked.audit_head)  # type: ignore[attr-defined]
+    yield from stream.append(at, f"{_kind(before)}.{verb}", before.id, changes)
+    yield from _save(update, after, stream)
+    return after
+
+
+def _save(statement: Sql, model: M, stream: Stream) -> Steps[None]:
+    try:
+        yield from change(statement, **asdict(model), audit_seq=stream.seq, audit_head=stream.head)
+    except AlreadyExists as error:
+        raise AlreadyExists(
+            error.constraint,
+            f"a {_kind(model)} with slug {model.slug!r} or id {model.id} exists already:"
+            " choose another, or use the one that is there",
+        ) from error.__cause__
+
+
+def _kind(model: Project | Repository) -> str:
+    return "project" if isinstance(model, Project) else "repository"

@@ -1,0 +1,1 @@
+"""The databases: each folder drives one library, and is imported when its URL is opened."""

@@ -1,0 +1,101 @@
+"""A bounded pool of connections for threads: the most recently used one first.
+
+Taking one that is idle costs a list's pop and append, which the interpreter makes atomic; only a
+thread that must wait takes a lock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from forgedb.errors import Unavailable, UsageError
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Closable)
+
+
+class Pool(Generic[C]):
+    """At most ``capacity`` connections, opened when first needed."""
+
+    def __init__(self, open_one: Callable[[], C], capacity: int, timeout_seconds: float) -> None:
+        self._open_one = open_one
+        self._capacity = capacity
+        self._timeout_seconds = timeout_seconds
+        self.idle: list[C] = []
+        """What ``take`` pops from.  A hot path may pop and append by itself, and call ``take``
+        where this is empty and ``give`` where ``attention`` is set."""
+        self.attention = False
+        """Whether a thread waits for a connection, or the pool is closed."""
+        self._opened = 0
+        self._waiting = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def take(self) -> C:
+        """An idle connection, a new one, or the next one given back.  Raises Unavailable."""
+        try:
+            return self.idle.pop()
+        except IndexError:
+            return self._open_or_wait()
+
+    def give(self, connection: C) -> None:
+        """Put back what ``take`` gave."""
+        self.idle.append(connection)
+        if self.attention:
+            with self._changed:
+                self._changed.notify()
+            if self._closed:
+                self._close_idle()
+
+    def close(self) -> None:
+        """Close what is idle now, and what is in use when it is given back."""
+        with self._changed:
+            self._closed = self.attention = True
+            self._changed.notify_all()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        while self.idle:
+            self.idle.pop().close()
+
+    def _open_or_wait(self) -> C:
+        deadline = time.monotonic() + self._timeout_seconds
+        with self._changed:
+            # Counted before the list is looked at again: a connection given back after that look
+            # sees a waiter, and one given back before it is found.
+            self._waiting += 1
+            self.attention = True
+            try:
+                while True:
+                    # A thread that didn't have to wait takes without the lock, so looking first
+                    # and popping then could find the list empty.
+                    try:
+                        return self.idle.pop()
+                    except IndexError:
+                        self._check_open()
+                    if self._opened < self._capacity:
+                        connection = self._open_one()
+                        self._opened += 1
+                        return connection
+                    left_seconds = deadline - time.monotonic()
+                    if left_seconds <= 0:
+                        raise Unavailable(
+                            f"all {self._capacity} connections stayed busy for"
+                            f" {self._timeout_seconds:g} s",
+                            retryable=True,
+                        )
+                    self._changed.wait(left_seconds)
+            finally:
+                self._waiting -= 1
+                self.attention = self._closed or self._waiting > 0
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError("this database is closed: connect again")

@@ -1,0 +1,147 @@
+"""One SQLite connection: its settings, its transactions, and the carrying out of steps.
+
+It isn't guarded against a second thread: whoever took it from the pool has it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+import apsw
+
+from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, translate
+from forgedb.drivers.sqlite.options import SqliteOptions
+from forgedb.drivers.sqlite.values import DECODERS, bind, kept
+from forgedb.errors import ForgeDbError, Unavailable
+from forgedb.operations.steps import Change, ChangeMany, Native, Run, Select, Step, Steps
+
+R = TypeVar("R")
+
+WRITER_CACHE_KIB = 64 * 1024
+READER_CACHE_KIB = 16 * 1024
+
+
+class SqliteConnection:
+    """An open connection; ``clock`` gives the time to operations."""
+
+    def __init__(
+        self, options: SqliteOptions, clock: Callable[[], datetime], *, writes: bool
+    ) -> None:
+        self.where = options.path
+        self._clock = clock
+        flags = {
+            "ro": apsw.SQLITE_OPEN_READONLY,
+            "rw": apsw.SQLITE_OPEN_READWRITE,
+            "rwc": apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE,
+        }[options.mode]
+        try:
+            # The pool hands a connection to one thread at a time: SQLite's own mutex is not needed.
+            self.raw = apsw.Connection(options.path, flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
+            self.raw.convert_binding = bind
+            self._configure(options, writes)
+        except DRIVER_ERRORS as error:
+            raise translate(error, None, self.where) from error
+        self._cursor = self.raw.cursor()
+
+    def _configure(self, options: SqliteOptions, writes: bool) -> None:
+        raw = self.raw
+        raw.set_busy_timeout(int(options.busy_timeout_seconds * 1000))
+        raw.pragma("foreign_keys", True)
+        raw.pragma("recursive_triggers", True)
+        raw.pragma("trusted_schema", False)
+        raw.pragma("cache_size", -(WRITER_CACHE_KIB if writes else READER_CACHE_KIB))
+        # Also where the file can't be written: reading the header tells early what isn't SQLite.
+        journal = raw.pragma("journal_mode")
+        if writes and journal not in ("wal", "memory") and not raw.readonly("main"):
+            raw.pragma("journal_mode", "wal")
+        raw.pragma("synchronous", options.synchronous)
+        if not writes:
+            raw.pragma("query_only", True)
+
+    def close(self) -> None:
+        self.raw.close()
+
+    def drive(self, steps: Steps[R]) -> R:
+        """Carry out an operation's steps; what a step raises is raised inside it."""
+        # Select stands here, not in perform, and is tried first: most operations are one of them,
+        # and a call's cost shows beside SQLite's own few microseconds.
+        execute = self._cursor.execute
+        try:
+            step = steps.send(None)
+            while True:
+                try:
+                    if type(step) is Select:
+                        cursor = execute(step.statement.sqlite, step.params)
+                        model = step.model
+                        result = cursor.fetchall() if model is None else DECODERS[model](cursor)
+                    else:
+                        result = self.perform(step)
+                except DRIVER_ERRORS as error:
+                    step = steps.throw(self._translated(error))
+                else:
+                    step = steps.send(result)
+        except StopIteration as stop:
+            value: R = stop.value
+            return value
+        except BaseException:
+            steps.close()
+            raise
+
+    def perform(self, step: Step) -> Any:
+        if isinstance(step, Change):
+            before = self.raw.total_changes()
+            self._cursor.execute(step.statement.sqlite, step.params)
+            # changes() leaves out what triggers changed, but keeps the count of an earlier
+            # statement where this one changes nothing.
+            return self.raw.changes() if self.raw.total_changes() > before else 0
+        if isinstance(step, ChangeMany):
+            before = self.raw.total_changes()
+            self._cursor.executemany(step.statement.sqlite, step.rows)
+            return self.raw.total_changes() - before
+        if isinstance(step, Native):
+            return kept(step.value)
+        if isinstance(step, Run):
+            self._cursor.execute(step.text)
+            return None
+        return self._clock()
+
+    def execute(self, text: str) -> None:
+        """A statement without parameters or result, such as BEGIN."""
+        try:
+            self._cursor.execute(text)
+        except DRIVER_ERRORS as error:
+            raise self._translated(error) from error
+
+    def require_transaction(self) -> None:
+        """Raise Unavailable where SQLite rolled the transaction back by itself."""
+        if not self.in_transaction:
+            raise Unavailable(
+                "the transaction was rolled back when one of its statements was cut short:"
+                " begin it again",
+                retryable=True,
+            )
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.raw.in_transaction
+
+    def commit(self) -> None:
+        """Commit.  Raises Unavailable, and nothing is kept, where that can't be done."""
+        self.require_transaction()
+        try:
+            self.execute("COMMIT")
+        except ForgeDbError:
+            self.rollback()
+            raise
+
+    def rollback(self) -> None:
+        """Undo the open transaction, if SQLite hasn't already."""
+        if self.in_transaction:
+            self.execute("ROLLBACK")
+
+    def _translated(self, error: Exception) -> ForgeDbError:
+        translated = translate(error, self.raw, self.where)
+        translated.__cause__ = error
+        return translated

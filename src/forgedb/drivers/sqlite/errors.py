@@ -1,0 +1,104 @@
+"""What apsw raises, as forgedb's errors."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+import apsw
+
+from forgedb.errors import (
+    AlreadyExists,
+    Conflict,
+    Cycle,
+    ForgeDbError,
+    InvalidValue,
+    StillReferenced,
+    Unavailable,
+    UsageError,
+)
+
+DRIVER_ERRORS = (apsw.Error, OverflowError, TypeError, UnicodeError)
+"""What a call of apsw can raise: its own errors, and Python's about a parameter's value."""
+
+_UNIQUE_INDEXES = """
+SELECT list.name, group_concat(:table || '.' || info.name, ', ' ORDER BY info.seqno)
+FROM pragma_index_list(:table) AS list, pragma_index_info(list.name) AS info
+WHERE list."unique"
+GROUP BY list.name
+"""
+
+_columns_in = re.compile(r"UNIQUE constraint failed: ((\w+)\.\w+(?:, \w+\.\w+)*)").fullmatch
+_index_in = re.compile(r"UNIQUE constraint failed: index '(.+)'").fullmatch
+_rule_in = re.compile(r"forgedb: (\w+): (.+)").fullmatch
+
+_UNAVAILABLE: dict[type[Exception], tuple[str, bool]] = {
+    apsw.BusyError: ("the database is locked by another process past the timeout", True),
+    apsw.LockedError: ("a table of the database is locked", True),
+    apsw.FullError: ("the disk is full, or the database is at its size limit", False),
+    apsw.ReadOnlyError: ("the database is read-only", False),
+    apsw.CantOpenError: ("the database file can't be opened", False),
+    apsw.NotADBError: ("the file is not an SQLite database", False),
+    apsw.CorruptError: ("the database file is corrupt: restore a backup", False),
+    apsw.IOError: ("reading or writing the database file failed", False),
+    apsw.PermissionsError: ("the system denies access to the database file", False),
+    apsw.InterruptError: ("the statement was interrupted", True),
+    apsw.NoMemError: ("SQLite is out of memory", False),
+    apsw.SchemaChangeError: ("the schema changed while the statement ran", True),
+    apsw.ProtocolError: ("the database's lock protocol failed", True),
+    apsw.AbortError: ("the statement was aborted by a rollback", True),
+}
+
+
+def translate(error: Exception, connection: apsw.Connection | None, where: str) -> ForgeDbError:
+    """The error to raise in its place; ``where`` names the database without its password."""
+    if isinstance(error, apsw.ConstraintError):
+        return _constraint(error, connection)
+    for kind, (why, retryable) in _UNAVAILABLE.items():
+        if isinstance(error, kind):
+            return Unavailable(f"{why}: {where}", retryable=retryable)
+    if isinstance(error, OverflowError | UnicodeError | apsw.TooBigError):
+        return InvalidValue("parameter", None, f"SQLite can't hold it ({error})")
+    if isinstance(error, TypeError):
+        return InvalidValue("parameter", None, f"it is of no type that can be kept ({error})")
+    return UsageError(f"SQLite refused the statement: {error}")
+
+
+def _constraint(error: apsw.ConstraintError, connection: apsw.Connection | None) -> ForgeDbError:
+    code = cast("Any", error).extendedresult
+    text = str(error)
+    if code in (apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY):
+        name = _unique_name(text, connection)
+        return AlreadyExists(name, f"another row has the same value, against {name}")
+    if code == apsw.SQLITE_CONSTRAINT_FOREIGNKEY:
+        return StillReferenced(
+            "foreign_key", "a row that this one refers to is missing, or rows still refer to it"
+        )
+    by_trigger = _rule_in(text)
+    if by_trigger:
+        return _rule(*by_trigger.groups())
+    _, _, rule = text.partition("failed: ")
+    return InvalidValue(rule or "value", None, text)
+
+
+def _unique_name(text: str, connection: apsw.Connection | None) -> str:
+    """The index's own name, as the schema has it: SQLite tells only its columns."""
+    by_name = _index_in(text)
+    if by_name:
+        return by_name[1]
+    by_columns = _columns_in(text)
+    if by_columns and connection is not None:
+        for name, columns in connection.execute(_UNIQUE_INDEXES, {"table": by_columns[2]}):
+            if columns == by_columns[1] and not str(name).startswith("sqlite_autoindex"):
+                return str(name)
+    return text.removeprefix("UNIQUE constraint failed: ")
+
+
+def _rule(name: str, why: str) -> Conflict:
+    """What a trigger of the schema refused; it says the rule's name and what the rule is."""
+    kind = Conflict
+    if "_one_" in name:
+        kind = AlreadyExists
+    elif name.endswith("_acyclic"):
+        kind = Cycle
+    return kind(name, f"{why} ({name})")

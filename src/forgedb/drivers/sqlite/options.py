@@ -1,0 +1,78 @@
+"""What can be said of an SQLite database when it is opened, in its URL or in the call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from forgedb.errors import InvalidValue
+from forgedb.validation import check_integer
+
+READERS_MAX = 64
+BUSY_TIMEOUT_SECONDS_MAX = 3600.0
+
+MODES = ("ro", "rw", "rwc")
+SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
+
+
+class SqliteOptions(msgspec.Struct, frozen=True):
+    """``path`` is a file's, or ``:memory:``; ``mode`` is SQLite's: ro, rw or rwc."""
+
+    path: str
+    mode: str = "rwc"
+    synchronous: str = "NORMAL"
+    busy_timeout_seconds: float = 10.0
+    readers: int = 4
+
+    @property
+    def in_memory(self) -> bool:
+        return self.path == ":memory:"
+
+
+def sqlite_options(path: str, given: Mapping[str, Any]) -> SqliteOptions:
+    """The options, checked; from a URL they are text.  Raises InvalidValue."""
+    checks: dict[str, Callable[[str, Any], Any]] = {
+        "mode": _mode,
+        "synchronous": _synchronous,
+        "busy_timeout": _busy_timeout,
+        "readers": _readers,
+    }
+    for name, value in given.items():
+        if name not in checks:
+            raise InvalidValue(name, value, f"no such option: there are {', '.join(checks)}")
+    checked = {name: checks[name](name, value) for name, value in given.items()}
+    if "busy_timeout" in checked:
+        checked["busy_timeout_seconds"] = checked.pop("busy_timeout")
+    return SqliteOptions(path, **checked)
+
+
+def _mode(name: str, value: Any) -> str:
+    return _one_of(name, value, MODES)
+
+
+def _synchronous(name: str, value: Any) -> str:
+    return _one_of(name, value.upper() if isinstance(value, str) else value, SYNCHRONOUS)
+
+
+def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    if value in allowed:
+        return str(value)
+    raise InvalidValue(name, value, f"it must be one of {', '.join(allowed)}")
+
+
+def _busy_timeout(name: str, value: Any) -> float:
+    try:
+        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if 0 <= seconds <= BUSY_TIMEOUT_SECONDS_MAX:
+        return seconds
+    raise InvalidValue(name, value, "it must be a timedelta, or 0 to 3600 seconds")
+
+
+def _readers(name: str, value: Any) -> int:
+    number = int(value) if isinstance(value, str) and value.isdigit() else value
+    return check_integer(name, number, least=1, greatest=READERS_MAX)

@@ -1,0 +1,52 @@
+"""How Python's values are kept in SQLite's, and read back: times as text, booleans as 0 and 1."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import apsw
+import msgspec
+
+from forgedb.operations.rows import Converters, Decoder, make_decoder
+
+CONVERTERS: Converters = {
+    datetime: datetime.fromisoformat,
+    bool: bool,
+    dict: msgspec.json.decode,
+}
+
+
+class _Decoders(dict[Any, Decoder]):
+    """Each model's decoder, built when first asked for."""
+
+    def __missing__(self, model: Any) -> Decoder:
+        decoder = self[model] = make_decoder(model, CONVERTERS)
+        return decoder
+
+
+DECODERS = _Decoders()
+
+
+def time_text(at: datetime) -> str:
+    """``2026-11-22T10:00:00.000000Z``: 27 characters that sort as the times do."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def kept(value: Any) -> Any:
+    """The value as SQLite keeps it.  Raises TypeError where it has no way to."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise TypeError("a time needs a time zone: use datetime.now(timezone.utc)")
+        return time_text(value)
+    if isinstance(value, tuple):
+        # Taken by the table-valued function carray(), without a call into Python for each.
+        return apsw.carray(cast("tuple[bytes, ...]", value))
+    if value is None or isinstance(value, str | bytes | int | float):
+        return value
+    raise TypeError(f"a parameter can't be a {type(value).__name__}")
+
+
+def bind(cursor: apsw.Cursor, number: int, value: object) -> Any:
+    """What apsw asks for a parameter of a type that SQLite doesn't have."""
+    return kept(value)

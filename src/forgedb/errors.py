@@ -1,0 +1,229 @@
+"""Every error that forgedb raises, and how each one reads.
+
+Nothing here knows a database: the drivers translate what their library raises into these, and
+keep the original as ``__cause__``.  An error's ``args`` are its constructor's arguments, so that
+it survives pickling on its way back from a worker process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from forgedb.models import Lease
+
+VALUE_CHARS_MAX = 80
+
+Outcome = Literal["not_committed", "committed", "unknown"]
+"""What is known of the transaction: a lost reply to COMMIT is ``unknown``, never a failure."""
+
+LossReason = Literal["not_holder", "expired", "ended", "superseded"]
+
+
+class ForgeDbError(Exception):
+    """The base of every error that forgedb raises."""
+
+
+class InvalidValue(ForgeDbError, ValueError):
+    """A value was refused before anything was written."""
+
+    def __init__(self, field: str, value: object, why: str) -> None:
+        super().__init__(field, value, why)
+        self.field = field
+        self.value = value
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.field} {shown(self.value)} is refused: {self.why}"
+
+
+class NotFound(ForgeDbError, LookupError):
+    """No such row."""
+
+    def __init__(self, entity: str, key: object) -> None:
+        super().__init__(entity, key)
+        self.entity = entity
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"no {self.entity} {shown(self.key)}: check the key, or list what there is"
+
+
+class Conflict(ForgeDbError):
+    """The database's present state forbids the change; ``constraint`` names the rule."""
+
+    def __init__(self, constraint: str, why: str = "") -> None:
+        super().__init__(constraint, why)
+        self.constraint = constraint
+        self.why = why
+
+    def __str__(self) -> str:
+        return self.why or f"the change breaks {self.constraint}"
+
+
+class AlreadyExists(Conflict):
+    """Another row has this value, and it must be unique."""
+
+
+class StillReferenced(Conflict):
+    """Live rows depend on this one: delete or end them first."""
+
+
+class Cycle(Conflict):
+    """The relationship would make a repository its own ancestor."""
+
+
+class LeaseHeld(Conflict):
+    """Someone holds the repository's write lease; ``retry_after`` says for how long at most."""
+
+    def __init__(self, lease: Lease, retry_after: timedelta, is_mine: bool) -> None:
+        super().__init__("leases_one_open_per_repository")
+        self.args = (lease, retry_after, is_mine)
+        self.lease = lease
+        self.retry_after = retry_after
+        self.is_mine = is_mine
+
+    def __str__(self) -> str:
+        lease = self.lease
+        held_by = f"you ({lease.holder})" if self.is_mine else lease.holder
+        purpose = f" for {shown(lease.purpose)}" if lease.purpose else ""
+        return (
+            f"the write lease on repository {lease.repository_id} is held by {held_by}{purpose}"
+            f" since {lease.acquired_at:%Y-%m-%d %H:%M:%S} UTC: wait until it is released, or"
+            f" until it expires at {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+
+
+class LeaseLost(ForgeDbError):
+    """The caller doesn't hold the lease that the call needs."""
+
+    _READS: ClassVar[dict[LossReason, str]] = {
+        "not_holder": "another holder has it",
+        "expired": "its time is over",
+        "ended": "it has ended",
+        "superseded": "a newer lease has been granted",
+    }
+
+    def __init__(self, why: LossReason, detail: str = "") -> None:
+        super().__init__(why, detail)
+        self.why: LossReason = why
+        self.detail = detail
+
+    def __str__(self) -> str:
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"the lease is lost: {self._READS[self.why]}{detail}; acquire a new one"
+
+
+class ActorRequired(ForgeDbError):
+    """A change was asked for by nobody."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(operation)
+        self.operation = operation
+
+    def __str__(self) -> str:
+        return (
+            f"{self.operation} changes data and needs an actor:"
+            " use connect(..., actor=...) or db.acting_as(...)"
+        )
+
+
+class UsageError(ForgeDbError):
+    """The library was called in a way that can't work."""
+
+
+class SchemaOutdated(ForgeDbError):
+    """The database lacks migrations; ``pending`` names them."""
+
+    def __init__(self, pending: Sequence[str]) -> None:
+        super().__init__(tuple(pending))
+        self.pending = tuple(pending)
+
+    def __str__(self) -> str:
+        listed = ", ".join(self.pending) or "unknown"
+        return (
+            f"the database's schema is not up to date (pending: {listed}):"
+            " run `forgedb migrate`, or db.migrate()"
+        )
+
+
+class MigrationError(ForgeDbError):
+    """A migration could not be read or run; everything of its file was rolled back."""
+
+    def __init__(
+        self,
+        file: str,
+        line: int,
+        statement: str,
+        applied: Sequence[str],
+        pending: Sequence[str],
+        why: str = "",
+    ) -> None:
+        super().__init__(file, line, statement, tuple(applied), tuple(pending), why)
+        self.file = file
+        self.line = line
+        self.statement = statement
+        self.applied = tuple(applied)
+        self.pending = tuple(pending)
+        self.why = why
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        parts = [f"{where}: {self.why or 'the migration failed'}"]
+        if self.statement:
+            parts.append(f"in {shown(' '.join(self.statement.split()))}")
+        parts.append(f"applied before: {', '.join(self.applied) or 'none'}")
+        parts.append(f"still pending: {', '.join(self.pending) or 'none'}")
+        return "; ".join(parts)
+
+
+class MigrationDrift(ForgeDbError):
+    """An applied migration is not the file that is there now."""
+
+    def __init__(self, file: str, expected: str, found: str) -> None:
+        super().__init__(file, expected, found)
+        self.file = file
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file} is not what was applied (expected {self.expected}, found {self.found}):"
+            " put the applied text back, and make the change in a new migration"
+        )
+
+
+class Unavailable(ForgeDbError):
+    """The database can't be used now; ``outcome`` says what became of the transaction."""
+
+    def __init__(
+        self, why: str, *, retryable: bool = False, outcome: Outcome = "not_committed"
+    ) -> None:
+        super().__init__(why)
+        self.why = why
+        self.retryable = retryable
+        self.outcome: Outcome = outcome
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {"retryable": self.retryable, "outcome": self.outcome}
+        return (type(self), (self.why,), state)
+
+    def __str__(self) -> str:
+        advice = "; trying again may work" if self.retryable else ""
+        known = {"unknown": "; it is unknown whether the change was made"}.get(self.outcome, "")
+        return f"{self.why}{known}{advice}"
+
+
+class AuditViolation(ForgeDbError):
+    """The audit trail doesn't prove the history it holds."""
+
+
+def shown(value: object) -> str:
+    """The value as it may stand in a message: quoted, and of bounded length."""
+    if isinstance(value, str | bytes) and len(value) > VALUE_CHARS_MAX:
+        return f"{value[:VALUE_CHARS_MAX]!r}... ({len(value)} long)"
+    text = repr(value)
+    return text if len(text) <= 2 * VALUE_CHARS_MAX else text[: 2 * VALUE_CHARS_MAX] + "..."

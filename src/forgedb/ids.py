@@ -1,0 +1,121 @@
+"""ULIDs: 128-bit ids that sort by the time they were made, as 26 characters of Crockford base32.
+
+48 bits of Unix milliseconds, then 80 random bits (https://github.com/ulid/spec).  Within a
+process every new id is greater than the one before, also when the clock stands still or steps
+back; ids of one millisecond are an unguessable distance apart.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from typing import TypeAlias
+
+from forgedb.errors import InvalidValue
+
+Ulid: TypeAlias = str
+"""26 characters of upper-case Crockford base32, the first 0-7."""
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ULID_PATTERN = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+
+_RANDOM_BITS = 80
+_ULID_MAX = (1 << 128) - 1
+_STEP_BYTES = 4
+_POOL_BYTES = 4096
+
+_PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
+_VALUES = {character: value for value, character in enumerate(ALPHABET)}
+
+_matches = re.compile(ULID_PATTERN).fullmatch
+
+
+class _Generator:
+    """The process's last id, and a pool of random bytes that saves a system call an id."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.last = 0
+        self._random = b""
+        self._used = 0
+
+    def next(self) -> int:
+        with self.lock:
+            fresh = (time.time_ns() // 1_000_000 << _RANDOM_BITS) | self._take(_RANDOM_BITS // 8)
+            if fresh <= self.last or fresh >> _RANDOM_BITS == self.last >> _RANDOM_BITS:
+                fresh = self.last + 1 + self._take(_STEP_BYTES)
+            self.last = fresh
+            return fresh
+
+    def _take(self, count: int) -> int:
+        start = self._used
+        self._used = start + count
+        if self._used > len(self._random):
+            self._random = os.urandom(_POOL_BYTES)
+            start, self._used = 0, count
+        return int.from_bytes(self._random[start : self._used], "big")
+
+
+_generator = _Generator()
+
+
+def _forget() -> None:
+    """A forked child starts anew: with the parent's pool it would make the parent's ids."""
+    global _generator
+    last = _generator.last
+    _generator = _Generator()
+    _generator.last = last
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def new_ulid() -> Ulid:
+    """A new id, greater than every one this process made before."""
+    return ulid_of(_generator.next())
+
+
+def ulid_of(value: int) -> Ulid:
+    """The text of a 128-bit number.  Raises InvalidValue outside 0 .. 2**128 - 1."""
+    if not 0 <= value <= _ULID_MAX:
+        raise InvalidValue("ulid", value, "a ULID is a number of 128 bits")
+    pairs = _PAIRS
+    return (
+        pairs[value >> 120]
+        + pairs[value >> 110 & 1023]
+        + pairs[value >> 100 & 1023]
+        + pairs[value >> 90 & 1023]
+        + pairs[value >> 80 & 1023]
+        + pairs[value >> 70 & 1023]
+        + pairs[value >> 60 & 1023]
+        + pairs[value >> 50 & 1023]
+        + pairs[value >> 40 & 1023]
+        + pairs[value >> 30 & 1023]
+        + pairs[value >> 20 & 1023]
+        + pairs[value >> 10 & 1023]
+        + pairs[value & 1023]
+    )
+
+
+def number_of(ulid: Ulid) -> int:
+    """The 128-bit number that a ULID writes.  Raises InvalidValue."""
+    number = 0
+    for character in check_ulid("ulid", ulid):
+        number = number << 5 | _VALUES[character]
+    return number
+
+
+def check_ulid(field: str, value: object) -> Ulid:
+    """The value, if it is a ULID in its one canonical spelling.  Raises InvalidValue."""
+    # A str first: the commonest way to be wrong is to be None.
+    if isinstance(value, str) and _matches(value):
+        return value
+    raise InvalidValue(
+        field,
+        value,
+        "an id is a ULID: 26 characters of upper-case Crockford base32"
+        " (no I, L, O, U), the first 0-7",
+    )

@@ -1,0 +1,86 @@
+"""Migration files: ``NNNN_name.sql`` in a folder, read and checked before any of them runs."""
+
+from __future__ import annotations
+
+import os
+import re
+from hashlib import sha256
+from itertools import pairwise
+
+import msgspec
+
+from forgedb.errors import MigrationError
+from forgedb.sql.lexer import Dialect
+
+FILE_BYTES_MAX = 16 * 1024 * 1024
+
+_parse_name = re.compile(r"(\d+)_([a-z0-9_]+)\.sql").fullmatch
+
+
+class MigrationFile(msgspec.Struct, frozen=True):
+    """A migration as it lies in its folder; ``checksum`` is of the text without BOM and CRs."""
+
+    version: int
+    name: str
+    file: str
+    text: str
+    checksum: str
+
+    @property
+    def label(self) -> str:
+        """The file's name without its ending, such as ``0001_initial``."""
+        return self.file.removesuffix(".sql")
+
+
+def packaged(dialect: Dialect) -> str:
+    """The folder of forgedb's own migrations for a database."""
+    return os.path.join(os.path.dirname(__file__), dialect)
+
+
+def load(directory: str) -> list[MigrationFile]:
+    """Every migration of the folder in the order of its number.
+
+    Raises MigrationError for a name that isn't NNNN_name.sql, a number used twice, numbers of
+    different widths, an empty file, text that isn't UTF-8.
+    """
+    try:
+        names = sorted(name for name in os.listdir(directory) if name.endswith(".sql"))
+    except OSError as error:
+        raise _refused(directory, f"the folder can't be read: {error.strerror}") from error
+    files = [_read(directory, name) for name in names]
+    files.sort(key=lambda migration: migration.version)
+    for before, after in pairwise(files):
+        if before.version == after.version:
+            raise _refused(after.file, f"{before.file} has the same number: renumber one of them")
+        if before.file.index("_") != after.file.index("_"):
+            raise _refused(
+                after.file,
+                f"its number is padded unlike {before.file}'s, and they would sort differently"
+                " by name: give all numbers the same width",
+            )
+    return files
+
+
+def _read(directory: str, name: str) -> MigrationFile:
+    parsed = _parse_name(name)
+    if parsed is None:
+        raise _refused(name, "a migration is named NNNN_name.sql, in lower case: rename it")
+    path = os.path.join(directory, name)
+    try:
+        with open(path, "rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
+    except OSError as error:
+        raise _refused(name, f"it can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _refused(name, f"it is not UTF-8 (byte {error.start}): save it as UTF-8") from error
+    if len(content) > FILE_BYTES_MAX:
+        raise _refused(name, f"it is larger than {FILE_BYTES_MAX} bytes: split it")
+    if not text.strip():
+        raise _refused(name, "it is empty: write its SQL, or remove it")
+    checksum = sha256(text.encode()).hexdigest()
+    return MigrationFile(int(parsed[1]), parsed[2], name, text, checksum)
+
+
+def _refused(file: str, why: str) -> MigrationError:
+    return MigrationError(file, 0, "", (), (), why)

@@ -1,0 +1,274 @@
+"""What the DAOs return: one frozen struct for each table a user reads, equal on every database.
+
+A field's order is its column's order in the SELECT that fills it (``forgedb.operations.rows``
+writes the column list from the struct).  Nothing here knows SQL or a driver.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from forgedb.ids import Ulid
+
+T = TypeVar("T")
+
+LEASE_DURATION_MAX = timedelta(hours=72)
+
+
+class Visibility(StrEnum):
+    PRIVATE = "private"
+    INTERNAL = "internal"
+    PUBLIC = "public"
+
+
+class ObjectFormat(StrEnum):
+    """The hash that names a repository's objects; it decides how long an oid is."""
+
+    SHA1 = "sha1"
+    SHA256 = "sha256"
+
+    @property
+    def oid_bytes(self) -> int:
+        return 20 if self is ObjectFormat.SHA1 else 32
+
+
+class RepositoryState(StrEnum):
+    ACTIVE = "active"
+    READ_ONLY = "read_only"
+    ARCHIVED = "archived"
+
+
+class EndReason(StrEnum):
+    """Why a lease ended."""
+
+    RELEASED = "released"
+    EXPIRED = "expired"
+    FORCED = "forced"
+    TRANSFERRED = "transferred"
+
+
+class ObjectType(IntEnum):
+    """Git's own codes, as in pack files."""
+
+    COMMIT = 1
+    TREE = 2
+    BLOB = 3
+    TAG = 4
+
+
+class Direction(StrEnum):
+    """Which way a mirror copies, seen from our repository."""
+
+    PULL = "pull"
+    PUSH = "push"
+
+
+class MirrorStatus(StrEnum):
+    NEVER = "never"
+    RUNNING = "running"
+    OK = "ok"
+    FAILED = "failed"
+
+
+class RelationshipKind(StrEnum):
+    FORK = "fork"
+    TEMPLATE = "template"
+    MIRROR = "mirror"
+    SUBMODULE = "submodule"
+    OBJECT_POOL = "object_pool"
+
+
+class Project(msgspec.Struct, frozen=True):
+    """A namespace of repositories."""
+
+    id: Ulid
+    slug: str
+    name: str
+    description: str
+    visibility: Visibility
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+
+
+class Repository(msgspec.Struct, frozen=True):
+    """A Git repository.  ``lease_epoch`` is the highest fencing token granted for it so far."""
+
+    id: Ulid
+    project_id: Ulid
+    slug: str
+    description: str
+    default_branch: str
+    object_format: ObjectFormat
+    visibility: Visibility
+    state: RepositoryState
+    lease_epoch: int
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """The right to write to one repository, for 72 hours at most.
+
+    ``fencing_token`` grows with each lease of the repository: a store that remembers the highest
+    token it has seen can refuse a writer that was left behind.
+    """
+
+    id: Ulid
+    repository_id: Ulid
+    holder: str
+    purpose: str
+    fencing_token: int
+    idempotency_key: str | None
+    acquired_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    end_reason: EndReason | None
+    previous_lease_id: Ulid | None
+    ended_by: str | None
+    end_note: str | None
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """One change: ``changes`` maps each field to ``[before, after]``."""
+
+    stream_id: Ulid
+    seq: int
+    id: Ulid
+    at: datetime
+    actor: str
+    action: str
+    target_type: str
+    target_id: Ulid
+    request_id: str | None
+    source_ip: str | None
+    reason: str | None
+    changes: dict[str, Any]
+    hash_version: int
+    entry_hash: bytes
+
+    @property
+    def entry_hash_hex(self) -> str:
+        return self.entry_hash.hex()
+
+
+class ObjectMetadata(msgspec.Struct, frozen=True):
+    """A Git object that a repository has; sizes are in bytes.
+
+    ``disk_size`` is what the object takes in its pack or loose file, None where it isn't known.
+    """
+
+    repository_id: Ulid
+    oid: bytes
+    type: ObjectType
+    size: int
+    disk_size: int | None
+    created_at: datetime
+
+    @property
+    def oid_hex(self) -> str:
+        return self.oid.hex()
+
+
+class Mirror(msgspec.Struct, frozen=True):
+    """A remote that a repository is copied from or to; ``interval_seconds`` None means by hand."""
+
+    id: Ulid
+    repository_id: Ulid
+    direction: Direction
+    remote_url: str
+    credential_ref: str | None
+    enabled: bool
+    interval_seconds: int | None
+    status: MirrorStatus
+    next_run_at: datetime | None
+    last_started_at: datetime | None
+    last_success_at: datetime | None
+    consecutive_failures: int
+    last_error: str | None
+    run_token: Ulid | None
+    run_deadline_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def interval(self) -> timedelta | None:
+        seconds = self.interval_seconds
+        return None if seconds is None else timedelta(seconds=seconds)
+
+
+class Relationship(msgspec.Struct, frozen=True):
+    """An edge from a repository to another, or to a URL outside this database."""
+
+    id: Ulid
+    source_id: Ulid
+    target_id: Ulid | None
+    target_url: str | None
+    kind: RelationshipKind
+    path: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewObject(msgspec.Struct, frozen=True, gc=False):
+    """An object to record: ``oid`` as bytes or as hexadecimal text, sizes in bytes."""
+
+    oid: bytes | str
+    type: ObjectType | int
+    size: int
+    disk_size: int | None = None
+
+
+class AddResult(msgspec.Struct, frozen=True):
+    """How many of the objects given were new to the repository, and how many were not."""
+
+    added: int
+    already_there: int
+
+
+class ObjectStats(msgspec.Struct, frozen=True):
+    """How many objects of one type a repository has; sizes are sums in bytes."""
+
+    type: ObjectType
+    count: int
+    size: int
+    disk_size: int
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """Part of a list; give ``next`` as ``after`` for the following part, None on the last."""
+
+    items: list[T]
+    next: str | None
+
+
+class VerifyProblem(msgspec.Struct, frozen=True):
+    """One thing that the audit trail doesn't prove; ``seq`` None means the stream as a whole."""
+
+    stream_id: Ulid
+    seq: int | None
+    what: str
+
+
+class VerifyReport(msgspec.Struct, frozen=True):
+    """What ``audit.verify`` read and what it found."""
+
+    ok: bool
+    entries: int
+    streams: int
+    problems: list[VerifyProblem]
+
+
+class AppliedMigration(msgspec.Struct, frozen=True):
+    """A migration that the database has; ``checksum`` is SHA-256 of its text, in hex."""
+
+    version: int
+    name: str
+    checksum: str
+    applied_at: datetime
+    duration_ms: int

@@ -1,0 +1,169 @@
+"""How a DAO method meets a database: one generator, callable on sync and on async handles.
+
+On an instance, an operation runs on the instance's runner: ``db.projects.get(id)`` returns the
+project, ``await adb.projects.get(id)`` awaits it.  On the class it is the raw generator, so that
+one DAO builds on another: ``yield from LeasesDao.require(self, ...)``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from functools import update_wrapper
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
+
+import msgspec
+
+from forgedb.errors import ActorRequired
+from forgedb.operations.steps import Steps
+from forgedb.sql.lexer import Dialect
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+D = TypeVar("D", bound="Dao[Any]")
+H_co = TypeVar("H_co", bound="Sync | Async", covariant=True)
+
+Mode: TypeAlias = Literal["read", "snapshot", "write"]
+
+
+class Context(msgspec.Struct, frozen=True):
+    """On whose behalf a handle acts; it goes into each audit entry."""
+
+    actor: str | None = None
+    request_id: str | None = None
+    source_ip: str | None = None
+    reason: str | None = None
+
+
+class Sync(ABC):
+    """What carries out an operation's steps and returns its result."""
+
+    dialect: Dialect
+
+    @abstractmethod
+    def require_schema(self, mode: Mode) -> None:
+        """Raise SchemaOutdated where the database lacks migrations that this code counts on."""
+
+    @abstractmethod
+    def read(self, steps: Steps[R]) -> R:
+        """Each SELECT by itself."""
+
+    @abstractmethod
+    def snapshot(self, steps: Steps[R]) -> R:
+        """All SELECTs at one moment of the database."""
+
+    @abstractmethod
+    def write(self, steps: Steps[R]) -> R:
+        """All of the changes, or none."""
+
+    @abstractmethod
+    def transaction(self, *, read_only: bool = False) -> AbstractContextManager[Sync]:
+        """One connection for the block; in a transaction, a savepoint."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connections."""
+
+
+class Async(ABC):
+    """As Sync, awaited."""
+
+    dialect: Dialect
+
+    @abstractmethod
+    def require_schema(self, mode: Mode) -> None: ...
+
+    @abstractmethod
+    async def read(self, steps: Steps[R]) -> R: ...
+
+    @abstractmethod
+    async def snapshot(self, steps: Steps[R]) -> R: ...
+
+    @abstractmethod
+    async def write(self, steps: Steps[R]) -> R: ...
+
+    @abstractmethod
+    def transaction(self, *, read_only: bool = False) -> AbstractAsyncContextManager[Async]: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+
+class Dao(Generic[H_co]):
+    """The base of all DAOs: operations, bound to a runner and a context."""
+
+    def __init__(self, runner: H_co, context: Context) -> None:
+        self._runner = runner
+        self.context = context
+
+
+class Operation(Generic[P, R_co]):
+    """A DAO method: a generator function and the kind of transaction it needs."""
+
+    def __init__(
+        self,
+        function: Callable[Concatenate[Any, P], Steps[R_co]],
+        mode: Mode,
+        needs_actor: bool,
+    ) -> None:
+        self.function = function
+        self.mode: Mode = mode
+        self.needs_actor = needs_actor
+        self.name = function.__name__
+        update_wrapper(cast("Any", self), function)
+
+    @overload
+    def __get__(
+        self, dao: None, owner: type[Any]
+    ) -> Callable[Concatenate[Dao[Any], P], Steps[R_co]]: ...
+    @overload
+    def __get__(self, dao: Dao[Sync], owner: type[Any]) -> Callable[P, R_co]: ...
+    @overload
+    def __get__(
+        self, dao: Dao[Async], owner: type[Any]
+    ) -> Callable[P, Coroutine[Any, Any, R_co]]: ...
+    def __get__(self, dao: Dao[Any] | None, owner: type[Any]) -> Any:
+        if dao is None:
+            return self.function
+        bound = self._bind(dao)
+        # Not a data descriptor: from now on the instance's own attribute is found first.
+        dao.__dict__[self.name] = bound
+        return bound
+
+    def _bind(self, dao: Dao[Any]) -> Callable[..., Any]:
+        function, runner = self.function, dao._runner
+        runner.require_schema(self.mode)
+        run = getattr(runner, self.mode)
+        if self.needs_actor and dao.context.actor is None:
+            name = function.__qualname__
+
+            def bound(*args: Any, **kwargs: Any) -> Any:
+                raise ActorRequired(name)
+        else:
+
+            def bound(*args: Any, **kwargs: Any) -> Any:
+                return run(function(dao, *args, **kwargs))
+
+        return update_wrapper(bound, function)
+
+
+def read(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:
+    """An operation of one SELECT, or of several that need not agree."""
+    return Operation(function, "read", needs_actor=False)
+
+
+def snapshot(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:
+    """A read of several SELECTs that all see the database at one moment."""
+    return Operation(function, "snapshot", needs_actor=False)
+
+
+def write(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:
+    """An operation in a transaction, its own or the caller's; it needs an actor."""
+    return Operation(function, "write", needs_actor=True)
+
+
+def locking(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:
+    """An operation that takes a lock but changes nothing: a write's transaction, no actor."""
+    return Operation(function, "write", needs_actor=False)

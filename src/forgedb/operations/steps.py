@@ -1,0 +1,111 @@
+"""The steps of an operation: what a DAO asks of the database, without doing any I/O itself.
+
+A DAO method is a generator.  It yields steps and is sent their results; a driver carries them
+out, on whichever database and in whichever style (the idea is psycopg's, whose protocol code is
+generators that thin sync and async surfaces drive).  A step that fails is thrown into the
+generator as one of forgedb's own errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from forgedb.sql.catalogue import Sql
+
+T = TypeVar("T")
+
+
+class Select(msgspec.Struct, gc=False):
+    """Rows, as ``model`` or as tuples where it is None; the result is a list."""
+
+    statement: Sql
+    params: dict[str, Any]
+    model: type[Any] | None
+
+
+class Change(msgspec.Struct, gc=False):
+    """A statement that changes rows; the result is how many."""
+
+    statement: Sql
+    params: dict[str, Any]
+
+
+class ChangeMany(msgspec.Struct, gc=False):
+    """One statement over many rows, each a tuple in the order in which the text names them."""
+
+    statement: Sql
+    rows: Sequence[tuple[Any, ...]]
+
+
+class Native(msgspec.Struct, gc=False):
+    """A value as the database keeps it, made once where it goes into many rows."""
+
+    value: Any
+
+
+class Run(msgspec.Struct, gc=False):
+    """A statement of a migration, sent as it is; it has no parameters and no result."""
+
+    text: str
+
+
+class Now(msgspec.Struct, gc=False):
+    """The authority's clock, read when the step is carried out: an aware UTC datetime."""
+
+
+Step: TypeAlias = Select | Change | ChangeMany | Native | Run | Now
+Steps: TypeAlias = Generator[Step, Any, T]
+
+_NOW = Now()
+
+
+def one(model: type[T], statement: Sql, **params: Any) -> Steps[T | None]:
+    """The first row as a ``model``, or None."""
+    found = yield Select(statement, params, model)
+    return found[0] if found else None
+
+
+def many(model: type[T], statement: Sql, **params: Any) -> Steps[list[T]]:
+    """Every row as a ``model``."""
+    found: list[T] = yield Select(statement, params, model)
+    return found
+
+
+def rows(statement: Sql, **params: Any) -> Steps[list[tuple[Any, ...]]]:
+    """Every row as the driver's own tuple."""
+    found: list[tuple[Any, ...]] = yield Select(statement, params, None)
+    return found
+
+
+def change(statement: Sql, **params: Any) -> Steps[int]:
+    """How many rows the statement changed."""
+    changed: int = yield Change(statement, params)
+    return changed
+
+
+def change_many(statement: Sql, values: Sequence[tuple[Any, ...]]) -> Steps[int]:
+    """How many rows the statement changed in all."""
+    changed: int = yield ChangeMany(statement, values)
+    return changed
+
+
+def native(value: object) -> Steps[Any]:
+    """The value in the driver's own type, for the rows of ``change_many``."""
+    return (yield Native(value))
+
+
+def run(text: str) -> Steps[None]:
+    """Send the text as it is."""
+    yield Run(text)
+
+
+def now() -> Steps[datetime]:
+    """The time, from the database's side; ask for it after taking the lock it must follow."""
+    at: datetime = yield _NOW
+    return at

@@ -1,0 +1,30 @@
+"""The one catalogue of SQL: every statement a DAO can send is a constant registered here.
+
+Tests prepare and EXPLAIN all of them on every database.  The text uses ``:name`` parameters.
+"""
+
+from __future__ import annotations
+
+CATALOGUE: list[Sql] = []
+
+
+class Sql:
+    """One statement, in the text that each database takes."""
+
+    __slots__ = ("postgres", "sqlite")
+
+    def __init__(self, sqlite: str, postgres: str) -> None:
+        self.sqlite = sqlite
+        self.postgres = postgres
+
+    def __repr__(self) -> str:
+        return f"Sql({' '.join(self.sqlite.split())!r})"
+
+
+def sql(text: str | None = None, *, sqlite: str = "", postgres: str = "") -> Sql:
+    """Register a statement: one ``text`` for both databases, or one for each."""
+    statement = Sql(text or sqlite, text or postgres)
+    if not (statement.sqlite and statement.postgres):
+        raise ValueError("a statement needs one text for both databases, or a text for each")
+    CATALOGUE.append(statement)
+    return statement

@@ -1,0 +1,107 @@
+"""Where the database is: URLs, and the environment where no URL is given.
+
+A password is kept out of every text that this module makes for people.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
+
+from forgedb.errors import InvalidValue
+
+DEFAULT_URL = "sqlite:///forge.db"
+
+SQLITE_SCHEMES = ("sqlite",)
+POSTGRES_SCHEMES = ("postgresql", "postgres")
+
+
+class DatabaseUrl(msgspec.Struct, frozen=True):
+    """A URL, understood: for SQLite ``path`` and ``options``, for PostgreSQL the URL itself."""
+
+    dialect: str
+    path: str
+    options: dict[str, str]
+    shown: str
+
+    def __repr__(self) -> str:
+        return f"DatabaseUrl({self.shown!r})"
+
+
+def url_from_environment(environment: Mapping[str, str] | None = None) -> str:
+    """``FORGEDB_URL``; else by ``DB_DRIVER``, ``DB_PATH`` and ``DATABASE_URL``; else a default.
+
+    Raises InvalidValue for a DB_DRIVER that is neither sqlite nor pg, and for pg without a URL.
+    """
+    given = os.environ if environment is None else environment
+    if given.get("FORGEDB_URL"):
+        return given["FORGEDB_URL"]
+    driver = given.get("DB_DRIVER", "")
+    if driver == "sqlite":
+        return f"sqlite:///{given.get('DB_PATH') or 'forge.db'}"
+    if driver == "pg":
+        if given.get("DATABASE_URL"):
+            return given["DATABASE_URL"]
+        raise InvalidValue("DATABASE_URL", None, "DB_DRIVER=pg needs it: set it to postgresql://…")
+    if driver:
+        raise InvalidValue("DB_DRIVER", driver, "it must be sqlite or pg")
+    return DEFAULT_URL
+
+
+def parse_url(url: str) -> DatabaseUrl:
+    """Understand a database URL.  Raises InvalidValue, naming what makes no sense in it."""
+    if not isinstance(url, str):
+        raise InvalidValue("url", url, "it must be text, such as sqlite:///forge.db")
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme in POSTGRES_SCHEMES:
+        return DatabaseUrl("postgres", "", {}, redacted(url))
+    if not separator or scheme not in SQLITE_SCHEMES:
+        raise InvalidValue(
+            "url",
+            redacted(url),
+            "it must begin with sqlite:// or postgresql://, such as sqlite:///forge.db",
+        )
+    place, _, query = rest.partition("?")
+    if place and not place.startswith("/"):
+        raise InvalidValue(
+            "url",
+            redacted(url),
+            "sqlite:// has no host: three slashes before a relative path, four before an"
+            " absolute one",
+        )
+    path = unquote(place[1:]) or ":memory:"
+    if "\0" in path:
+        raise InvalidValue("url", url, "a path has no NUL character")
+    return DatabaseUrl("sqlite", path, _options(url, query), url)
+
+
+def redacted(url: str) -> str:
+    """The URL without its password, fit for a message."""
+    try:
+        parts = urlsplit(url)
+        user, at, host = parts.netloc.rpartition("@")
+    except ValueError:
+        return "(a URL that can't be parsed)"
+    name, colon, _ = user.partition(":")
+    netloc = f"{name}{':***' if colon else ''}{at}{host}"
+    query = "&".join(
+        f"{key}={'***' if 'password' in key.lower() else value}"
+        for key, value in parse_qsl(parts.query, keep_blank_values=True)
+    )
+    return parts._replace(netloc=netloc, query=query).geturl()
+
+
+def _options(url: str, query: str) -> dict[str, str]:
+    try:
+        pairs: list[tuple[str, Any]] = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+    except ValueError:
+        if not query:
+            return {}
+        raise InvalidValue(
+            "url", redacted(url), "its options must read name=value, joined by &"
+        ) from None
+    return dict(pairs)

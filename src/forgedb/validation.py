@@ -1,0 +1,127 @@
+"""Checks of the values that callers give, made before any SQL is sent.
+
+The schema holds the same rules as constraints; here they get an error that names the field.
+Lengths of text are in characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any, TypeVar
+
+from forgedb.errors import InvalidValue
+from forgedb.models import ObjectFormat
+
+E = TypeVar("E", bound=Enum)
+
+PAGE_ITEMS_DEFAULT = 100
+PAGE_ITEMS_MAX = 1000
+INTEGER_MAX = 2**63 - 1
+
+SLUG_PATTERN = "[a-z0-9][a-z0-9._-]{0,99}"
+
+_is_slug = re.compile(SLUG_PATTERN).fullmatch
+_has_surrogate = re.compile("[\ud800-\udfff]").search
+
+
+def check_text(field: str, value: object, length_max: int, *, length_min: int = 0) -> str:
+    """Text that both databases can keep.  Raises InvalidValue."""
+    if not isinstance(value, str):
+        raise InvalidValue(field, value, "it must be text")
+    if not length_min <= len(value) <= length_max:
+        raise InvalidValue(field, value, f"it must have {length_min} to {length_max} characters")
+    if "\0" in value:
+        raise InvalidValue(field, value, "it holds a NUL character, which no database keeps")
+    if not value.isascii() and _has_surrogate(value):
+        raise InvalidValue(field, value, "it holds half a surrogate pair, which is no character")
+    return value
+
+
+def check_optional_text(
+    field: str, value: object, length_max: int, *, length_min: int = 0
+) -> str | None:
+    return None if value is None else check_text(field, value, length_max, length_min=length_min)
+
+
+def check_slug(field: str, value: object) -> str:
+    if isinstance(value, str) and _is_slug(value):
+        return value
+    raise InvalidValue(
+        field,
+        value,
+        "a slug is 1 to 100 of the characters a-z 0-9 . _ - and begins with a letter or digit",
+    )
+
+
+def check_enum(field: str, kind: type[E], value: object) -> E:
+    if isinstance(value, kind):
+        return value
+    found = kind._value2member_map_.get(value) if isinstance(value, str | int) else None
+    if isinstance(found, kind) and not isinstance(value, bool):
+        return found
+    allowed = ", ".join(str(member.value) for member in kind)
+    raise InvalidValue(field, value, f"it must be one of {allowed}")
+
+
+def check_integer(field: str, value: object, *, least: int = 0, greatest: int = INTEGER_MAX) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidValue(field, value, "it must be a whole number")
+    if not least <= value <= greatest:
+        raise InvalidValue(field, value, f"it must be {least} to {greatest}")
+    return int(value)
+
+
+def check_limit(value: object, *, greatest: int = PAGE_ITEMS_MAX) -> int:
+    return check_integer("limit", value, least=1, greatest=greatest)
+
+
+def check_time(field: str, value: object) -> datetime:
+    """An aware time, in UTC.  Raises InvalidValue."""
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise InvalidValue(field, value, "it must be a datetime with a time zone")
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
+
+
+def check_duration(
+    field: str,
+    value: object,
+    *,
+    greatest: timedelta,
+    least: timedelta = timedelta(microseconds=1),
+) -> timedelta:
+    if not isinstance(value, timedelta):
+        raise InvalidValue(field, value, "it must be a timedelta")
+    if not least <= value <= greatest:
+        raise InvalidValue(field, value, f"it must be {least} to {greatest} long")
+    return value
+
+
+def check_oid(field: str, value: object, object_format: ObjectFormat) -> bytes:
+    """An object's id as bytes, from bytes or hexadecimal text.  Raises InvalidValue."""
+    oid = value
+    if isinstance(oid, str):
+        try:
+            oid = bytes.fromhex(oid) if not set(oid) & set(" \t\n") else b""
+        except ValueError:
+            oid = b""
+    wanted = object_format.oid_bytes
+    if isinstance(oid, bytes) and len(oid) == wanted:
+        return oid
+    raise InvalidValue(
+        field,
+        value,
+        f"an oid of this {object_format} repository is {wanted} bytes, or {2 * wanted}"
+        " hexadecimal digits",
+    )
+
+
+def check_fields(values: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:
+    """Refuse fields that an update doesn't know.  Raises InvalidValue."""
+    for field, value in values.items():
+        if field not in allowed:
+            raise InvalidValue(
+                field, value, f"no such field to update: there are {', '.join(sorted(allowed))}"
+            )

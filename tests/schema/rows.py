@@ -1,0 +1,184 @@
+"""A valid row of each table of the SQLite schema, and the statements that put it in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+import forgedb.ids
+
+SCRIPT = (
+    Path(forgedb.ids.__file__).parent / "migrations" / "sqlite" / "0001_initial.sql"
+).read_text(encoding="utf-8")
+
+TIME = "2026-11-22T10:00:00.000000Z"
+LATER = "2026-11-23T10:00:00.000000Z"
+LATEST = "2026-11-24T10:00:00.000000Z"
+
+
+def ulid(number: int) -> str:
+    return f"01JD{number:022d}"
+
+
+PROJECT = ulid(1)
+REPOSITORY = ulid(2)
+OTHER_REPOSITORY = ulid(3)
+THIRD_REPOSITORY = ulid(4)
+LEASE = ulid(5)
+FREE = ulid(99)
+"""An id that no row has."""
+
+# Every column that may be NULL has a value, where no rule is against it.
+VALID: dict[str, dict[str, Any]] = {
+    "projects": {
+        "id": FREE,
+        "slug": "new",
+        "name": "New",
+        "description": "",
+        "visibility": "private",
+        "audit_seq": 0,
+        "audit_head": bytes(32),
+        "created_at": TIME,
+        "updated_at": TIME,
+        "deleted_at": LATER,
+    },
+    "repositories": {
+        "id": FREE,
+        "project_id": PROJECT,
+        "slug": "new",
+        "description": "",
+        "default_branch": "main",
+        "object_format": "sha1",
+        "visibility": "private",
+        "state": "active",
+        "lease_epoch": 0,
+        "audit_seq": 0,
+        "audit_head": bytes(32),
+        "created_at": TIME,
+        "updated_at": TIME,
+        "deleted_at": LATER,
+    },
+    "leases": {
+        "id": FREE,
+        "repository_id": REPOSITORY,
+        "holder": "user:ada",
+        "purpose": "import",
+        "fencing_token": 2,
+        "idempotency_key": "key",
+        "acquired_at": TIME,
+        "expires_at": LATEST,
+        "ended_at": LATER,
+        "end_reason": "forced",
+        "previous_lease_id": LEASE,
+        "ended_by": "user:bob",
+        "end_note": "stuck",
+    },
+    "audit_entries": {
+        "stream_id": REPOSITORY,
+        "seq": 2,
+        "id": FREE,
+        "at": TIME,
+        "actor": "user:ada",
+        "action": "repository.update",
+        "target_type": "repository",
+        "target_id": REPOSITORY,
+        "request_id": "req-81",
+        "source_ip": "10.0.0.7",
+        "reason": "renamed",
+        "changes": '{"slug": ["old", "new"]}',
+        "hash_version": 1,
+        "entry_hash": bytes(32),
+    },
+    "object_metadata": {
+        "repository_id": REPOSITORY,
+        "oid": b"\2" * 20,
+        "type": 3,
+        "size": 10,
+        "disk_size": 9,
+        "created_at": TIME,
+    },
+    "mirrors": {
+        "id": FREE,
+        "repository_id": REPOSITORY,
+        "direction": "push",
+        "remote_url": "https://example.org/new.git",
+        "credential_ref": "vault:new",
+        "enabled": 1,
+        "interval_seconds": 3600,
+        "status": "running",
+        "next_run_at": LATER,
+        "last_started_at": TIME,
+        "last_success_at": TIME,
+        "consecutive_failures": 0,
+        "last_error": "timed out",
+        "run_token": ulid(98),
+        "run_deadline_at": LATER,
+        "created_at": TIME,
+        "updated_at": TIME,
+    },
+    "repository_relationships": {
+        "id": FREE,
+        "source_id": REPOSITORY,
+        "target_id": OTHER_REPOSITORY,
+        "target_url": None,
+        "kind": "submodule",
+        "path": "vendor/new",
+        "created_at": TIME,
+        "updated_at": TIME,
+    },
+    "audit_checkpoints": {
+        "seq": 2,
+        "at": TIME,
+        "format_version": 1,
+        "tree_size": 1,
+        "root_hash": bytes(32),
+        "previous_hash": b"\1" * 32,
+        "checkpoint_hash": b"\2" * 32,
+        "heads": f'[["{REPOSITORY}", 1, "00"]]',
+        "key_id": "key-1",
+        "signature": bytes(64),
+    },
+    "lease_import_lines": {
+        "source": "leases.jsonl",
+        "line_number": 2,
+        "line_sha256": bytes(32),
+        "event": "acquired",
+        "legacy_lease_id": "lease-2",
+        "repository_id": REPOSITORY,
+        "lease_id": LEASE,
+        "imported_at": TIME,
+    },
+}
+
+# What is there before each test: the parents of the rows above, and one row to attack a table.
+THERE: Iterable[tuple[str, dict[str, Any]]] = (
+    ("projects", {"id": PROJECT, "slug": "there", "deleted_at": None}),
+    ("repositories", {"id": REPOSITORY, "slug": "there", "deleted_at": None}),
+    ("repositories", {"id": OTHER_REPOSITORY, "slug": "other", "deleted_at": None}),
+    ("repositories", {"id": THIRD_REPOSITORY, "slug": "third", "deleted_at": None}),
+    ("leases", {"id": LEASE, "fencing_token": 7, "previous_lease_id": None}),
+    ("audit_entries", {"seq": 7, "id": ulid(6)}),
+    ("object_metadata", {"oid": b"\1" * 20}),
+    ("mirrors", {"id": ulid(7), "remote_url": "https://example.org/there.git"}),
+    ("repository_relationships", {"id": ulid(8), "path": "vendor/there"}),
+    ("audit_checkpoints", {"seq": 7, "checkpoint_hash": b"\1" * 32, "previous_hash": bytes(32)}),
+    ("lease_import_lines", {"line_number": 7, "legacy_lease_id": "lease-1"}),
+)
+
+
+def insert(
+    raw: apsw.Connection, table: str, *, verb: str = "INSERT", tail: str = "", **changed: Any
+) -> None:
+    """Insert the table's valid row with some columns changed."""
+    row = VALID[table] | changed
+    assert row.keys() == VALID[table].keys(), "no such column"
+    values = ", ".join(f":{column}" for column in row)
+    raw.execute(f"{verb} INTO {table} ({', '.join(row)}) VALUES ({values}) {tail}", row)
+
+
+def content(raw: apsw.Connection) -> dict[str, list[Any]]:
+    """All rows of all tables."""
+    return {table: list(raw.execute(f"SELECT * FROM {table}")) for table in VALID}
