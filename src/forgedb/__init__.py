@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from forgedb.errors import UsageError as UsageError
     from forgedb.ids import Ulid as Ulid
     from forgedb.ids import new_ulid as new_ulid
+    from forgedb.migrations.applied import AppliedMigration as AppliedMigration
     from forgedb.models import AddResult as AddResult
-    from forgedb.models import AppliedMigration as AppliedMigration
     from forgedb.models import AuditEntry as AuditEntry
     from forgedb.models import Direction as Direction
     from forgedb.models import EndReason as EndReason
@@ -78,9 +78,9 @@ _HOMES = {
         "UsageError",
     ),
     "forgedb.ids": ("Ulid", "new_ulid"),
+    "forgedb.migrations.applied": ("AppliedMigration",),
     "forgedb.models": (
         "AddResult",
-        "AppliedMigration",
         "AuditEntry",
         "Direction",
         "EndReason",

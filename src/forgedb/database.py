@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from forgedb.dao.projects import ProjectsDao
     from forgedb.dao.relationships import RelationshipsDao
     from forgedb.dao.repositories import RepositoriesDao
-    from forgedb.models import AppliedMigration
+    from forgedb.migrations.applied import AppliedMigration
 
 ACTOR_CHARS_MAX = 200
 REQUEST_ID_CHARS_MAX = 200

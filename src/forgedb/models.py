@@ -262,13 +262,3 @@ class VerifyReport(msgspec.Struct, frozen=True):
     entries: int
     streams: int
     problems: list[VerifyProblem]
-
-
-class AppliedMigration(msgspec.Struct, frozen=True):
-    """A migration that the database has; ``checksum`` is SHA-256 of its text, in hex."""
-
-    version: int
-    name: str
-    checksum: str
-    applied_at: datetime
-    duration_ms: int

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
@@ -73,7 +71,7 @@ def parse_url(url: str) -> DatabaseUrl:
             "sqlite:// has no host: three slashes before a relative path, four before an"
             " absolute one",
         )
-    path = unquote(place[1:]) or ":memory:"
+    path = _decoded(place[1:]) or ":memory:"
     if "\0" in path:
         raise InvalidValue("url", url, "a path has no NUL character")
     return DatabaseUrl("sqlite", path, _options(url, query), url)
@@ -81,6 +79,9 @@ def parse_url(url: str) -> DatabaseUrl:
 
 def redacted(url: str) -> str:
     """The URL without its password, fit for a message."""
+    # Imported where it is needed: a plain sqlite:/// URL starts without it.
+    from urllib.parse import parse_qsl, urlsplit
+
     try:
         parts = urlsplit(url)
         user, at, host = parts.netloc.rpartition("@")
@@ -95,13 +96,22 @@ def redacted(url: str) -> str:
     return parts._replace(netloc=netloc, query=query).geturl()
 
 
+def _decoded(path: str) -> str:
+    if "%" not in path:
+        return path
+    from urllib.parse import unquote
+
+    return unquote(path)
+
+
 def _options(url: str, query: str) -> dict[str, str]:
+    if not query:
+        return {}
+    from urllib.parse import parse_qsl
+
     try:
-        pairs: list[tuple[str, Any]] = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+        return dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
     except ValueError:
-        if not query:
-            return {}
         raise InvalidValue(
             "url", redacted(url), "its options must read name=value, joined by &"
         ) from None
-    return dict(pairs)

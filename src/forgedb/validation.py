@@ -10,10 +10,12 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from forgedb.errors import InvalidValue
-from forgedb.models import ObjectFormat
+
+if TYPE_CHECKING:
+    from forgedb.models import ObjectFormat
 
 E = TypeVar("E", bound=Enum)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
-from itertools import islice
+from itertools import islice, repeat
+from operator import attrgetter, lt
 from typing import Any, TypeAlias
 
 from forgedb.dao.leases import required
@@ -32,17 +33,22 @@ from forgedb.operations.steps import Steps, change, change_many, many, native, o
 from forgedb.sql.catalogue import sql
 from forgedb.validation import INTEGER_MAX, check_enum, check_integer, check_limit, check_oid
 
-BATCH_ROWS = 100_000
-"""Rows that are checked, sorted and sent together; it bounds memory, at some 20 MB."""
+SORTED_ROWS = 100_000
+"""Objects that are sorted together: the index's pages then fill one after the other."""
+
+SLICE_ROWS = 4096
+"""Objects that are checked and sent together, few enough to stay in the processor's cache."""
 
 OIDS_A_CALL_MAX = 1_000_000
 
-Row: TypeAlias = tuple[bytes, int, int, int | None]
-"""An object's oid, type, size and disk_size."""
+Columns: TypeAlias = tuple[Sequence[bytes], Sequence[int], Sequence[int], Sequence[int | None]]
+"""Objects as columns, sorted by oid: oids, types, sizes, disk sizes."""
 
 Oids: TypeAlias = list[bytes]
 Repositories: TypeAlias = list[Repository]
 Stats: TypeAlias = list[ObjectStats]
+
+_TYPE_CODES = frozenset(map(int, ObjectType))
 
 OBJECT = columns(ObjectMetadata)
 
@@ -144,18 +150,16 @@ class ObjectsDao(Dao[H_co]):
         created_at = yield from native(at)
         digest = sha256()
         added = given = resized = 0
-        for batch in _batches(objects):
-            found = _rows(batch, locked.object_format)
-            # Git lists objects sorted, and sorting what is sorted takes one pass.
-            found.sort()
-            digest.update(b"".join([row[0] for row in found]))
+        for batch in _batches(objects, locked.object_format):
+            oids = batch[0]
+            digest.update(b"".join(oids))
             new = yield from change_many(
-                INSERT, [(repository_id, *row, created_at) for row in found]
+                INSERT, zip(repeat(repository_id), *batch, repeat(created_at))
             )
-            if new < len(found):
-                resized += yield from _reconcile(repository_id, found)
+            if new < len(oids):
+                resized += yield from _reconcile(repository_id, batch)
             added += new
-            given += len(found)
+            given += len(oids)
         if added or resized:
             stream = stream_of(self.context, locked)
             changes = {
@@ -286,13 +290,12 @@ def _object_format(repository_id: Ulid) -> Steps[ObjectFormat]:
     return ObjectFormat(found[0][0])
 
 
-def _reconcile(repository_id: Ulid, given: Sequence[Row]) -> Steps[int]:
+def _reconcile(repository_id: Ulid, given: Columns) -> Steps[int]:
     """Compare with what was there before: refuse what differs, and follow new disk sizes."""
-    oids = tuple([row[0] for row in given])
-    found = yield from rows(PRESENT, repository_id=repository_id, oids=oids)
+    found = yield from rows(PRESENT, repository_id=repository_id, oids=tuple(given[0]))
     there = {row[0]: row for row in found}
     disk_sizes: dict[bytes, int] = {}
-    for oid, kind, size, disk_size in given:
+    for oid, kind, size, disk_size in zip(*given, strict=True):
         _, kind_there, size_there, disk_size_there = there[oid]
         if (kind, size) != (kind_there, size_there):
             raise Conflict(
@@ -311,25 +314,41 @@ def _reconcile(repository_id: Ulid, given: Sequence[Row]) -> Steps[int]:
     return len(changed)
 
 
-def _batches(objects: Iterable[NewObject]) -> Iterator[list[NewObject]]:
+def _batches(objects: Iterable[NewObject], named_by: ObjectFormat) -> Iterator[Columns]:
+    """The objects in slices, each after the one before as far as a sort of many can reach."""
     remaining = iter(objects)
-    while batch := [*islice(remaining, BATCH_ROWS)]:
-        yield batch
+    while batch := [*islice(remaining, SORTED_ROWS)]:
+        ordered = _in_order(batch, named_by)
+        for start in range(0, len(ordered), SLICE_ROWS):
+            yield _columns(ordered[start : start + SLICE_ROWS], named_by)
 
 
-def _rows(objects: Sequence[NewObject], named_by: ObjectFormat) -> list[Row]:
-    """The objects as rows, checked.  Raises InvalidValue."""
+def _in_order(objects: Sequence[NewObject], named_by: ObjectFormat) -> Sequence[NewObject]:
     try:
-        found: list[Any] = [(o.oid, o.type, o.size, o.disk_size) for o in objects]
+        oids: list[Any] = [each.oid for each in objects]
+        # Git lists objects sorted; finding that out costs less than sorting what is sorted.
+        if all(map(lt, oids, islice(oids, 1, None))):
+            return objects
+        return sorted(objects, key=attrgetter("oid"))
     except AttributeError as error:
         raise InvalidValue("objects", error.obj, "each must be a NewObject") from error
-    oids, kinds, sizes, disk_sizes = zip(*found, strict=True)
-    known = [size for size in disk_sizes if size is not None]
-    if (
+    except TypeError:
+        # Bytes beside text, or what is neither.
+        return sorted([NewObject(*_row(each, named_by)) for each in objects], key=attrgetter("oid"))
+
+
+def _columns(objects: Sequence[NewObject], named_by: ObjectFormat) -> Columns:
+    """The objects' fields, checked a column at a time.  Raises InvalidValue."""
+    oids: Any = [each.oid for each in objects]
+    kinds: Any = [each.type for each in objects]
+    sizes: Any = [each.size for each in objects]
+    disk_sizes: Any = [each.disk_size for each in objects]
+    known: Any = [size for size in disk_sizes if size is not None]
+    if not (
         {*map(type, oids)} == {bytes}
         and {*map(len, oids)} == {named_by.oid_bytes}
         and {*map(type, kinds)} <= {int, ObjectType}
-        and {*kinds} <= {*map(int, ObjectType)}
+        and {*kinds} <= _TYPE_CODES
         and {*map(type, sizes)} == {int}
         and {*map(type, known)} <= {int}
         and min(sizes) >= 0
@@ -337,12 +356,13 @@ def _rows(objects: Sequence[NewObject], named_by: ObjectFormat) -> list[Row]:
         and min(known, default=0) >= 0
         and max(known, default=0) <= INTEGER_MAX
     ):
-        return found
-    # Something needs converting, or is wrong and wants to be named.
-    return [_row(each, named_by) for each in objects]
+        # Something needs converting, or is wrong and wants to be named.
+        checked = [_row(each, named_by) for each in objects]
+        oids, kinds, sizes, disk_sizes = zip(*checked, strict=True)
+    return oids, kinds, sizes, disk_sizes
 
 
-def _row(given: NewObject, named_by: ObjectFormat) -> Row:
+def _row(given: NewObject, named_by: ObjectFormat) -> tuple[bytes, int, int, int | None]:
     return (
         check_oid("oid", given.oid, named_by),
         check_enum("type", ObjectType, given.type).value,

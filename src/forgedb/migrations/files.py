@@ -6,11 +6,14 @@ import os
 import re
 from hashlib import sha256
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from forgedb.errors import MigrationError
-from forgedb.sql.lexer import Dialect
+
+if TYPE_CHECKING:
+    from forgedb.sql.lexer import Dialect
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from forgedb.errors import MigrationDrift, MigrationError
+from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.files import MigrationFile
-from forgedb.models import AppliedMigration
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Steps, change, many, rows, run
 from forgedb.sql.catalogue import sql
@@ -88,7 +88,7 @@ def pending_of(
             pending[0].file,
             0,
             "",
-            [f"{entry.version:04}_{entry.name}" for entry in history],
+            [entry.label for entry in history],
             [migration.label for migration in pending],
             f"a higher number, {history[-1].version}, is applied already: give it the next number",
         )
@@ -96,11 +96,10 @@ def pending_of(
 
 
 def _unknown(entry: AppliedMigration, files: Sequence[MigrationFile]) -> MigrationError:
-    label = f"{entry.version:04}_{entry.name}"
     newest = files[-1].version if files else -1
     why = (
         "the database is newer than this program, which doesn't know it: upgrade forgedb"
         if entry.version > newest
         else "the database has it, but the file is missing: put it back"
     )
-    return MigrationError(f"{label}.sql", 0, "", (), (), why)
+    return MigrationError(f"{entry.label}.sql", 0, "", (), (), why)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from forgedb.errors import ForgeDbError, MigrationError, SchemaOutdated, UsageError
+from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.files import MigrationFile, load, packaged
 from forgedb.migrations.history import create, pending_of, read_history, record
-from forgedb.models import AppliedMigration
 from forgedb.operations.binding import Mode, Sync
 from forgedb.operations.steps import Steps, now, run
-from forgedb.sql.lexer import Dialect
-from forgedb.sql.split import ScriptError, ScriptStatement, split, transaction_control
 
-Parsed = tuple[MigrationFile, list[ScriptStatement]]
+if TYPE_CHECKING:
+    from forgedb.sql.lexer import Dialect
+    from forgedb.sql.split import ScriptStatement
 
 
 class Runner:
@@ -69,6 +70,9 @@ class Runner:
 
 def parse(migration: MigrationFile, dialect: Dialect) -> list[ScriptStatement]:
     """The file's statements.  Raises MigrationError for text that can't be split or run."""
+    # Nothing is pending on most starts, and nothing is split then.
+    from forgedb.sql.split import ScriptError, split, transaction_control
+
     try:
         statements = split(migration.text, dialect)
     except ScriptError as error:
@@ -136,7 +140,7 @@ def _apply(
                 migration.file,
                 statement.line,
                 statement.text,
-                [f"{entry.version:04}_{entry.name}" for entry in done],
+                [entry.label for entry in done],
                 [later.label for later in pending],
                 str(error),
             ) from error

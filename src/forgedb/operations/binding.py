@@ -11,13 +11,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import update_wrapper
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 import msgspec
 
 from forgedb.errors import ActorRequired
 from forgedb.operations.steps import Steps
-from forgedb.sql.lexer import Dialect
+
+if TYPE_CHECKING:
+    from forgedb.sql.lexer import Dialect
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -8,7 +8,7 @@ generator as one of forgedb's own errors.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
@@ -40,7 +40,7 @@ class ChangeMany(msgspec.Struct, gc=False):
     """One statement over many rows, each a tuple in the order in which the text names them."""
 
     statement: Sql
-    rows: Sequence[tuple[Any, ...]]
+    rows: Iterable[tuple[Any, ...]]
 
 
 class Native(msgspec.Struct, gc=False):
@@ -89,7 +89,7 @@ def change(statement: Sql, **params: Any) -> Steps[int]:
     return changed
 
 
-def change_many(statement: Sql, values: Sequence[tuple[Any, ...]]) -> Steps[int]:
+def change_many(statement: Sql, values: Iterable[tuple[Any, ...]]) -> Steps[int]:
     """How many rows the statement changed in all."""
     changed: int = yield ChangeMany(statement, values)
     return changed

@@ -1,0 +1,22 @@
+"""One line of a database's migration history."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class AppliedMigration(msgspec.Struct, frozen=True):
+    """A migration that the database has; ``checksum`` is SHA-256 of its text, in hex."""
+
+    version: int
+    name: str
+    checksum: str
+    applied_at: datetime
+    duration_ms: int
+
+    @property
+    def label(self) -> str:
+        """The number and name, as the file's name has them: ``0001_initial``."""
+        return f"{self.version:04}_{self.name}"
