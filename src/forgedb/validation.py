@@ -26,7 +26,6 @@ INTEGER_MAX = 2**63 - 1
 SLUG_PATTERN = "[a-z0-9][a-z0-9._-]{0,99}"
 
 _is_slug = re.compile(SLUG_PATTERN).fullmatch
-_has_surrogate = re.compile("[\ud800-\udfff]").search
 
 
 def check_text(field: str, value: object, length_max: int, *, length_min: int = 0) -> str:
@@ -37,8 +36,12 @@ def check_text(field: str, value: object, length_max: int, *, length_min: int = 
         raise InvalidValue(field, value, f"it must have {length_min} to {length_max} characters")
     if "\0" in value:
         raise InvalidValue(field, value, "it holds a NUL character, which no database keeps")
-    if not value.isascii() and _has_surrogate(value):
-        raise InvalidValue(field, value, "it holds half a surrogate pair, which is no character")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidValue(
+            field, value, "it holds half a surrogate pair, which is no character"
+        ) from None
     return value
 
 

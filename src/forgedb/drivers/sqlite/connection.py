@@ -5,6 +5,7 @@ It isn't guarded against a second thread: whoever took it from the pool has it a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -41,6 +42,8 @@ class SqliteConnection:
             self.raw = apsw.Connection(options.path, flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
             self.raw.convert_binding = bind
             self._configure(options, writes)
+        except apsw.CantOpenError as error:
+            raise Unavailable(_why_not_opened(options)) from error
         except DRIVER_ERRORS as error:
             raise translate(error, None, self.where) from error
         self._cursor = self.raw.cursor()
@@ -145,3 +148,14 @@ class SqliteConnection:
         translated = translate(error, self.raw, self.where)
         translated.__cause__ = error
         return translated
+
+
+def _why_not_opened(options: SqliteOptions) -> str:
+    folder = os.path.dirname(options.path) or "."
+    if os.path.isdir(options.path):
+        return f"{options.path} is a folder: name a file in it"
+    if not os.path.isdir(folder):
+        return f"{options.path} can't be opened: there is no folder {folder}, make it first"
+    if options.mode != "rwc" and not os.path.exists(options.path):
+        return f"there is no database at {options.path}: make one with `forgedb migrate`"
+    return f"{options.path} can't be opened: check who may read and write it"

@@ -28,9 +28,10 @@ WHERE list."unique"
 GROUP BY list.name
 """
 
-_columns_in = re.compile(r"UNIQUE constraint failed: ((\w+)\.\w+(?:, \w+\.\w+)*)").fullmatch
-_index_in = re.compile(r"UNIQUE constraint failed: index '(.+)'").fullmatch
-_rule_in = re.compile(r"forgedb: (\w+): (.+)").fullmatch
+# Compiled when first matched: most programs start, and end, without any of these.
+_UNIQUE_COLUMNS = r"UNIQUE constraint failed: ((\w+)\.\w+(?:, \w+\.\w+)*)"
+_UNIQUE_INDEX = r"UNIQUE constraint failed: index '(.+)'"
+_TRIGGER_RULE = r"forgedb: (\w+): (.+)"
 
 _UNAVAILABLE: dict[type[Exception], tuple[str, bool]] = {
     apsw.BusyError: ("the database is locked by another process past the timeout", True),
@@ -74,7 +75,7 @@ def _constraint(error: apsw.ConstraintError, connection: apsw.Connection | None)
         return StillReferenced(
             "foreign_key", "a row that this one refers to is missing, or rows still refer to it"
         )
-    by_trigger = _rule_in(text)
+    by_trigger = re.fullmatch(_TRIGGER_RULE, text)
     if by_trigger:
         return _rule(*by_trigger.groups())
     _, _, rule = text.partition("failed: ")
@@ -83,10 +84,10 @@ def _constraint(error: apsw.ConstraintError, connection: apsw.Connection | None)
 
 def _unique_name(text: str, connection: apsw.Connection | None) -> str:
     """The index's own name, as the schema has it: SQLite tells only its columns."""
-    by_name = _index_in(text)
+    by_name = re.fullmatch(_UNIQUE_INDEX, text)
     if by_name:
         return by_name[1]
-    by_columns = _columns_in(text)
+    by_columns = re.fullmatch(_UNIQUE_COLUMNS, text)
     if by_columns and connection is not None:
         for name, columns in connection.execute(_UNIQUE_INDEXES, {"table": by_columns[2]}):
             if columns == by_columns[1] and not str(name).startswith("sqlite_autoindex"):
