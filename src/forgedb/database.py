@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from forgedb.dao.relationships import RelationshipsDao
     from forgedb.dao.repositories import RepositoriesDao
     from forgedb.migrations.applied import AppliedMigration
+    from forgedb.migrations.files import MigrationFile
 
 ACTOR_CHARS_MAX = 200
 REQUEST_ID_CHARS_MAX = 200
@@ -149,6 +151,19 @@ class Database:
         from forgedb.migrations import Runner
 
         return Runner(self._runner).migrate(target)
+
+    def pending_migrations(self, target: int | None = None) -> list[MigrationFile]:
+        """What ``migrate`` would apply, in order.  Raises MigrationError, MigrationDrift."""
+        from forgedb.migrations import Runner
+
+        return Runner(self._runner).pending(target)
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Copy the database, as it is at one moment, to a file, while others go on writing.
+
+        The file appears, or is replaced, when the copy is complete.  Raises Unavailable.
+        """
+        self._runner.backup(os.fspath(path))
 
 
 def connect(url: str | None = None, *, actor: str | None = None, **options: Any) -> Database:

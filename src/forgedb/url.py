@@ -79,7 +79,9 @@ def parse_url(url: str) -> DatabaseUrl:
 
 def redacted(url: str) -> str:
     """The URL without its password, fit for a message."""
-    # Imported where it is needed: a plain sqlite:/// URL starts without it.
+    if url.startswith("sqlite:"):
+        return url
+    # Imported where it is needed: SQLite's URLs do without.
     from urllib.parse import parse_qsl, urlsplit
 
     try:

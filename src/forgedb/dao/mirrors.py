@@ -1,29 +1,27 @@
-"""Mirrors: the remotes that repositories are copied from and to, and whose turn it is.
+"""Mirrors: remotes that repositories are copied from or to, and whose turn it is.
 
-A run is claimed with a deadline and a token.  While it goes on, ``next_run_at`` is its deadline,
-so that the one index of what is due also finds the runs whose process died.
+Copying itself is a worker's: it claims what is due, copies, and says how that went.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from msgspec.structs import asdict, replace
 
 from forgedb.audit.stream import changed, created, deleted
-from forgedb.credentials import strip_credentials
 from forgedb.dao.paging import after_id, page
 from forgedb.dao.repositories import LockedRepository, advance, lock_repository, stream_of
-from forgedb.dao.revision import checked, later
-from forgedb.errors import AlreadyExists, InvalidValue, LeaseLost, NotFound
+from forgedb.dao.revision import Checks, checked, later
+from forgedb.errors import AlreadyExists, Conflict, InvalidValue, LeaseLost, NotFound
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import Direction, Mirror, MirrorStatus, Page
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Steps, change, many, now, one
-from forgedb.sql.catalogue import sql
+from forgedb.remote_url import check_remote_url
+from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import (
     check_duration,
     check_enum,
@@ -33,12 +31,14 @@ from forgedb.validation import (
     check_time,
 )
 
-URL_CHARS_MAX = 2048
 CREDENTIAL_REF_CHARS_MAX = 200
 ERROR_CHARS_MAX = 10_000
+
 INTERVAL_MIN = timedelta(minutes=1)
 INTERVAL_MAX = timedelta(days=365)
-RUN_FOR_MAX = timedelta(hours=72)
+
+RUN_FOR_MIN = timedelta(seconds=1)
+RUN_FOR_MAX = timedelta(days=7)
 
 Mirrors: TypeAlias = list[Mirror]
 
@@ -65,7 +65,10 @@ LIMIT :limit
 
 INSERT = sql(f"""
 INSERT INTO mirrors ({MIRROR})
-VALUES ({", ".join(":" + field for field in Mirror.__struct_fields__)})
+VALUES (
+    :id, :repository_id, :direction, :remote_url, :credential_ref, :enabled, :interval_seconds,
+    :status, :next_run_at, :last_started_at, :last_success_at, :consecutive_failures, :last_error,
+    :run_token, :run_deadline_at, :created_at, :updated_at)
 """)
 
 UPDATE = sql("""
@@ -88,58 +91,45 @@ WHERE id = :id
 
 DELETE = sql("DELETE FROM mirrors WHERE id = :id")
 
-
-def check_remote_url(field: str, value: object) -> str:
-    """A URL without credentials in it.  Raises InvalidValue, which shows none."""
-    if isinstance(value, str):
-        clean, had_credentials = strip_credentials(value)
-        if had_credentials:
-            raise InvalidValue(
-                field,
-                clean,
-                "it was given with credentials, which are not kept here: leave them out, and"
-                " name where they are in credential_ref",
-            )
-    url = check_text(field, value, URL_CHARS_MAX, length_min=1)
-    if url.startswith("-") or any(character.isspace() for character in url):
-        raise InvalidValue(field, value, "it is no address that Git takes")
-    return url
+FIXED = ("repository_id", "direction", "created_at")
+"""Columns that an UPDATE has no parameter for."""
 
 
-def _check_credential_ref(field: str, value: object) -> str | None:
+def check_credential_ref(field: str, value: object) -> str | None:
     return check_optional_text(field, value, CREDENTIAL_REF_CHARS_MAX, length_min=1)
 
 
-def _check_enabled(field: str, value: object) -> bool:
+def check_enabled(field: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
     raise InvalidValue(field, value, "it must be True or False")
 
 
-def _check_interval(field: str, value: object) -> timedelta | None:
+def check_interval(field: str, value: object) -> int | None:
+    """The interval in seconds, or None for a mirror that runs by hand.  Raises InvalidValue."""
     if value is None:
         return None
     interval = check_duration(field, value, least=INTERVAL_MIN, greatest=INTERVAL_MAX)
     if interval.microseconds:
-        raise InvalidValue(field, value, "it must be whole seconds")
-    return interval
+        raise InvalidValue(field, value, "it must be a number of whole seconds")
+    return interval // timedelta(seconds=1)
 
 
-def _check_next_run_at(field: str, value: object) -> datetime | None:
+def check_next_run_at(field: str, value: object) -> datetime | None:
     return None if value is None else check_time(field, value)
 
 
-UPDATABLE: Mapping[str, Callable[[str, object], Any]] = {
+UPDATABLE: Checks = {
     "remote_url": check_remote_url,
-    "credential_ref": _check_credential_ref,
-    "enabled": _check_enabled,
-    "interval": _check_interval,
-    "next_run_at": _check_next_run_at,
+    "credential_ref": check_credential_ref,
+    "enabled": check_enabled,
+    "interval": check_interval,
+    "next_run_at": check_next_run_at,
 }
 
 
 class MirrorsDao(Dao[H_co]):
-    """Mirrors of repositories, and the runs that keep them up to date."""
+    """Mirrors of repositories: what is copied from where to where, how often, and how it went."""
 
     @write
     def create(
@@ -152,34 +142,33 @@ class MirrorsDao(Dao[H_co]):
         enabled: bool = True,
         next_run_at: datetime | None = None,
     ) -> Steps[Mirror]:
-        """Add a mirror; with an ``interval`` its first run is due at once, or at ``next_run_at``.
+        """Add a mirror that runs each ``interval``, in whole seconds from a minute to 365 days.
 
-        ``interval`` is whole seconds from a minute to a year, None for a mirror run by hand.
-        Credentials belong elsewhere: ``credential_ref`` is the name by which they are found.
+        It is due at ``next_run_at``; without one, at once if it has an interval, and never if it
+        runs by hand.  ``credential_ref`` names where a password or token is kept; in the URL
+        there is none.
 
-        Raises InvalidValue (also for credentials in the URL), NotFound (the repository),
-        AlreadyExists (the same remote and direction, or a second pull mirror).
+        Raises InvalidValue (also credentials in the URL), NotFound (the repository; deleted too),
+        AlreadyExists (the same mirror, or a second one to pull from).
         """
-        towards = check_enum("direction", Direction, direction)
+        way = check_enum("direction", Direction, direction)
         check_remote_url("remote_url", remote_url)
-        pause = _check_interval("interval", interval)
-        _check_credential_ref("credential_ref", credential_ref)
-        _check_enabled("enabled", enabled)
-        first_run_at = _check_next_run_at("next_run_at", next_run_at)
+        interval_seconds = check_interval("interval", interval)
+        check_credential_ref("credential_ref", credential_ref)
+        check_enabled("enabled", enabled)
+        first_run_at = check_next_run_at("next_run_at", next_run_at)
         locked = yield from lock_repository(repository_id)
         at = yield from now()
-        if first_run_at is None and pause is not None:
-            first_run_at = at
         mirror = Mirror(
             new_ulid(),
             repository_id,
-            towards,
+            way,
             remote_url,
             credential_ref,
             enabled,
-            _seconds(pause),
+            interval_seconds,
             MirrorStatus.NEVER,
-            first_run_at,
+            at if first_run_at is None and interval_seconds is not None else first_run_at,
             None,
             None,
             0,
@@ -189,13 +178,8 @@ class MirrorsDao(Dao[H_co]):
             at,
             at,
         )
-        stream = stream_of(self.context, locked)
-        yield from stream.append(at, "mirror.create", mirror.id, created(mirror))
-        yield from advance(locked, stream)
-        try:
-            yield from change(INSERT, **asdict(mirror))
-        except AlreadyExists as error:
-            raise _taken(error, mirror) from error.__cause__
+        yield from _save(INSERT, mirror, asdict(mirror))
+        yield from _record(self.context, locked, at, "create", mirror.id, created(mirror))
         return mirror
 
     @read
@@ -221,89 +205,100 @@ class MirrorsDao(Dao[H_co]):
     def update(self, /, mirror_id: Ulid, **fields: Any) -> Steps[Mirror]:
         """Change remote_url, credential_ref, enabled, interval or next_run_at.
 
-        A new interval counts from now, unless next_run_at says otherwise; a run that goes on
-        keeps its deadline, and its next one follows the new interval.
+        A new interval brings the next run forward where that is sooner; without an interval there
+        is no next run but by hand.  A running mirror goes on, and follows its new interval when
+        it has finished.
 
-        Raises InvalidValue (also for an unknown field), NotFound (a deleted repository's too),
-        AlreadyExists.
+        Raises InvalidValue (also for an unknown field), NotFound (also where the repository is
+        deleted), AlreadyExists, Conflict (next_run_at of a running mirror).
         """
         new = checked(fields, UPDATABLE)
-        locked, mirror, at = yield from _lock_mirror(mirror_id)
+        locked, before = yield from _lock_mirror(mirror_id)
+        at = yield from now()
+        is_running = before.status is MirrorStatus.RUNNING
+        if is_running and "next_run_at" in new:
+            raise Conflict(
+                "mirrors.next_run_at",
+                f"mirror {mirror_id} is running, until {before.run_deadline_at} at the latest:"
+                " set next_run_at when it has finished",
+            )
         if "interval" in new:
-            pause = new.pop("interval")
-            new["interval_seconds"] = _seconds(pause)
-            new.setdefault("next_run_at", None if pause is None else at + pause)
-        if mirror.status is MirrorStatus.RUNNING:
-            new.pop("next_run_at", None)
-        return (yield from _save(self.context, locked, mirror, "update", new, at))
+            seconds: int | None = new.pop("interval")
+            if seconds != before.interval_seconds:
+                new["interval_seconds"] = seconds
+                if not is_running:
+                    new.setdefault("next_run_at", _brought_forward(before, seconds, at))
+        return (
+            yield from _revise(self.context, locked, at, "update", before, replace(before, **new))
+        )
 
     @write
     def delete(self, mirror_id: Ulid) -> Steps[Mirror]:
-        """Remove the mirror, and return it as it was.  Raises InvalidValue, NotFound."""
-        locked, mirror, at = yield from _lock_mirror(mirror_id)
-        stream = stream_of(self.context, locked)
-        yield from stream.append(at, "mirror.delete", mirror_id, deleted(mirror))
-        yield from advance(locked, stream)
+        """Delete the mirror, also while it runs, and return it as it was.
+
+        Raises InvalidValue, NotFound (also where the repository is deleted).
+        """
+        locked, mirror = yield from _lock_mirror(mirror_id)
+        at = yield from now()
         yield from change(DELETE, id=mirror_id)
+        yield from _record(self.context, locked, at, "delete", mirror_id, deleted(mirror))
         return mirror
 
     @write
     def claim_due(self, limit: int, run_for: timedelta) -> Steps[Mirrors]:
-        """Take mirrors whose run is due, each for ``run_for``, and return them with their tokens.
+        """Mark up to ``limit`` enabled mirrors that are due as running, the longest due first.
 
-        Whoever claims them runs them, and says so with ``finish``; a run that isn't finished by
-        its deadline is due again.  Mirrors of deleted repositories are left alone.
+        Each gets a ``run_token`` of its own, which ``finish`` asks for, and ``run_for`` (a second
+        to seven days) to finish in.  A mirror past that deadline is due again: its worker is taken
+        for dead, the run counts as a failure, and the old token is worth nothing any more.
 
         Raises InvalidValue.
         """
         count = check_limit(limit)
-        check_duration("run_for", run_for, greatest=RUN_FOR_MAX)
+        check_duration("run_for", run_for, least=RUN_FOR_MIN, greatest=RUN_FOR_MAX)
         asked_at = yield from now()
         due = yield from many(Mirror, DUE, now=asked_at, limit=count)
-        claimed: Mirrors = []
+        of_repository: dict[Ulid, dict[Ulid, Mirror | None]] = {}
+        for found in due:
+            of_repository.setdefault(found.repository_id, {})[found.id] = None
         # In the order in which everyone locks repositories, so that nobody waits in a circle.
-        for found in sorted(due, key=lambda mirror: mirror.repository_id):
-            locked = yield from lock_repository(found.repository_id, include_deleted=True)
-            mirror = yield from one(Mirror, SELECT_BY_ID, id=found.id)
-            at = yield from now()
-            if locked.deleted_at is not None or mirror is None or not _is_due(mirror, at):
-                continue
-            run = {
-                "status": MirrorStatus.RUNNING,
-                "run_token": new_ulid(),
-                "run_deadline_at": at + run_for,
-                "next_run_at": at + run_for,
-                "last_started_at": at,
-            }
-            claimed.append((yield from _save(self.context, locked, mirror, "claim", run, at)))
-        return claimed
+        for repository_id, claims in sorted(of_repository.items()):
+            yield from _claim(self.context, repository_id, claims, run_for)
+        return [
+            claimed for found in due if (claimed := of_repository[found.repository_id][found.id])
+        ]
 
     @write
     def finish(self, mirror_id: Ulid, run_token: Ulid, error: str | None = None) -> Steps[Mirror]:
-        """Say how a claimed run ended: well, or with ``error``; the next is due after the interval.
+        """End a run: a success, or a failure for the reason that ``error`` tells.
 
-        Raises LeaseLost (the run passed its deadline and was claimed again, or has been
-        finished), InvalidValue, NotFound.
+        The next run is due an interval from now, after a failure too, or never if the mirror runs
+        by hand.  A run past its deadline may still be finished while nobody else has claimed it.
+
+        Raises LeaseLost (superseded: another run was claimed since; ended: none is running),
+        InvalidValue, NotFound (also where the repository is deleted).
         """
         check_ulid("run_token", run_token)
-        check_optional_text("error", error, ERROR_CHARS_MAX, length_min=1)
-        locked, mirror, at = yield from _lock_mirror(mirror_id, include_deleted=True)
-        if mirror.run_token is None:
+        if error is not None:
+            check_text("error", error, ERROR_CHARS_MAX, length_min=1)
+        locked, before = yield from _lock_mirror(mirror_id)
+        if before.run_token is None:
             raise LeaseLost("ended", f"mirror {mirror_id} isn't running")
-        if mirror.run_token != run_token:
-            raise LeaseLost("superseded", f"mirror {mirror_id} was claimed again")
-        pause = mirror.interval
-        result: dict[str, Any] = {
-            "status": MirrorStatus.OK if error is None else MirrorStatus.FAILED,
-            "run_token": None,
-            "run_deadline_at": None,
-            "next_run_at": None if pause is None else at + pause,
-            "last_error": error,
-            "consecutive_failures": 0 if error is None else mirror.consecutive_failures + 1,
-        }
-        if error is None:
-            result["last_success_at"] = at
-        return (yield from _save(self.context, locked, mirror, "finish", result, at))
+        if before.run_token != run_token:
+            raise LeaseLost("superseded", f"mirror {mirror_id} is run by someone else since")
+        at = yield from now()
+        succeeded = error is None
+        after = replace(
+            before,
+            status=MirrorStatus.OK if succeeded else MirrorStatus.FAILED,
+            next_run_at=None if before.interval is None else at + before.interval,
+            last_success_at=at if succeeded else before.last_success_at,
+            consecutive_failures=0 if succeeded else before.consecutive_failures + 1,
+            last_error=error,
+            run_token=None,
+            run_deadline_at=None,
+        )
+        return (yield from _revise(self.context, locked, at, "finish", before, after))
 
 
 def _get(mirror_id: Ulid) -> Steps[Mirror]:
@@ -313,54 +308,111 @@ def _get(mirror_id: Ulid) -> Steps[Mirror]:
     return found
 
 
-def _lock_mirror(
-    mirror_id: Ulid, *, include_deleted: bool = False
-) -> Steps[tuple[LockedRepository, Mirror, datetime]]:
+def _lock_mirror(mirror_id: Ulid) -> Steps[tuple[LockedRepository, Mirror]]:
     """Lock the mirror's repository, then read the mirror again: it may have changed meanwhile."""
     seen = yield from _get(mirror_id)
-    locked = yield from lock_repository(seen.repository_id, include_deleted=include_deleted)
-    mirror = yield from _get(mirror_id)
-    return locked, mirror, (yield from now())
+    locked = yield from lock_repository(seen.repository_id)
+    return locked, (yield from _get(mirror_id))
 
 
-def _save(
+def _brought_forward(before: Mirror, seconds: int | None, at: datetime) -> datetime | None:
+    """When a mirror of this new interval is due."""
+    if seconds is None:
+        return None
+    if before.next_run_at is None:
+        return at
+    return min(before.next_run_at, at + timedelta(seconds=seconds))
+
+
+def _claim(
     context: Context,
-    locked: LockedRepository,
-    before: Mirror,
-    verb: str,
-    fields: Mapping[str, Any],
-    at: datetime,
-) -> Steps[Mirror]:
-    after = replace(before, **fields, updated_at=later(at, before.updated_at))
-    changes = changed(before, after)
-    if not changes:
-        return before
+    repository_id: Ulid,
+    claims: dict[Ulid, Mirror | None],
+    run_for: timedelta,
+) -> Steps[None]:
+    """Fill in those of one repository's mirrors that are still due under its lock."""
+    locked = yield from lock_repository(repository_id, include_deleted=True)
+    if locked.deleted_at is not None:
+        return
+    at = yield from now()
     stream = stream_of(context, locked)
-    yield from stream.append(at, f"mirror.{verb}", before.id, changes)
+    for mirror_id in claims:
+        before = yield from one(Mirror, SELECT_BY_ID, id=mirror_id)
+        if before is None or not _is_due(before, at):
+            continue
+        # While it runs, its next run is its deadline: one index finds what is due and what died.
+        after = replace(
+            before,
+            status=MirrorStatus.RUNNING,
+            next_run_at=at + run_for,
+            last_started_at=at,
+            run_token=new_ulid(),
+            run_deadline_at=at + run_for,
+            updated_at=later(at, before.updated_at),
+        )
+        if before.status is MirrorStatus.RUNNING:
+            after = replace(
+                after,
+                consecutive_failures=before.consecutive_failures + 1,
+                last_error=f"the run of {before.last_started_at} didn't finish in its time",
+            )
+        yield from _save(UPDATE, after, _changeable(after))
+        yield from stream.append(at, "mirror.claim", mirror_id, changed(before, after))
+        claims[mirror_id] = after
     yield from advance(locked, stream)
-    row = asdict(after)
-    for fixed in ("repository_id", "direction", "created_at"):
-        del row[fixed]
-    try:
-        yield from change(UPDATE, **row)
-    except AlreadyExists as error:
-        raise _taken(error, after) from error.__cause__
-    return after
 
 
 def _is_due(mirror: Mirror, at: datetime) -> bool:
     return mirror.enabled and mirror.next_run_at is not None and mirror.next_run_at <= at
 
 
-def _seconds(interval: timedelta | None) -> int | None:
-    return None if interval is None else int(interval.total_seconds())
+def _revise(
+    context: Context,
+    locked: LockedRepository,
+    at: datetime,
+    verb: str,
+    before: Mirror,
+    after: Mirror,
+) -> Steps[Mirror]:
+    """Bring the mirror to new values; where nothing differs, nothing is written."""
+    changes = changed(before, after)
+    if not changes:
+        return before
+    after = replace(after, updated_at=later(at, before.updated_at))
+    yield from _save(UPDATE, after, _changeable(after))
+    yield from _record(context, locked, at, verb, after.id, changes)
+    return after
 
 
-def _taken(error: AlreadyExists, mirror: Mirror) -> AlreadyExists:
-    what = f"a {mirror.direction} mirror of {mirror.remote_url!r}"
-    if error.constraint == "mirrors_one_pull_per_repository":
-        what = "a pull mirror, and it follows one source alone"
-    return AlreadyExists(
-        error.constraint,
-        f"repository {mirror.repository_id} has {what} already: change that one, or delete it",
-    )
+def _changeable(mirror: Mirror) -> dict[str, Any]:
+    return {field: value for field, value in asdict(mirror).items() if field not in FIXED}
+
+
+def _save(statement: Sql, mirror: Mirror, values: dict[str, Any]) -> Steps[None]:
+    try:
+        yield from change(statement, **values)
+    except AlreadyExists as error:
+        if error.constraint == "mirrors_one_pull_per_repository":
+            why = (
+                f"repository {mirror.repository_id} has a mirror to pull from already:"
+                " change its remote_url, or delete it first"
+            )
+        else:
+            why = (
+                f"repository {mirror.repository_id} has a {mirror.direction} mirror of"
+                f" {mirror.remote_url} already: use the one that is there"
+            )
+        raise AlreadyExists(error.constraint, why) from error.__cause__
+
+
+def _record(
+    context: Context,
+    locked: LockedRepository,
+    at: datetime,
+    verb: str,
+    mirror_id: Ulid,
+    changes: dict[str, Any],
+) -> Steps[None]:
+    stream = stream_of(context, locked)
+    yield from stream.append(at, f"mirror.{verb}", mirror_id, changes)
+    yield from advance(locked, stream)

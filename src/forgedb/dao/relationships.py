@@ -1,99 +1,111 @@
-"""Relationships: which repository forks, borrows from or contains which, in this database or not.
+"""Relationships between repositories: forks, templates, mirrors, submodules, object pools.
 
-Forks, templates and object pools form no cycle.  Writers that each add one edge of a cycle at the
-same time would not see each other's, so those kinds are added one after the other.
+An edge goes from a source, whose audit stream tells of it, to a repository or to a URL outside.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec.structs import asdict
 
 from forgedb.audit.stream import created, deleted
-from forgedb.dao.mirrors import check_remote_url
 from forgedb.dao.paging import after_id, page
 from forgedb.dao.repositories import LockedRepository, advance, lock_repository, stream_of
+from forgedb.dao.revision import plain
 from forgedb.errors import AlreadyExists, Cycle, InvalidValue, NotFound
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import Page, Relationship, RelationshipKind, Repository
 from forgedb.operations.binding import Dao, H_co, read, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Steps, change, many, now, one, rows
-from forgedb.sql.catalogue import sql
+from forgedb.remote_url import check_remote_url
+from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import check_enum, check_text
 
 PATH_CHARS_MAX = 4096
 
-FAMILY_REPOSITORIES_MAX = 10_000
-"""How many ancestors or descendants a call returns at most, the nearest first."""
+EDGES_A_WALK_MAX = 10_000
+"""How many edges ``ancestors`` and ``descendants`` follow, and the search for a cycle."""
 
-ACYCLIC_DISTANCE_MAX = 10_000
-CYCLIC_DISTANCE_MAX = 100
-"""How far a call goes: where there are circles, every round of one counts as farther away."""
+CYCLE_SHOWN_MAX = 6
+"""How many repositories of a cycle its error names."""
 
 ACYCLIC = frozenset(
     {RelationshipKind.FORK, RelationshipKind.TEMPLATE, RelationshipKind.OBJECT_POOL}
 )
 
+Side: TypeAlias = Literal["out", "in"]
 Repositories: TypeAlias = list[Repository]
 
-EDGE = columns(Relationship)
+RELATIONSHIP = columns(Relationship)
 
-SELECT_BY_ID = sql(f"SELECT {EDGE} FROM repository_relationships WHERE id = :id")
+SELECT_BY_ID = sql(f"SELECT {RELATIONSHIP} FROM repository_relationships WHERE id = :id")
 
-LIST = {
-    (direction, of_kind): sql(f"""
-    SELECT {EDGE}
-    FROM repository_relationships
-    WHERE {column} = :repository_id AND id > :after{" AND kind = :kind" if of_kind else ""}
-    ORDER BY id
-    LIMIT :limit
-    """)
-    for direction, column in (("out", "source_id"), ("in", "target_id"))
-    for of_kind in (False, True)
+_OUT = f"SELECT {RELATIONSHIP} FROM repository_relationships WHERE source_id = :repository_id"
+_IN = f"SELECT {RELATIONSHIP} FROM repository_relationships WHERE target_id = :repository_id"
+_PAGE = "AND id > :after ORDER BY id LIMIT :limit"
+
+LIST: dict[tuple[str, bool], Sql] = {
+    ("out", False): sql(f"{_OUT} {_PAGE}"),
+    ("out", True): sql(f"{_OUT} AND kind = :kind {_PAGE}"),
+    ("in", False): sql(f"{_IN} {_PAGE}"),
+    ("in", True): sql(f"{_IN} AND kind = :kind {_PAGE}"),
 }
-"""By the direction, and whether a kind is asked for."""
+"""By the side that the repository is on, and whether a kind is asked for."""
 
-FAMILY = {
-    (here, there): sql(f"""
-    WITH RECURSIVE family (id, distance) AS (
-        SELECT e.{there}, 1
-        FROM repository_relationships AS e
-        WHERE e.{here} = :id AND e.kind = :kind AND e.{there} IS NOT NULL
+
+def _walk_text(near: str, far: str) -> str:
+    """The text that follows edges from ``near`` to ``far``, and gives each with its far end.
+
+    UNION keeps an edge that was met before from being followed again, so that it ends in a circle
+    too.
+    """
+    return f"""
+    WITH RECURSIVE walk (near_id, far_id) AS (
+        SELECT {near}, {far}
+        FROM repository_relationships
+        WHERE {near} = :id AND kind = :kind AND {far} IS NOT NULL
         UNION
-        SELECT e.{there}, family.distance + 1
-        FROM family
-        JOIN repository_relationships AS e ON e.{here} = family.id
-        WHERE e.kind = :kind AND e.{there} IS NOT NULL AND family.distance < :distance_max
+        SELECT e.{near}, e.{far}
+        FROM walk
+        JOIN repository_relationships AS e ON e.{near} = walk.far_id
+        WHERE e.kind = :kind AND e.{far} IS NOT NULL
     )
-    SELECT {columns(Repository, "r.")}
-    FROM (SELECT id, min(distance) AS distance FROM family GROUP BY id) AS nearest
-    JOIN repositories AS r ON r.id = nearest.id
-    WHERE r.id <> :id
-    ORDER BY nearest.distance, r.id
+    SELECT {columns(Repository, "r.")}, walk.near_id
+    FROM walk
+    JOIN repositories AS r ON r.id = walk.far_id
     LIMIT :limit
-    """)
-    for here, there in (("source_id", "target_id"), ("target_id", "source_id"))
-}
-"""All that can be reached from a repository along edges of one kind, each once."""
+    """
+
+
+ANCESTORS = sql(_walk_text("source_id", "target_id"))
+
+DESCENDANTS = sql(_walk_text("target_id", "source_id"))
+
+# Two writers that each add one edge of a cycle lock different rows: on PostgreSQL they would not
+# see each other's.  SQLite has one writer at a time.  The number reads "forg".
+LOCK_KIND = sql(
+    sqlite="SELECT :kind",
+    postgres="SELECT pg_advisory_xact_lock(1718579815, hashtext(:kind))",
+)
 
 INSERT = sql(f"""
-INSERT INTO repository_relationships ({EDGE})
-VALUES ({", ".join(":" + field for field in Relationship.__struct_fields__)})
+INSERT INTO repository_relationships ({RELATIONSHIP})
+VALUES (:id, :source_id, :target_id, :target_url, :kind, :path, :created_at, :updated_at)
 """)
 
 DELETE = sql("DELETE FROM repository_relationships WHERE id = :id")
 
-# SQLite has one writer at a time; PostgreSQL holds the lock until the transaction ends.
-LOCK_KIND = sql(
-    sqlite="SELECT :kind",
-    postgres="SELECT pg_advisory_xact_lock(hashtext('forgedb.relationships.' || :kind))",
-)
+
+class Met(Repository, frozen=True):
+    """A repository at the far end of an edge that a walk followed from ``near_id``."""
+
+    near_id: Ulid
 
 
 class RelationshipsDao(Dao[H_co]):
-    """Edges between repositories, or from a repository to a URL elsewhere."""
+    """Edges between repositories, of a kind each; forks, templates and pools have no cycles."""
 
     @write
     def create(
@@ -104,39 +116,29 @@ class RelationshipsDao(Dao[H_co]):
         target_url: str | None = None,
         path: str = "",
     ) -> Steps[Relationship]:
-        """Relate ``source_id`` to a repository here, or to one elsewhere by its URL.
+        """Relate a repository to another, or to a URL outside: ``source`` is a fork of the target.
 
-        The source is what depends: the fork, the user of a template or pool, the repository with
-        the submodule, whose place in it is ``path``.
+        Either ``target_id`` or ``target_url`` is given.  ``path`` is where a submodule lies.
 
-        Raises InvalidValue (also for no target, or two), NotFound (either end, deleted too),
-        AlreadyExists (the same edge, or a second fork parent), Cycle.
+        Raises InvalidValue (also both targets or none, the repository itself, credentials in the
+        URL), NotFound (either repository; deleted too), AlreadyExists (the same relationship, or
+        a second fork parent), Cycle (the target is a fork, a child or a user of the source).
         """
-        of_kind = check_enum("kind", RelationshipKind, kind)
         check_ulid("source_id", source_id)
+        of_kind = check_enum("kind", RelationshipKind, kind)
         check_text("path", path, PATH_CHARS_MAX)
-        if (target_id is None) == (target_url is None):
-            raise InvalidValue(
-                "target_id", target_id, "give a target_id or a target_url, and not both"
-            )
-        if target_url is not None:
-            check_remote_url("target_url", target_url)
-        if target_id is not None and check_ulid("target_id", target_id) == source_id:
-            raise InvalidValue("target_id", target_id, "a repository isn't related to itself")
-        if of_kind in ACYCLIC:
-            yield from rows(LOCK_KIND, kind=of_kind.value)
-        locked = yield from _lock_ends(source_id, target_id)
+        _check_target(source_id, target_id, target_url)
         if target_id is not None and of_kind in ACYCLIC:
-            yield from _refuse_cycle(source_id, target_id, of_kind)
+            yield from rows(LOCK_KIND, kind=of_kind)
+        source = yield from _lock_ends(source_id, target_id)
+        if target_id is not None and of_kind in ACYCLIC:
+            yield from _refuse_cycle(source_id, of_kind, target_id)
         at = yield from now()
         edge = Relationship(new_ulid(), source_id, target_id, target_url, of_kind, path, at, at)
-        stream = stream_of(self.context, locked)
+        yield from _insert(edge)
+        stream = stream_of(self.context, source)
         yield from stream.append(at, "relationship.create", edge.id, created(edge))
-        yield from advance(locked, stream)
-        try:
-            yield from change(INSERT, **asdict(edge))
-        except AlreadyExists as error:
-            raise _taken(error, edge) from error.__cause__
+        yield from advance(source, stream)
         return edge
 
     @read
@@ -149,19 +151,19 @@ class RelationshipsDao(Dao[H_co]):
         self,
         repository_id: Ulid,
         kind: RelationshipKind | str | None = None,
-        direction: str = "out",
+        direction: Side = "out",
         *,
         after: str | None = None,
         limit: int = 100,
     ) -> Steps[Page[Relationship]]:
         """A repository's relationships in the order of their ids, of all kinds or of one.
 
-        ``direction`` is ``"out"`` for those whose source it is, ``"in"`` for those that point to
-        it.  Raises InvalidValue.
+        ``"out"`` are those that it is the source of, ``"in"`` those that it is the target of.
+        Raises InvalidValue.
         """
         if direction not in ("out", "in"):
             raise InvalidValue("direction", direction, "it must be out or in")
-        filters: dict[str, Any] = {}
+        filters: dict[str, object] = {}
         if kind is not None:
             filters["kind"] = check_enum("kind", RelationshipKind, kind)
         return page(
@@ -175,37 +177,50 @@ class RelationshipsDao(Dao[H_co]):
         )
 
     @read
-    def ancestors(self, id: Ulid, kind: RelationshipKind | str) -> Steps[Repositories]:
-        """The repositories that it comes from along one kind, nearest first, 10,000 at most.
+    def ancestors(self, repository_id: Ulid, kind: RelationshipKind | str) -> Steps[Repositories]:
+        """The live repositories that this one comes from, through any number of edges.
 
-        Submodules and mirrors may form circles, and are followed for 100 steps.
+        Nearest first, and by id where they are equally near.  In a circle of mirrors or submodules
+        each is given once, and the repository itself is not.
 
-        Raises InvalidValue.
+        Raises InvalidValue (also where more than 10,000 edges lead there: page through ``list``).
         """
-        return _family(id, kind, "source_id", "target_id")
+        return _related(ANCESTORS, repository_id, kind)
 
     @read
-    def descendants(self, id: Ulid, kind: RelationshipKind | str) -> Steps[Repositories]:
-        """The repositories that come from it along one kind, nearest first, 10,000 at most.
-
-        Submodules and mirrors may form circles, and are followed for 100 steps.
+    def descendants(self, repository_id: Ulid, kind: RelationshipKind | str) -> Steps[Repositories]:
+        """The live repositories that come from this one, as ``ancestors`` gives them.
 
         Raises InvalidValue.
         """
-        return _family(id, kind, "target_id", "source_id")
+        return _related(DESCENDANTS, repository_id, kind)
 
     @write
     def delete(self, relationship_id: Ulid) -> Steps[Relationship]:
-        """Remove the relationship, and return it as it was.  Raises InvalidValue, NotFound."""
+        """Delete the relationship, and return it as it was.
+
+        Raises InvalidValue, NotFound (also where its source is deleted).
+        """
         seen = yield from _get(relationship_id)
-        locked = yield from lock_repository(seen.source_id, include_deleted=True)
+        source = yield from lock_repository(seen.source_id)
         edge = yield from _get(relationship_id)
         at = yield from now()
-        stream = stream_of(self.context, locked)
-        yield from stream.append(at, "relationship.delete", edge.id, deleted(edge))
-        yield from advance(locked, stream)
-        yield from change(DELETE, id=edge.id)
+        yield from change(DELETE, id=relationship_id)
+        stream = stream_of(self.context, source)
+        yield from stream.append(at, "relationship.delete", relationship_id, deleted(edge))
+        yield from advance(source, stream)
         return edge
+
+
+def _check_target(source_id: Ulid, target_id: Ulid | None, target_url: str | None) -> None:
+    if (target_id is None) == (target_url is None):
+        raise InvalidValue(
+            "target_id", target_id, "give either target_id or target_url, and not both"
+        )
+    if target_url is not None:
+        check_remote_url("target_url", target_url)
+    elif check_ulid("target_id", target_id) == source_id:
+        raise InvalidValue("target_id", target_id, "it is the source: name another repository")
 
 
 def _get(relationship_id: Ulid) -> Steps[Relationship]:
@@ -218,41 +233,79 @@ def _get(relationship_id: Ulid) -> Steps[Relationship]:
 
 
 def _lock_ends(source_id: Ulid, target_id: Ulid | None) -> Steps[LockedRepository]:
-    """Lock both ends in the order of their ids, so that nobody waits in a circle: the source."""
-    ends: dict[Ulid, LockedRepository] = {}
+    """Lock both repositories, in the order in which everyone does; the source is returned."""
+    locked: dict[Ulid, LockedRepository] = {}
     for repository_id in sorted({source_id, target_id or source_id}):
-        ends[repository_id] = yield from lock_repository(repository_id)
-    return ends[source_id]
+        locked[repository_id] = yield from lock_repository(repository_id)
+    return locked[source_id]
 
 
-def _family(id: Ulid, kind: RelationshipKind | str, here: str, there: str) -> Steps[Repositories]:
+def _refuse_cycle(source_id: Ulid, kind: RelationshipKind, target_id: Ulid) -> Steps[None]:
+    came_from = _nearest(target_id, (yield from _walk(ANCESTORS, target_id, kind)))
+    if source_id not in came_from:
+        return
+    path = [source_id]
+    while path[-1] != target_id:
+        path.append(came_from[path[-1]].near_id)
+    path.append(source_id)
+    if len(path) > CYCLE_SHOWN_MAX:
+        path[CYCLE_SHOWN_MAX - 1 : -1] = ["..."]
+    raise Cycle(
+        "repository_relationships_acyclic",
+        f"repository {source_id} can't be a {kind.replace('_', ' ')} of {target_id}, which comes"
+        f" from it ({' <- '.join(path)}): choose another target, or delete one of those",
+    )
+
+
+def _related(walk: Sql, repository_id: Ulid, kind: RelationshipKind | str) -> Steps[Repositories]:
+    check_ulid("repository_id", repository_id)
     of_kind = check_enum("kind", RelationshipKind, kind)
-    return many(
-        Repository,
-        FAMILY[here, there],
-        id=check_ulid("id", id),
-        kind=of_kind,
-        distance_max=ACYCLIC_DISTANCE_MAX if of_kind in ACYCLIC else CYCLIC_DISTANCE_MAX,
-        limit=FAMILY_REPOSITORIES_MAX,
-    )
+    found = _nearest(repository_id, (yield from _walk(walk, repository_id, of_kind)))
+    return [plain(Repository, met) for met in found.values() if met.deleted_at is None]
 
 
-def _refuse_cycle(source_id: Ulid, target_id: Ulid, kind: RelationshipKind) -> Steps[None]:
-    for ancestor in (yield from _family(target_id, kind, "source_id", "target_id")):
-        if ancestor.id == source_id:
-            raise Cycle(
-                "repository_relationships_acyclic",
-                f"repository {target_id} comes from {source_id} by {kind} already: making it a"
-                f" {kind} target too would close a circle",
-            )
+def _walk(walk: Sql, start: Ulid, kind: RelationshipKind) -> Steps[list[Met]]:
+    """Every edge on the way, in no order, with the repository at its far end."""
+    found = yield from many(Met, walk, id=start, kind=kind, limit=EDGES_A_WALK_MAX + 1)
+    if len(found) > EDGES_A_WALK_MAX:
+        raise InvalidValue(
+            "repository_id",
+            start,
+            f"more than {EDGES_A_WALK_MAX} relationships lead on from it: page through list()",
+        )
+    return found
 
 
-def _taken(error: AlreadyExists, edge: Relationship) -> AlreadyExists:
-    target = edge.target_id or edge.target_url
-    what = f"the {edge.kind} relationship to {target} at {edge.path!r}"
-    if error.constraint == "repository_relationships_one_fork_parent":
-        what = "a fork parent, and it has one alone"
-    return AlreadyExists(
-        error.constraint,
-        f"repository {edge.source_id} has {what} already: keep it, or delete it first",
-    )
+def _nearest(start: Ulid, edges: list[Met]) -> dict[Ulid, Met]:
+    """The repositories that edges lead to, in the order of distance and id, each by its way."""
+    leading_from: dict[Ulid, list[Met]] = {}
+    for met in sorted(edges, key=lambda met: met.id):
+        leading_from.setdefault(met.near_id, []).append(met)
+    reached: dict[Ulid, Met] = {}
+    level = [start]
+    while level:
+        ahead = [met for near_id in level for met in leading_from.get(near_id, ())]
+        level = []
+        for met in sorted(ahead, key=lambda met: met.id):
+            if met.id != start and met.id not in reached:
+                reached[met.id] = met
+                level.append(met.id)
+    return reached
+
+
+def _insert(edge: Relationship) -> Steps[None]:
+    try:
+        yield from change(INSERT, **asdict(edge))
+    except AlreadyExists as error:
+        if edge.kind is RelationshipKind.FORK:
+            # A fork that is there already breaks two rules: which one is met first is up to the
+            # database.
+            raise AlreadyExists(
+                "repository_relationships_one_fork_parent",
+                f"repository {edge.source_id} is a fork already: delete that relationship first",
+            ) from error.__cause__
+        raise AlreadyExists(
+            error.constraint,
+            f"repository {edge.source_id} has this {edge.kind} relationship to"
+            f" {edge.target_id or edge.target_url} already: use the one that is there",
+        ) from error.__cause__

@@ -3,12 +3,12 @@
 Nothing is written, fetched or run on the repository's behalf, and nothing here knows a database.
 """
 
-from forgedb.credentials import strip_credentials
 from forgedb.git.errors import CorruptRepository, GitError, GitMissing, NotARepository
 from forgedb.git.objects import BATCH_OBJECTS, GitObject
 from forgedb.git.remotes import Remote
 from forgedb.git.repository import GitRepository, open_repository
 from forgedb.git.submodules import Submodule
+from forgedb.remote_url import strip_credentials
 
 __all__ = [
     "BATCH_OBJECTS",

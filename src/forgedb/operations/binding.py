@@ -76,6 +76,10 @@ class Sync(ABC):
         """One connection for the block; in a transaction, a savepoint."""
 
     @abstractmethod
+    def backup(self, path: str) -> None:
+        """Copy the database, as it is now, to a file."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close the connections."""
 
@@ -99,6 +103,9 @@ class Async(ABC):
 
     @abstractmethod
     def transaction(self, *, read_only: bool = False) -> AbstractAsyncContextManager[Async]: ...
+
+    @abstractmethod
+    async def backup(self, path: str) -> None: ...
 
     @abstractmethod
     async def close(self) -> None: ...

@@ -14,6 +14,7 @@ from threading import get_ident
 from typing import TypeVar
 
 from forgedb.drivers.pool import Pool
+from forgedb.drivers.sqlite.backup import write_backup
 from forgedb.drivers.sqlite.connection import SqliteConnection
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.errors import UsageError
@@ -132,14 +133,15 @@ class SqliteRunner(Sync):
         finally:
             pool.give(connection)
 
-    @contextmanager
-    def borrow_writer(self) -> Generator[SqliteConnection]:
-        """The writer's connection, for what no statement can do, such as an online backup."""
-        connection = self._writer.take()
+    def backup(self, path: str) -> None:
+        """Copy the database, as it is now, to a file.  Raises Unavailable, UsageError."""
+        if self._in_transaction:
+            self._refuse_outer_use()
+        connection = self._readers.take()
         try:
-            yield connection
+            write_backup(connection.raw, path)
         finally:
-            self._writer.give(connection)
+            self._readers.give(connection)
 
     def _refuse_outer_use(self) -> None:
         if get_ident() in self._in_transaction:
@@ -198,6 +200,9 @@ class SqliteTransaction(Sync):
                     connection.execute("RELEASE forgedb")
                 raise
             connection.execute("RELEASE forgedb")
+
+    def backup(self, path: str) -> None:
+        raise UsageError("a backup isn't part of a transaction: make it from the database's handle")
 
     def close(self) -> None:
         raise UsageError("a transaction ends with its block: close the database after it")

@@ -1,0 +1,1 @@
+"""What forgedb costs beside the raw driver: ``python -m benchmarks`` prints each ratio."""

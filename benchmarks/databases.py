@@ -1,0 +1,59 @@
+"""The databases that rows are measured on: one is filled, and each contender gets a copy."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import apsw
+
+import forgedb
+from benchmarks.scale import Scale
+from forgedb.drivers.sqlite.connection import SqliteConnection
+from forgedb.drivers.sqlite.options import sqlite_options
+
+ACTOR = "user:benchmark"
+PROJECT = "platform"
+
+
+def base(scale: Scale, folder: Path) -> Path:
+    """A database of one project and its repositories; filled when it is first asked for."""
+    path = folder / "base.db"
+    if not path.exists():
+        with open_ours(path) as db:
+            db.migrate()
+            project = db.projects.create(slug=PROJECT, name="Platform")
+            with db.transaction() as tx:
+                for number in range(scale.repositories):
+                    tx.repositories.create(project_id=project.id, slug=f"repository-{number}")
+    return path
+
+
+def copy(path: Path, name: str) -> Path:
+    """Another file with the same content."""
+    target = path.with_name(f"{name}.db")
+    remove(target)
+    shutil.copyfile(path, target)
+    return target
+
+
+def remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def open_ours(path: Path) -> forgedb.Database:
+    return forgedb.connect(f"sqlite:///{path}", actor=ACTOR)
+
+
+def open_raw(path: Path, *, writes: bool) -> apsw.Connection:
+    """A connection of the driver's own, with forgedb's settings and nothing else of it."""
+    options = sqlite_options(str(path), {})
+    raw = SqliteConnection(options, _no_clock, writes=writes).raw
+    raw.convert_binding = None
+    return raw
+
+
+def _no_clock() -> datetime:
+    raise AssertionError("nothing asks a raw connection for the time")

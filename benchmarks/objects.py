@@ -1,0 +1,117 @@
+"""Objects by the million: recording them, and reading a page that lies deep among them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from benchmarks.databases import PROJECT, base, copy, open_ours, open_raw
+from benchmarks.scale import Scale
+from benchmarks.timing import Row, Slice, Times, interleave
+from forgedb.dao.objects import INSERT
+from forgedb.models import NewObject
+
+PAGE = 100
+SORTED_ROWS = 100_000
+"""Rows that forgedb sorts together, where they come in no order."""
+
+CREATED_AT = "2026-11-22T10:00:00.000000Z"
+
+
+def add_many(scale: Scale, folder: Path) -> Iterator[Row]:
+    """All objects in one transaction, in Git's order and in none."""
+    path = base(scale, folder)
+    objects = _generated(scale.objects)
+    work = "add_many of 1 M objects"
+    raw, ours = _added(path, objects, scale)
+    yield Row("add-many", f"{work}, in order", "executemany", len(objects), 1.3, raw, ours)
+    random.Random(1).shuffle(objects)
+    raw, ours = _added(path, objects, scale)
+    yield Row("add-many", f"{work}, shuffled", "executemany", len(objects), 1.3, raw, ours)
+
+
+def depth(scale: Scale, folder: Path) -> Iterator[Row]:
+    """Pages at nine tenths of a repository's objects, and at their beginning."""
+    path = copy(base(scale, folder), "deep")
+    objects = _generated(scale.objects)
+    with open_ours(path) as db:
+        repository_id = _repository(db)
+        with closing(open_raw(path, writes=True)) as raw, raw:
+            raw.executemany(INSERT.sqlite, _rows(repository_id, objects))
+        last_before = objects[len(objects) * 9 // 10 - 1].oid
+        assert isinstance(last_before, bytes)
+        after = last_before.hex()
+
+        def first() -> Slice:
+            return lambda: [db.objects.list(repository_id, limit=PAGE) for _ in range(scale.pages)]
+
+        def deep() -> Slice:
+            return lambda: [
+                db.objects.list(repository_id, after=after, limit=PAGE) for _ in range(scale.pages)
+            ]
+
+        shallow, ours = interleave([first, deep], scale.rounds)
+    work = "page of 100 at depth 900,000 of 1 M"
+    yield Row("depth", work, "the first page", scale.pages, 1.1, shallow, ours)
+
+
+def _added(path: Path, objects: Sequence[NewObject], scale: Scale) -> tuple[Times, Times]:
+    """The driver sends the rows that forgedb sends, sorted batch by batch."""
+    with open_ours(path) as db:
+        repository_id = _repository(db)
+    batches = [
+        sorted(_rows(repository_id, objects[start : start + SORTED_ROWS]))
+        for start in range(0, len(objects), SORTED_ROWS)
+    ]
+
+    def with_executemany() -> Slice:
+        raw = open_raw(copy(path, "raw"), writes=True)
+
+        def run() -> None:
+            cursor = raw.cursor()
+            cursor.execute("BEGIN IMMEDIATE")
+            for rows in batches:
+                cursor.executemany(INSERT.sqlite, rows)
+            cursor.execute("COMMIT")
+            raw.close()
+
+        return run
+
+    def with_forgedb() -> Slice:
+        db = open_ours(copy(path, "ours"))
+        token = db.leases.acquire(repository_id).fencing_token
+
+        def run() -> None:
+            db.objects.add_many(repository_id, objects, token)
+            db.close()
+
+        return run
+
+    raw, ours = interleave([with_executemany, with_forgedb], scale.bulk_rounds, warm_up=False)
+    return raw, ours
+
+
+def _repository(db: Any) -> str:
+    project = db.projects.get_by_slug(PROJECT)
+    found: str = db.repositories.list(project.id, limit=1).items[0].id
+    return found
+
+
+def _generated(count: int) -> list[NewObject]:
+    """Objects in the order of their oids, as Git lists them; always the same ones."""
+    source = random.Random(0)
+    oids = sorted(source.randbytes(20) for _ in range(count))
+    return [
+        NewObject(oid, source.randint(1, 4), source.randrange(100_000), source.randrange(10_000))
+        for oid in oids
+    ]
+
+
+def _rows(repository_id: str, objects: Sequence[NewObject]) -> list[tuple[Any, ...]]:
+    return [
+        (repository_id, each.oid, each.type, each.size, each.disk_size, CREATED_AT)
+        for each in objects
+    ]

@@ -1,0 +1,41 @@
+"""How much work a run does: enough to tell, or just enough to see that it runs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Scale(NamedTuple):
+    """Counts of rows, of slices, and of operations in a slice."""
+
+    repositories: int
+    objects: int
+    rounds: int
+    bulk_rounds: int
+    process_rounds: int
+    gets: int
+    pages: int
+    writes: int
+
+
+FULL = Scale(
+    repositories=10_000,
+    objects=1_000_000,
+    rounds=60,
+    bulk_rounds=5,
+    process_rounds=40,
+    gets=1_000,
+    pages=20,
+    writes=100,
+)
+
+QUICK = Scale(
+    repositories=120,
+    objects=1_000,
+    rounds=2,
+    bulk_rounds=2,
+    process_rounds=2,
+    gets=20,
+    pages=2,
+    writes=5,
+)

@@ -1,0 +1,98 @@
+"""Interleaved timing: contenders take turns in small slices, so that what slows the machine
+down for a while slows all of them, and what counts is the ratio of neighbours."""
+
+from __future__ import annotations
+
+import gc
+import resource
+from collections.abc import Callable, Sequence
+from statistics import median, quantiles
+from time import perf_counter
+from typing import NamedTuple, TypeAlias
+
+Slice: TypeAlias = Callable[[], object]
+"""Work that is timed, as a whole."""
+
+Contender: TypeAlias = Callable[[], Slice]
+"""Prepares the next slice, untimed, and returns it."""
+
+
+class Times(NamedTuple):
+    """Seconds of each slice, by the wall's clock and by the processor's."""
+
+    wall: list[float]
+    cpu: list[float]
+
+
+class Row(NamedTuple):
+    """A line of the table: ``raw`` and ``ours`` took turns at the same work."""
+
+    name: str
+    work: str
+    against: str
+    operations: int
+    """How many a slice does; times are shown for one of them."""
+    bound: float
+    """The greatest ratio that is good enough."""
+    raw: Times
+    ours: Times
+
+    @property
+    def ratio(self) -> float:
+        """The median of the ratios of neighbouring slices."""
+        return median(self._ratios())
+
+    @property
+    def cpu_ratio(self) -> float:
+        return sum(self.ours.cpu) / sum(self.raw.cpu)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The quartiles around the ratio."""
+        first, _, third = quantiles(self._ratios(), n=4, method="inclusive")
+        return first, third
+
+    @property
+    def raw_seconds(self) -> float:
+        return median(self.raw.wall) / self.operations
+
+    @property
+    def our_seconds(self) -> float:
+        return median(self.ours.wall) / self.operations
+
+    @property
+    def is_within(self) -> bool:
+        return self.ratio <= self.bound
+
+    def _ratios(self) -> list[float]:
+        return [ours / raw for raw, ours in zip(self.raw.wall, self.ours.wall, strict=True)]
+
+
+def interleave(
+    contenders: Sequence[Contender], rounds: int, *, warm_up: bool = True
+) -> list[Times]:
+    """Each contender's times over ``rounds`` (2 or more) in which every one has a turn."""
+    times = [Times([], []) for _ in contenders]
+    if warm_up:
+        for prepare in contenders:
+            prepare()()
+    # What was prepared isn't garbage: full collections need not walk it in anyone's turn.
+    gc.collect()
+    gc.freeze()
+    try:
+        for _ in range(rounds):
+            for prepare, taken in zip(contenders, times, strict=True):
+                run = prepare()
+                cpu, wall = _cpu_seconds(), perf_counter()
+                run()
+                taken.wall.append(perf_counter() - wall)
+                taken.cpu.append(_cpu_seconds() - cpu)
+    finally:
+        gc.unfreeze()
+    return times
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of those that it started and that have ended."""
+    used = [resource.getrusage(of) for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)

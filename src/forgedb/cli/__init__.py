@@ -1,0 +1,88 @@
+"""The command line: ``main`` runs it, and turns every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from forgedb.cli.group import forgedb
+from forgedb.errors import (
+    AuditViolation,
+    Conflict,
+    ForgeDbError,
+    InvalidValue,
+    LeaseLost,
+    MigrationDrift,
+    NotFound,
+    SchemaOutdated,
+    Unavailable,
+    UsageError,
+)
+
+EXIT_FAILURE = 1
+EXIT_INTERRUPTED = 130
+EXIT_CODES: tuple[tuple[type[ForgeDbError], int], ...] = (
+    (InvalidValue, 2),
+    (UsageError, 2),
+    (SchemaOutdated, 3),
+    (MigrationDrift, 4),
+    (NotFound, 6),
+    (Conflict, 7),
+    (LeaseLost, 7),
+    (AuditViolation, 8),
+)
+EXIT_LOCK_TIMEOUT = 5
+
+__all__ = ["exit_code_of", "main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line and exit with its code; ``FORGEDB_DEBUG=1`` shows tracebacks."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code."""
+    try:
+        code = forgedb.main(arguments, prog_name="forgedb", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _refuse("interrupted", EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        return _refuse(_usage(error), error.exit_code)
+    except BrokenPipeError:
+        # Whoever read has read enough; the interpreter must not try to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("FORGEDB_DEBUG"):
+            raise
+        if isinstance(error, ForgeDbError):
+            return _refuse(str(error), exit_code_of(error))
+        what = f"{type(error).__name__}: {error}"
+        return _refuse(f"unexpected {what} (FORGEDB_DEBUG=1 shows where)", EXIT_FAILURE)
+    return code if isinstance(code, int) else 0
+
+
+def exit_code_of(error: ForgeDbError) -> int:
+    """The exit code that stands for an error."""
+    if isinstance(error, Unavailable):
+        return EXIT_LOCK_TIMEOUT if error.retryable else EXIT_FAILURE
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), EXIT_FAILURE)
+
+
+def _refuse(message: str, code: int) -> int:
+    click.echo(f"forgedb: error: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _usage(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".")
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{message}: see `{error.ctx.command_path} --help`"
+    return message

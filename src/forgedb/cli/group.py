@@ -1,0 +1,61 @@
+"""The group of all commands: each is a module that is imported when its command runs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from forgedb import __version__
+from forgedb.cli.options import SHARED
+
+COMMANDS = {
+    "migrate": "migrate",
+    "status": "status",
+    "import": "import_",
+    "project": "project",
+    "repo": "repo",
+    "lease": "lease",
+    "mirror": "mirror",
+    "relationship": "relationship",
+    "object": "object_",
+    "audit": "audit",
+    "backup": "backup",
+    "schema": "schema",
+}
+"""Each command's module in ``forgedb.cli.commands``, in the order of the help."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name alone until one is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module: Any = import_module(f"forgedb.cli.commands.{COMMANDS[cmd_name]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, params=list(SHARED), context_settings={"max_content_width": 100})
+@click.version_option(__version__, prog_name="forgedb", message="%(prog)s %(version)s")
+def forgedb() -> None:
+    """The database of a Git forge: projects, repositories, write leases, audit.
+
+    The database is --url, else FORGEDB_URL, else sqlite:///forge.db here.
+    """

@@ -1,0 +1,84 @@
+"""The schema as the live database has it: tables, columns, keys; and as a Mermaid diagram."""
+
+from __future__ import annotations
+
+import msgspec
+
+from forgedb.database import Database
+from forgedb.errors import SchemaOutdated
+
+TABLES = """
+SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY rowid
+"""
+
+COLUMNS = """
+SELECT name, type, "notnull", pk FROM pragma_table_info(:table) ORDER BY cid
+"""
+
+REFERENCES = """
+SELECT "from", "table", "to" FROM pragma_foreign_key_list(:table) ORDER BY id DESC, seq
+"""
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column; ``references`` is ``table.column`` of the key that it refers to."""
+
+    name: str
+    type: str
+    nullable: bool
+    in_primary_key: bool
+    references: str | None
+
+
+class Table(msgspec.Struct, frozen=True):
+    name: str
+    columns: list[Column]
+
+
+def read_schema(db: Database) -> list[Table]:
+    """Every table, in the order in which they were made.
+
+    Raises SchemaOutdated where there is none yet.
+    """
+    with db.transaction(read_only=True) as tx:
+        names = [str(name) for (name,) in tx.client.query(TABLES)]
+        if not names:
+            raise SchemaOutdated(["every migration"])
+        return [Table(name, _columns(tx, name)) for name in names]
+
+
+def mermaid(tables: list[Table]) -> str:
+    """An entity diagram of the tables, in Mermaid's language."""
+    lines = ["erDiagram"]
+    for table in tables:
+        for column in table.columns:
+            if column.references is not None:
+                parent = column.references.partition(".")[0]
+                least = "o|" if column.nullable else "||"
+                lines.append(f"    {parent} {least}--o{{ {table.name} : {column.name}")
+    for table in tables:
+        lines.append(f"    {table.name} {{")
+        for column in table.columns:
+            keys = [
+                key
+                for key, holds in (
+                    ("PK", column.in_primary_key),
+                    ("FK", column.references is not None),
+                )
+                if holds
+            ]
+            mark = f" {', '.join(keys)}" if keys else ""
+            lines.append(f"        {column.type.lower()} {column.name}{mark}")
+        lines.append("    }")
+    return "\n".join(lines) + "\n"
+
+
+def _columns(db: Database, table: str) -> list[Column]:
+    parents = {
+        column: f"{parent}.{key}"
+        for column, parent, key in db.client.query(REFERENCES, {"table": table})
+    }
+    return [
+        Column(name, kind, not required and not key, key > 0, parents.get(name))
+        for name, kind, required, key in db.client.query(COLUMNS, {"table": table})
+    ]

@@ -1,0 +1,58 @@
+"""The state of a whole database in a few numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from forgedb.database import Database
+from forgedb.errors import SchemaOutdated
+
+COUNTS = {
+    "projects": "SELECT count(*) FROM projects WHERE deleted_at IS NULL",
+    "repositories": "SELECT count(*) FROM repositories WHERE deleted_at IS NULL",
+    "live_leases": "SELECT count(*) FROM leases WHERE ended_at IS NULL AND expires_at > :now",
+    "mirrors": "SELECT count(*) FROM mirrors",
+    "relationships": "SELECT count(*) FROM repository_relationships",
+    "objects": "SELECT count(*) FROM object_metadata",
+    "audit_entries": "SELECT count(*) FROM audit_entries",
+}
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Counts are of live rows; ``size`` is the database's own, in bytes."""
+
+    database: str
+    schema_version: int
+    size: int
+    projects: int
+    repositories: int
+    live_leases: int
+    mirrors: int
+    relationships: int
+    objects: int
+    audit_entries: int
+    last_change_at: datetime | None
+
+
+def read_status(db: Database, shown_url: str) -> Status:
+    """The database's state, at one moment.  Raises SchemaOutdated, MigrationDrift."""
+    pending = db.pending_migrations()
+    if pending:
+        raise SchemaOutdated([migration.label for migration in pending])
+    now = datetime.now(UTC)
+    with db.transaction(read_only=True) as tx:
+        query = tx.client.query_value
+        counts = {
+            name: query(text, {"now": now} if ":now" in text else None)
+            for name, text in COUNTS.items()
+        }
+        last = query("SELECT max(at) FROM audit_entries")
+        return Status(
+            shown_url,
+            query("SELECT max(version) FROM schema_migrations"),
+            query("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"),
+            **counts,
+            last_change_at=None if last is None else datetime.fromisoformat(last),
+        )

@@ -1,0 +1,187 @@
+"""Every statement of the catalogue, prepared on the schema that the migrations make, and its plan.
+
+A statement must find its rows through an index and in the order it gives them: no full scan of a
+table that grows, no temporary sort.  What is excepted is named here, with the reason.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import apsw
+import apsw.ext
+import pytest
+
+import forgedb
+from forgedb.sql.catalogue import CATALOGUE, Sql
+from forgedb.sql.placeholders import compile_text
+
+for _module in pkgutil.walk_packages(forgedb.__path__, "forgedb."):
+    if not _module.name.endswith(".__main__"):
+        import_module(_module.name)
+
+EXCEPTIONS = {
+    "forgedb.audit.verify.WITHOUT_ENTRIES": (
+        "verify walks everything on purpose: a stream without entries shows only by its row"
+    ),
+    "forgedb.audit.verify.LIVE['lease'][1]": (
+        "one repository's leases, read whole and sorted by id, to be compared with its history"
+    ),
+    "forgedb.dao.relationships.FAMILY[('source_id', 'target_id')]": (
+        "a family is found by index, and then put in the order of distance, which no index has"
+    ),
+    "forgedb.dao.relationships.FAMILY[('target_id', 'source_id')]": (
+        "a family is found by index, and then put in the order of distance, which no index has"
+    ),
+    "forgedb.migrations.history.EXISTS": "the schema's own table has a row for each index and table",
+    "forgedb.migrations.history.SELECT_ALL": "the history has a row for each file, and is read whole",
+}
+"""By constant: why its plan may scan or sort."""
+
+_is_function_scan = re.compile(r"SCAN \w+ VIRTUAL TABLE INDEX \d+:").match
+_is_bare_search = re.compile(r"SEARCH \w+").fullmatch
+_alias = re.compile(r"SCAN (\w+)").match
+
+
+def _constants(name: str, value: object) -> Iterator[tuple[str, Sql]]:
+    """Every statement in a module's global, also within its dicts, tuples and lists."""
+    if isinstance(value, Sql):
+        yield name, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _constants(f"{name}[{_shown(key)}]", inner)
+    elif isinstance(value, tuple | list) and value is not CATALOGUE:
+        for position, inner in enumerate(value):
+            yield from _constants(f"{name}[{position}]", inner)
+
+
+def _shown(key: object) -> str:
+    return repr(sorted(key)) if isinstance(key, frozenset) else repr(key)
+
+
+def _named() -> dict[str, Sql]:
+    """The catalogue's statements by the constant that holds each, in its own module."""
+    found: dict[int, tuple[str, Sql]] = {}
+    for module_name, module in sorted(sys.modules.items()):
+        if module_name.split(".")[0] != "forgedb":
+            continue
+        for name, value in vars(module).items():
+            for constant, statement in _constants(f"{module_name}.{name}", value):
+                found.setdefault(id(statement), (constant, statement))
+    return dict(found.values())
+
+
+STATEMENTS = _named()
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apsw.Connection]:
+    """A migrated database without rows or statistics: plans follow from the schema alone."""
+    path = tmp_path_factory.mktemp("catalogue") / "forge.db"
+    with forgedb.connect(f"sqlite:///{path}") as db:
+        db.migrate()
+    connection = apsw.Connection(str(path))
+    assert not connection.table_exists("main", "sqlite_stat1")
+    yield connection
+    connection.close()
+
+
+def _params(statement: Sql) -> dict[str, Any]:
+    # A list of oids is the one parameter that takes part in the plan.
+    return {
+        name: apsw.carray((b"\0" * 20,)) if name == "oids" else None
+        for name in compile_text(statement.sqlite, "sqlite").names
+    }
+
+
+def plan(connection: apsw.Connection, statement: Sql) -> list[str]:
+    """The steps of the statement's plan, in words."""
+    text = f"EXPLAIN QUERY PLAN {statement.sqlite}"
+    return [str(row[3]) for row in connection.execute(text, _params(statement))]
+
+
+def faults(steps: list[str]) -> list[str]:
+    """What a plan must not have: a scan of stored rows, a sort."""
+    made_here = {step.split()[1] for step in steps if step.startswith(("CO-ROUTINE", "MATERIALIZE"))}
+
+    def is_fault(step: str) -> bool:
+        # min() and max() without an index are called a search, of everything.
+        if "USE TEMP B-TREE" in step or _is_bare_search(step):
+            return True
+        scanned = _alias(step)
+        if scanned is None or step.startswith("SCAN CONSTANT ROW") or _is_function_scan(step):
+            return False
+        return scanned[1] not in made_here
+
+    return [step for step in steps if is_fault(step)]
+
+
+def test_every_statement_of_the_catalogue_is_a_constant_with_a_name() -> None:
+    named = {id(statement) for statement in STATEMENTS.values()}
+    assert [statement for statement in CATALOGUE if id(statement) not in named] == []
+    assert len(STATEMENTS) == len(CATALOGUE)
+
+
+def test_every_statement_that_a_module_holds_is_in_the_catalogue() -> None:
+    registered = {id(statement) for statement in CATALOGUE}
+    assert [name for name, sql in STATEMENTS.items() if id(sql) not in registered] == []
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_the_statement_can_be_prepared(migrated: apsw.Connection, name: str) -> None:
+    statement = STATEMENTS[name]
+    prepared = apsw.ext.query_info(migrated, statement.sqlite, explain=True)
+    assert prepared.explain
+    assert prepared.query_remaining is None
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_both_databases_are_sent_the_same_parameters(name: str) -> None:
+    statement = STATEMENTS[name]
+    names = set(compile_text(statement.sqlite, "sqlite").names)
+    assert names == set(compile_text(statement.postgres, "postgres").names)
+
+
+@pytest.mark.parametrize("name", sorted(set(STATEMENTS) - set(EXCEPTIONS)))
+def test_the_statement_neither_scans_a_table_that_grows_nor_sorts(
+    migrated: apsw.Connection, name: str
+) -> None:
+    assert faults(plan(migrated, STATEMENTS[name])) == []
+
+
+@pytest.mark.parametrize("name", EXCEPTIONS)
+def test_the_exception_is_still_needed(migrated: apsw.Connection, name: str) -> None:
+    assert name in STATEMENTS, "there is no such constant any more: take it out of EXCEPTIONS"
+    assert faults(plan(migrated, STATEMENTS[name])) != []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("SELECT * FROM leases WHERE purpose = :p", "SCAN leases"),
+        ("SELECT r.id FROM repositories AS r WHERE r.slug = :s", "SCAN r"),
+        ("SELECT id FROM projects ORDER BY name", "USE TEMP B-TREE FOR ORDER BY"),
+        ("SELECT DISTINCT holder FROM leases", "USE TEMP B-TREE FOR DISTINCT"),
+        ("SELECT count(*) FROM object_metadata", "SCAN object_metadata"),
+        ("SELECT max(size) FROM object_metadata", "SEARCH object_metadata"),
+    ],
+)
+def test_a_scan_and_a_sort_would_be_seen(migrated: apsw.Connection, text: str, fault: str) -> None:
+    assert fault in " / ".join(faults(plan(migrated, Sql(text, text))))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT value FROM carray(:oids)",
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9) SELECT i FROM n",
+        "SELECT 1",
+    ],
+)
+def test_what_reads_no_table_is_no_fault(migrated: apsw.Connection, text: str) -> None:
+    assert faults(plan(migrated, Sql(text, text))) == []
