@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 
 import apsw
 
 import forgedb
 from benchmarks.databases import copy, open_ours, open_raw
 from benchmarks.timing import Slice, Times, interleave
-from forgedb.drivers.sqlite.runner import SqliteRunner
 from forgedb.drivers.sqlite.values import kept
 
 Operation: TypeAlias = Callable[[], object]
+
+Series: TypeAlias = Callable[[forgedb.Database], Iterator[Operation]]
+"""Writes without end, the same for every copy of the database."""
 
 
 class Statement(NamedTuple):
@@ -30,19 +32,13 @@ class Statement(NamedTuple):
 
 def against_replay(
     base: Path,
-    operations: Callable[[forgedb.Database], Iterator[Operation]],
+    operations: Series,
     *,
     count: int,
     rounds: int,
 ) -> tuple[Times, Times]:
-    """Times of slices of ``count`` operations: their statements sent raw, and by forgedb.
-
-    ``operations`` gives the same endless series of writes for every copy of the database.
-    """
-    recorded = copy(base, "recorded")
-    with open_ours(recorded) as db:
-        series = operations(db)
-        slices = [_record(db, [next(series) for _ in range(count)]) for _ in range(rounds + 1)]
+    """Times of slices of ``count`` operations: their statements sent raw, and by forgedb."""
+    slices = _record(copy(base, "recorded"), operations, count, rounds + 1)
     with (
         closing(open_raw(copy(base, "raw"), writes=True)) as raw,
         open_ours(copy(base, "ours")) as db,
@@ -61,22 +57,31 @@ def against_replay(
     return times, ours
 
 
-def _record(db: forgedb.Database, batch: list[Operation]) -> list[Statement]:
-    statements: list[Statement] = []
+def _record(path: Path, operations: Series, count: int, slices: int) -> list[list[Statement]]:
+    sent: list[Statement] = []
 
-    def record(cursor: apsw.Cursor, text: str, params: Any) -> bool:
+    def note(cursor: apsw.Cursor, text: str, params: Any) -> bool:
         native = params and {name: _native(value) for name, value in params.items()}
-        statements.append(Statement(text, native, text.lstrip().startswith("SELECT")))
+        sent.append(Statement(text, native, text.lstrip().startswith("SELECT")))
         return True
 
-    runner = cast("SqliteRunner", db._runner)
-    with runner.borrow_writer() as writer:
-        writer.raw.exec_trace = record
-    for operation in batch:
-        operation()
-    with runner.borrow_writer() as writer:
-        writer.raw.exec_trace = None
-    return statements
+    def note_all(connection: apsw.Connection) -> None:
+        connection.exec_trace = note
+
+    recorded: list[list[Statement]] = []
+    apsw.connection_hooks.append(note_all)
+    try:
+        with open_ours(path) as db:
+            series = operations(db)
+            for _ in range(slices):
+                batch = [next(series) for _ in range(count)]
+                sent.clear()
+                for operation in batch:
+                    operation()
+                recorded.append(sent.copy())
+    finally:
+        apsw.connection_hooks.remove(note_all)
+    return recorded
 
 
 def _native(value: Any) -> Any:

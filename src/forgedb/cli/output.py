@@ -125,7 +125,8 @@ def text(value: Any) -> str:
         changes = cast("dict[str, Any]", value)
         return ", ".join(f"{name}: {_change(pair)}" for name, pair in changes.items()) or "-"
     if isinstance(value, list):
-        return ", ".join(map(text, value)) or "-"
+        items: list[Any] = value
+        return ", ".join(map(text, items)) or "-"
     plain = str(jsonable(value))
     # Control characters of a stored text must not reach the terminal.
     return "".join(c if c.isprintable() else " " for c in plain)

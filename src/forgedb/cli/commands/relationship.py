@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -24,7 +24,7 @@ def command() -> None:
 @click.option("--kind", type=KIND)
 @click.option("--direction", type=click.Choice(["out", "in"]), default="out", show_default=True)
 @paging_options
-def list_(repo: str, kind: str | None, direction: str, **paging: Any) -> None:
+def list_(repo: str, kind: str | None, direction: Literal["out", "in"], **paging: Any) -> None:
     """List a repository's relationships."""
     end = "target_id" if direction == "out" else "source_id"
     with database() as db:
