@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 PROJECT_DEFAULT = "imported"
 
-BATCH_OBJECTS = 50_000
+BATCH_OBJECTS = 20_000
 """Objects a transaction: what is lost when an import is killed, and what it needs of memory."""
 
 

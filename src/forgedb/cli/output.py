@@ -22,7 +22,8 @@ T = TypeVar("T")
 Columns = Mapping[str, Callable[[Any], Any]]
 """A list's columns: each one's heading, and what it shows of an item."""
 
-NEVER_WRAPPED = ("ID", "OID")
+ON_ONE_LINE = ("ID", "OID", "CHANGES")
+"""Columns that are never wrapped: ids, which people copy, and what may be long."""
 
 
 def field(name: str) -> Callable[[Any], Any]:
@@ -125,7 +126,7 @@ def text(value: Any) -> str:
         changes = cast("dict[str, Any]", value)
         return ", ".join(f"{name}: {_change(pair)}" for name, pair in changes.items()) or "-"
     if isinstance(value, list):
-        items: list[Any] = value
+        items = cast("Sequence[Any]", value)
         return ", ".join(map(text, items)) or "-"
     plain = str(jsonable(value))
     # Control characters of a stored text must not reach the terminal.
@@ -170,7 +171,10 @@ def _draw(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(
-            heading, no_wrap=heading in NEVER_WRAPPED, overflow="fold", min_width=len(heading)
+            heading,
+            no_wrap=heading in ON_ONE_LINE,
+            overflow="ellipsis" if heading in ON_ONE_LINE else "fold",
+            min_width=len(heading),
         )
     for row in rows:
         # Text: what is stored may look like rich's markup.

@@ -273,15 +273,16 @@ class MirrorsDao(Dao[H_co]):
         """End a run: a success, or a failure for the reason that ``error`` tells.
 
         The next run is due an interval from now, after a failure too, or never if the mirror runs
-        by hand.  A run past its deadline may still be finished while nobody else has claimed it.
+        by hand.  A run past its deadline may still be finished while nobody else has claimed it,
+        and so may one whose repository was deleted meanwhile.
 
         Raises LeaseLost (superseded: another run was claimed since; ended: none is running),
-        InvalidValue, NotFound (also where the repository is deleted).
+        InvalidValue, NotFound.
         """
         check_ulid("run_token", run_token)
         if error is not None:
             check_text("error", error, ERROR_CHARS_MAX, length_min=1)
-        locked, before = yield from _lock_mirror(mirror_id)
+        locked, before = yield from _lock_mirror(mirror_id, include_deleted=True)
         if before.run_token is None:
             raise LeaseLost("ended", f"mirror {mirror_id} isn't running")
         if before.run_token != run_token:
@@ -308,10 +309,12 @@ def _get(mirror_id: Ulid) -> Steps[Mirror]:
     return found
 
 
-def _lock_mirror(mirror_id: Ulid) -> Steps[tuple[LockedRepository, Mirror]]:
+def _lock_mirror(
+    mirror_id: Ulid, *, include_deleted: bool = False
+) -> Steps[tuple[LockedRepository, Mirror]]:
     """Lock the mirror's repository, then read the mirror again: it may have changed meanwhile."""
     seen = yield from _get(mirror_id)
-    locked = yield from lock_repository(seen.repository_id)
+    locked = yield from lock_repository(seen.repository_id, include_deleted=include_deleted)
     return locked, (yield from _get(mirror_id))
 
 
@@ -359,7 +362,8 @@ def _claim(
         yield from _save(UPDATE, after, _changeable(after))
         yield from stream.append(at, "mirror.claim", mirror_id, changed(before, after))
         claims[mirror_id] = after
-    yield from advance(locked, stream)
+    if any(claims.values()):
+        yield from advance(locked, stream)
 
 
 def _is_due(mirror: Mirror, at: datetime) -> bool:

@@ -197,12 +197,12 @@ class RelationshipsDao(Dao[H_co]):
 
     @write
     def delete(self, relationship_id: Ulid) -> Steps[Relationship]:
-        """Delete the relationship, and return it as it was.
+        """Delete the relationship, also of a deleted repository, and return it as it was.
 
-        Raises InvalidValue, NotFound (also where its source is deleted).
+        Raises InvalidValue, NotFound.
         """
         seen = yield from _get(relationship_id)
-        source = yield from lock_repository(seen.source_id)
+        source = yield from lock_repository(seen.source_id, include_deleted=True)
         edge = yield from _get(relationship_id)
         at = yield from now()
         yield from change(DELETE, id=relationship_id)

@@ -43,7 +43,11 @@ def plain(model: type[M], locked: M) -> M:
 def establish(context: Context, insert: Sql, model: M, at: datetime) -> Steps[M]:
     """Insert a new row with the first entry of its stream.  Raises AlreadyExists."""
     stream = Stream(context, model.id)
-    yield from stream.append(at, f"{_kind(model)}.create", model.id, created(model))
+    try:
+        yield from stream.append(at, f"{_kind(model)}.create", model.id, created(model))
+    except AlreadyExists as error:
+        # The id has a stream, and so it has a row, of this kind or of the other.
+        raise _taken(model, "audit_entries_one_per_seq") from error.__cause__
     yield from _save(insert, model, stream)
     return model
 
@@ -81,11 +85,15 @@ def _save(statement: Sql, model: M, stream: Stream) -> Steps[None]:
     try:
         yield from change(statement, **asdict(model), audit_seq=stream.seq, audit_head=stream.head)
     except AlreadyExists as error:
-        raise AlreadyExists(
-            error.constraint,
-            f"a {_kind(model)} with slug {model.slug!r} or id {model.id} exists already:"
-            " choose another, or use the one that is there",
-        ) from error.__cause__
+        raise _taken(model, error.constraint) from error.__cause__
+
+
+def _taken(model: Project | Repository, constraint: str) -> AlreadyExists:
+    return AlreadyExists(
+        constraint,
+        f"a {_kind(model)} with slug {model.slug!r} or id {model.id} exists already:"
+        " choose another, or use the one that is there",
+    )
 
 
 def _kind(model: Project | Repository) -> str:

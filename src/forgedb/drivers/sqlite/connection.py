@@ -21,7 +21,7 @@ from forgedb.operations.steps import Change, ChangeMany, Native, Run, Select, St
 R = TypeVar("R")
 
 WRITER_CACHE_KIB = 64 * 1024
-READER_CACHE_KIB = 16 * 1024
+READER_CACHE_KIB = 8 * 1024
 
 
 class SqliteConnection:
