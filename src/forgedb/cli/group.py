@@ -55,7 +55,4 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, params=list(SHARED), context_settings={"max_content_width": 100})
 @click.version_option(__version__, prog_name="forgedb", message="%(prog)s %(version)s")
 def forgedb() -> None:
-    """The database of a Git forge: projects, repositories, write leases, audit.
-
-    The database is --url, else FORGEDB_URL, else sqlite:///forge.db here.
-    """
+    """The database of a Git forge: at --url, else FORGEDB_URL, else forge.db here."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -61,6 +62,11 @@ class Time(click.ParamType[datetime]):
 
 DURATION = Duration()
 TIME = Time()
+
+
+def one_of(kind: type[StrEnum]) -> click.Choice[str]:
+    """The values of an enumeration, as they are stored and shown."""
+    return click.Choice([member.value for member in kind])
 
 
 def find_repository(db: Database, name: str) -> Repository:

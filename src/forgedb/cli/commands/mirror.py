@@ -9,7 +9,7 @@ import click
 
 from forgedb.cli.options import Group, database, json_option, paging_options
 from forgedb.cli.output import fields, jsonable, print_json, print_list, print_one, print_page
-from forgedb.cli.values import DURATION, TIME, find_repository
+from forgedb.cli.values import DURATION, TIME, find_repository, one_of
 from forgedb.models import Direction
 
 COLUMNS = fields("id", "direction", "remote_url", "status", "next_run_at")
@@ -45,7 +45,7 @@ def show(mirror_id: str, as_json: bool) -> None:
 
 @command.command()
 @click.argument("repo")
-@click.argument("direction", type=click.Choice([*Direction]))
+@click.argument("direction", type=one_of(Direction))
 @click.argument("remote_url")
 @click.option("--interval", type=DURATION, metavar="1h", help="How often; else by hand.")
 @click.option("--credential-ref", metavar="NAME", help="Where its credentials are found.")

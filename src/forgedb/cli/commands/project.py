@@ -8,10 +8,10 @@ import click
 
 from forgedb.cli.options import Group, database, json_option, paging_options
 from forgedb.cli.output import fields, print_one, print_page
-from forgedb.cli.values import find_project
+from forgedb.cli.values import find_project, one_of
 from forgedb.models import Visibility
 
-VISIBILITY = click.Choice([*Visibility])
+VISIBILITY = one_of(Visibility)
 
 
 @click.group(cls=Group)
@@ -47,7 +47,7 @@ def show(project: str, as_json: bool) -> None:
 @click.argument("slug")
 @click.option("--name", help="For people; else the slug.")
 @click.option("--description", default="")
-@click.option("--visibility", type=VISIBILITY, default=Visibility.PRIVATE)
+@click.option("--visibility", type=VISIBILITY, default=Visibility.PRIVATE.value)
 @json_option
 def create(slug: str, name: str | None, description: str, visibility: str, as_json: bool) -> None:
     """Create a project."""

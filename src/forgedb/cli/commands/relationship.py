@@ -8,10 +8,10 @@ import click
 
 from forgedb.cli.options import Group, database, json_option, paging_options
 from forgedb.cli.output import fields, jsonable, print_json, print_list, print_one, print_page
-from forgedb.cli.values import find_repository
+from forgedb.cli.values import find_repository, one_of
 from forgedb.models import RelationshipKind
 
-KIND = click.Choice([*RelationshipKind])
+KIND = one_of(RelationshipKind)
 
 
 @click.group(cls=Group)
@@ -89,7 +89,7 @@ def _family(repo: str, kind: str, as_json: bool, way: str) -> None:
 
 @command.command()
 @click.argument("repo")
-@click.option("--kind", type=KIND, default=RelationshipKind.FORK, show_default=True)
+@click.option("--kind", type=KIND, default=RelationshipKind.FORK.value, show_default=True)
 @json_option
 def ancestors(repo: str, kind: str, as_json: bool) -> None:
     """List what a repository comes from, nearest first."""
@@ -98,7 +98,7 @@ def ancestors(repo: str, kind: str, as_json: bool) -> None:
 
 @command.command()
 @click.argument("repo")
-@click.option("--kind", type=KIND, default=RelationshipKind.FORK, show_default=True)
+@click.option("--kind", type=KIND, default=RelationshipKind.FORK.value, show_default=True)
 @json_option
 def descendants(repo: str, kind: str, as_json: bool) -> None:
     """List what comes from a repository, nearest first."""

@@ -9,7 +9,7 @@ import click
 from forgedb.cli.commands.project import VISIBILITY
 from forgedb.cli.options import Group, database, json_option, paging_options
 from forgedb.cli.output import fields, print_one, print_page
-from forgedb.cli.values import find_project, find_repository
+from forgedb.cli.values import find_project, find_repository, one_of
 from forgedb.models import ObjectFormat, RepositoryState
 
 
@@ -52,7 +52,7 @@ def show(repo: str, as_json: bool) -> None:
 @click.argument("slug")
 @click.option("--description", default="")
 @click.option("--default-branch", default="main", show_default=True)
-@click.option("--object-format", type=click.Choice([*ObjectFormat]), default=ObjectFormat.SHA1)
+@click.option("--object-format", type=one_of(ObjectFormat), default=ObjectFormat.SHA1.value)
 @click.option("--visibility", type=VISIBILITY, help="Else the project's.")
 @json_option
 def create(project: str, slug: str, as_json: bool, **given: Any) -> None:
@@ -68,7 +68,7 @@ def create(project: str, slug: str, as_json: bool, **given: Any) -> None:
 @click.option("--description")
 @click.option("--default-branch")
 @click.option("--visibility", type=VISIBILITY)
-@click.option("--state", type=click.Choice([*RepositoryState]))
+@click.option("--state", type=one_of(RepositoryState))
 @json_option
 def update(repo: str, as_json: bool, **given: Any) -> None:
     """Change a repository's slug, description, branch, visibility or state."""

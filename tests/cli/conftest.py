@@ -1,0 +1,31 @@
+"""A migrated database, and the command line on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Forgedb
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FORGEDB_URL", "DB_DRIVER", "DB_PATH", "DATABASE_URL", "FORGEDB_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FORGEDB_ACTOR", "user:ada")
+
+
+@pytest.fixture
+def forgedb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Forgedb:
+    cli = Forgedb(f"sqlite:///{tmp_path}/forge.db", capsys)
+    cli.ok("migrate")
+    return cli
+
+
+@pytest.fixture
+def repository(forgedb: Forgedb) -> str:
+    """The id of ``platform/api``."""
+    forgedb.ok("project", "create", "platform", "--name", "Platform")
+    created: str = forgedb.data("repo", "create", "platform", "api")["id"]
+    return created

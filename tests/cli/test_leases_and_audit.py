@@ -1,0 +1,95 @@
+"""The commands of leases and of the audit trail."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import forgedb as library
+from tests.cli.running import Forgedb
+
+
+def test_a_leases_life(forgedb: Forgedb, repository: str) -> None:
+    lease = forgedb.data(
+        "lease", "acquire", "platform/api", "--purpose", "night", "--duration", "2h"
+    )
+    assert (lease["holder"], lease["fencing_token"]) == ("user:ada", 1)
+    assert forgedb.data("lease", "show", lease["id"]) == lease
+    too_long = forgedb("lease", "acquire", "platform/api", "--duration", "73h")
+    assert (too_long.code, "3 days" in too_long.error) == (2, True)
+    refused = forgedb("lease", "acquire", "platform/api", "--actor", "user:bob")
+    assert refused.code == 7
+    assert "user:ada" in refused.error
+    assert "'night'" in refused.error
+    assert forgedb.data("lease", "list")["items"] == [lease]
+    assert forgedb.data("lease", "list", "--mine")["items"] == [lease]
+    assert forgedb.data("lease", "list", "--holder", "user:bob")["items"] == []
+    assert forgedb.data("lease", "list", "--expiring", "1h")["items"] == []
+    assert "platform/api\tuser:ada\tnight\t1h 59m" in forgedb.ok(
+        "lease", "list", "--expiring", "3h"
+    )
+    assert forgedb("lease", "release", lease["id"], "--actor", "user:bob").code == 7
+    assert forgedb.data("lease", "release", lease["id"])["end_reason"] == "released"
+
+
+def test_someone_elses_lease_is_ended_with_a_reason(forgedb: Forgedb, repository: str) -> None:
+    lease = forgedb.data("lease", "acquire", repository)
+    assert forgedb("lease", "force-release", lease["id"]).code == 2
+    forgedb.ok("lease", "force-release", lease["id"], "--reason", "gone", "--actor", "user:root")
+    forgedb.ok("lease", "acquire", repository)
+    shown = forgedb.ok("lease", "history", "platform/api").splitlines()
+    assert shown[1].startswith("1\tuser:ada\t")
+    assert shown[1].endswith("\tforced")
+    assert shown[2].endswith("\topen")
+    history = forgedb.data("lease", "history", "platform/api")["items"]
+    assert (history[0]["ended_by"], history[0]["end_note"]) == ("user:root", "gone")
+
+
+def test_leases_whose_time_is_over_are_stamped(forgedb: Forgedb, repository: str) -> None:
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    with library.connect(forgedb.url, actor="user:ada", clock=lambda: long_ago) as db:
+        db.leases.acquire(repository)
+    assert forgedb.data("lease", "list")["items"] == []
+    assert "platform/api" in forgedb.ok("lease", "expire-due")
+    assert forgedb.data("lease", "expire-due")["items"] == []
+
+
+def test_entries_are_listed_shown_and_exported(
+    forgedb: Forgedb, repository: str, tmp_path: Path
+) -> None:
+    forgedb.ok("repo", "update", repository, "--slug", "gateway")
+    listed = forgedb.data("audit", "list", "--stream", repository)["items"]
+    assert [each["action"] for each in listed] == ["repository.create", "repository.update"]
+    assert listed[1]["changes"] == {"slug": ["api", "gateway"]}
+    assert "slug: api → gateway" in forgedb.ok("audit", "list", "--action", "repository.update")
+    for filters in (
+        ["--by", "user:ada"],
+        ["--target", repository],
+        ["--since", "1h"],
+        ["--since", "2020-01-01", "--until", "2099-01-01T00:00:00Z"],
+    ):
+        assert len(forgedb.data("audit", "list", *filters)["items"]) >= 2
+    assert forgedb.data("audit", "list", "--until", "1h")["items"] == []
+    assert forgedb.data("audit", "show", listed[0]["id"]) == listed[0]
+    lines = forgedb.ok("audit", "export").splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == [1, 1, 2]
+    file = tmp_path / "audit.jsonl"
+    forgedb.ok("audit", "export", "--output", str(file))
+    assert file.read_text().splitlines() == lines
+
+
+def test_a_history_that_was_edited_is_found_and_named(forgedb: Forgedb, repository: str) -> None:
+    assert forgedb.ok("audit", "verify") == "2 entries in 2 streams: nothing wrong\n"
+    with library.connect(forgedb.url) as db:
+        db.client.execute("DROP TRIGGER audit_entries_never_updated")
+        db.client.execute(
+            "UPDATE audit_entries SET actor = 'user:eve' WHERE stream_id = :id", {"id": repository}
+        )
+    result = forgedb("audit", "verify")
+    assert result.code == 8
+    assert result.error.startswith(f"{repository} entry 1: ")
+    assert result.out.endswith("1 problems\n")
+    report = forgedb("audit", "verify", "--stream", repository, "--json")
+    assert report.code == 8
+    assert report.json["problems"][0]["seq"] == 1
