@@ -32,8 +32,8 @@ EXCEPTIONS = {
     "forgedb.audit.verify.LIVE['lease'][1]": (
         "one repository's leases, read whole and sorted by id, to be compared with its history"
     ),
-    "forgedb.migrations.history.EXISTS": "the schema's own table has a row for each index and table",
-    "forgedb.migrations.history.SELECT_ALL": "the history has a row for each file, and is read whole",
+    "forgedb.migrations.history.EXISTS": "SQLite's own table of the schema has a row an index",
+    "forgedb.migrations.history.SELECT_ALL": "the history has a row a file, and is read whole",
 }
 """By constant: why its plan may scan or sort."""
 
@@ -101,7 +101,8 @@ def plan(connection: apsw.Connection, statement: Sql) -> list[str]:
 
 def faults(steps: list[str]) -> list[str]:
     """What a plan must not have: a scan of stored rows, a sort."""
-    made_here = {step.split()[1] for step in steps if step.startswith(("CO-ROUTINE", "MATERIALIZE"))}
+    made = ("CO-ROUTINE", "MATERIALIZE")
+    made_here = {step.split()[1] for step in steps if step.startswith(made)}
 
     def is_fault(step: str) -> bool:
         # min() and max() without an index are called a search, of everything.

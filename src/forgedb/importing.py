@@ -180,11 +180,10 @@ def _record_mirrors(
         given = remote.fetch_url or remote.push_urls[0]
         url = _clean_url(given, f"remote {remote.name!r}", warnings)
         pull = [mirror for mirror in there if mirror.direction is Direction.PULL]
-        if any(mirror.remote_url == url for mirror in there):
+        is_source = remote is remotes[0] and remote.fetch_url is not None
+        direction = Direction.PULL if is_source else Direction.PUSH
+        if any((mirror.direction, mirror.remote_url) == (direction, url) for mirror in there):
             continue
-        direction = Direction.PULL
-        if remote is not remotes[0] or remote.fetch_url is None:
-            direction = Direction.PUSH
         try:
             if direction is Direction.PULL and pull:
                 # The same source at another address.
@@ -193,6 +192,9 @@ def _record_mirrors(
             else:
                 there.append(db.mirrors.create(repository.id, direction, url, enabled=False))
                 created += 1
+        except AlreadyExists:
+            # The same import, running twice: the other one was first.
+            continue
         except InvalidValue as error:
             warnings.append(f"remote {remote.name!r} is left out: {error.why}")
     return created, len(there)
@@ -222,6 +224,8 @@ def _record_relationships(
         try:
             db.relationships.create(repository.id, kind, target_url=url, path=path)
             created += 1
+        except AlreadyExists:
+            continue
         except InvalidValue as error:
             warnings.append(f"{kind.value} {path or url!r} is left out: {error.why}")
     return created, len(there) + created

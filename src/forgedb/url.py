@@ -40,7 +40,8 @@ def url_from_environment(environment: Mapping[str, str] | None = None) -> str:
         return given["FORGEDB_URL"]
     driver = given.get("DB_DRIVER", "")
     if driver == "sqlite":
-        return f"sqlite:///{given.get('DB_PATH') or 'forge.db'}"
+        path = given.get("DB_PATH") or "forge.db"
+        return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")
     if driver == "pg":
         if given.get("DATABASE_URL"):
             return given["DATABASE_URL"]
@@ -79,7 +80,7 @@ def parse_url(url: str) -> DatabaseUrl:
 
 def redacted(url: str) -> str:
     """The URL without its password, fit for a message."""
-    if url.startswith("sqlite:"):
+    if url.startswith("sqlite:///"):
         return url
     # Imported where it is needed: SQLite's URLs do without.
     from urllib.parse import parse_qsl, urlsplit
@@ -95,7 +96,11 @@ def redacted(url: str) -> str:
         f"{key}={'***' if 'password' in key.lower() else value}"
         for key, value in parse_qsl(parts.query, keep_blank_values=True)
     )
-    return parts._replace(netloc=netloc, query=query).geturl()
+    path = parts.path
+    if not netloc and "@" in path:
+        # Mistyped without its slashes: what stands before the host may be a password.
+        path = "***" + path[path.rindex("@") :]
+    return parts._replace(netloc=netloc, path=path, query=query).geturl()
 
 
 def _decoded(path: str) -> str:

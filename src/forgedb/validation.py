@@ -106,13 +106,14 @@ def check_duration(
 
 def check_oid(field: str, value: object, object_format: ObjectFormat) -> bytes:
     """An object's id as bytes, from bytes or hexadecimal text.  Raises InvalidValue."""
+    wanted = object_format.oid_bytes
     oid = value
-    if isinstance(oid, str):
+    # As long as it must be, so that white space, which fromhex() skips, leaves too few digits.
+    if isinstance(oid, str) and len(oid) == 2 * wanted:
         try:
-            oid = bytes.fromhex(oid) if not set(oid) & set(" \t\n") else b""
+            oid = bytes.fromhex(oid)
         except ValueError:
             oid = b""
-    wanted = object_format.oid_bytes
     if isinstance(oid, bytes) and len(oid) == wanted:
         return oid
     raise InvalidValue(

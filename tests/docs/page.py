@@ -65,7 +65,8 @@ class Page:
         """Execute it; a traceback shows the page's own lines."""
         name = str(block.page)
         linecache.getlines(name)
-        exec(compile("\n" * (block.line - 1) + block.text, name, "exec"), self.names)
+        text = "\n" * (block.line - 1) + block.text
+        exec(compile(text, name, "exec", dont_inherit=True), self.names)
 
     def console(self, block: Block) -> None:
         """Run each command, and compare what it prints with what is shown under it.
@@ -111,4 +112,4 @@ class Page:
 
 if __name__ == "__main__":
     count = Page(Path(sys.argv[1])).run()
-    print(f"{count} blocks")
+    sys.stdout.write(f"{count} blocks\n")

@@ -29,6 +29,34 @@ VALUES (
 NOT_AUDITED = frozenset({"id", "created_at", "updated_at"})
 """Fields that an entry says otherwise: by its target, and by its own time."""
 
+OWN_ACTIONS = frozenset(
+    {
+        "lease.acquire",
+        "lease.expire",
+        "lease.force_release",
+        "lease.handover",
+        "lease.release",
+        "mirror.claim",
+        "mirror.create",
+        "mirror.delete",
+        "mirror.finish",
+        "mirror.update",
+        "objects.add",
+        "objects.remove",
+        "project.create",
+        "project.delete",
+        "project.restore",
+        "project.update",
+        "relationship.create",
+        "relationship.delete",
+        "repository.create",
+        "repository.delete",
+        "repository.restore",
+        "repository.update",
+    }
+)
+"""What the DAOs record themselves: an entry of these must stand beside the change it tells of."""
+
 _to_json = msgspec.json.Encoder().encode
 
 

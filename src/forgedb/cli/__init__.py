@@ -10,6 +10,7 @@ import click
 
 from forgedb.cli.group import forgedb
 from forgedb.errors import (
+    ActorRequired,
     AuditViolation,
     Conflict,
     ForgeDbError,
@@ -27,6 +28,7 @@ EXIT_INTERRUPTED = 130
 EXIT_CODES: tuple[tuple[type[ForgeDbError], int], ...] = (
     (InvalidValue, 2),
     (UsageError, 2),
+    (ActorRequired, 2),
     (SchemaOutdated, 3),
     (MigrationDrift, 4),
     (NotFound, 6),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from itertools import combinations
@@ -9,7 +10,7 @@ from typing import IO, Any, cast
 
 import msgspec
 
-from forgedb.audit.stream import Stream
+from forgedb.audit.stream import OWN_ACTIONS, Stream
 from forgedb.audit.verify import verify_streams
 from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.projects import lock_project
@@ -28,34 +29,6 @@ CHANGES_CHARS_MAX = 1_000_000
 ACTOR_CHARS_MAX = 200
 
 EXPORT_ENTRIES_A_READ = 1000
-
-OWN_ACTIONS = frozenset(
-    {
-        "lease.acquire",
-        "lease.expire",
-        "lease.force_release",
-        "lease.handover",
-        "lease.release",
-        "mirror.claim",
-        "mirror.create",
-        "mirror.delete",
-        "mirror.finish",
-        "mirror.update",
-        "objects.add",
-        "objects.remove",
-        "project.create",
-        "project.delete",
-        "project.restore",
-        "project.update",
-        "relationship.create",
-        "relationship.delete",
-        "repository.create",
-        "repository.delete",
-        "repository.restore",
-        "repository.update",
-    }
-)
-"""What the DAOs record themselves: an entry of these must stand beside the change it tells of."""
 
 ENTRY = columns(AuditEntry)
 
@@ -284,15 +257,28 @@ def _checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(field, str) or not _is_pair(pair):
             raise InvalidValue("changes", {field: pair}, "each field has a pair [before, after]")
     try:
+        if not _is_finite(changes):
+            raise InvalidValue("changes", changes, "JSON has no infinity, nor what is no number")
         text = msgspec.json.encode(dict(changes))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidValue("changes", changes, f"JSON can't hold it: {error}") from error
+    except (TypeError, OverflowError, RecursionError, UnicodeError) as error:
+        raise InvalidValue("changes", "…", f"JSON can't hold it: {error}") from error
     if len(text) > CHANGES_CHARS_MAX or b"\\u0000" in text:
         raise InvalidValue(
             "changes", changes, f"it has over {CHANGES_CHARS_MAX} bytes, or a NUL character"
         )
     fields: dict[str, Any] = msgspec.json.decode(text)
     return fields
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether no float in it is infinite or NaN, which JSON would turn into null."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, cast("dict[Any, Any]", value).values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, cast("tuple[Any, ...]", value)))
+    return True
 
 
 def _is_pair(value: Any) -> bool:

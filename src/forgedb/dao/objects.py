@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice, repeat
 from operator import attrgetter, lt
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from forgedb.dao.leases import required
 from forgedb.dao.paging import page
@@ -32,6 +32,8 @@ from forgedb.operations.rows import columns
 from forgedb.operations.steps import Steps, change, change_many, many, native, one, rows
 from forgedb.sql.catalogue import sql
 from forgedb.validation import INTEGER_MAX, check_enum, check_integer, check_limit, check_oid
+
+T = TypeVar("T")
 
 SORTED_ROWS = 100_000
 """Objects that are sorted together: the index's pages then fill one after the other."""
@@ -96,13 +98,21 @@ ORDER BY o.repository_id
 LIMIT :limit
 """)
 
+_HALF = 2**32
+
+# Upper and lower halves are summed apart: SQLite's sum() of 64-bit integers may overflow.
 STATS = sql(
     "SELECT "
     + ", ".join(
-        f"count(*) FILTER (WHERE type = {kind}),"
-        f" coalesce(sum(size) FILTER (WHERE type = {kind}), 0),"
-        f" coalesce(sum(disk_size) FILTER (WHERE type = {kind}), 0)"
+        f"coalesce({aggregate} FILTER (WHERE type = {kind}), 0)"
         for kind in map(int, ObjectType)
+        for aggregate in (
+            "count(*)",
+            f"sum(size / {_HALF})",
+            f"sum(size % {_HALF})",
+            f"sum(disk_size / {_HALF})",
+            f"sum(disk_size % {_HALF})",
+        )
     )
     + " FROM object_metadata WHERE repository_id = :repository_id"
 )
@@ -274,13 +284,13 @@ class ObjectsDao(Dao[H_co]):
         """
         yield from _object_format(repository_id)
         ((*sums,),) = yield from rows(STATS, repository_id=repository_id)
-        return [
-            ObjectStats(kind, int(count), int(size), int(disk_size))
-            for kind, count, size, disk_size in zip(
-                ObjectType, sums[0::3], sums[1::3], sums[2::3], strict=True
-            )
-            if count
-        ]
+        found: Stats = []
+        for position, kind in enumerate(ObjectType):
+            count, size_high, size_low, disk_high, disk_low = map(int, sums[5 * position :][:5])
+            if count:
+                size, disk_size = size_high * _HALF + size_low, disk_high * _HALF + disk_low
+                found.append(ObjectStats(kind, count, size, disk_size))
+        return found
 
 
 def _object_format(repository_id: Ulid) -> Steps[ObjectFormat]:
@@ -296,7 +306,7 @@ def _reconcile(repository_id: Ulid, given: Columns) -> Steps[int]:
     there = {row[0]: row for row in found}
     disk_sizes: dict[bytes, int] = {}
     for oid, kind, size, disk_size in zip(*given, strict=True):
-        _, kind_there, size_there, disk_size_there = there[oid]
+        _, kind_there, size_there, _ = there[oid]
         if (kind, size) != (kind_there, size_there):
             raise Conflict(
                 "object_metadata.oid",
@@ -304,11 +314,13 @@ def _reconcile(repository_id: Ulid, given: Columns) -> Steps[int]:
                 f" {size_there} bytes, not as a {ObjectType(kind).name.lower()} of {size}:"
                 " an oid names one content, so one of the two is wrong",
             )
-        if disk_size is not None and disk_size != disk_size_there:
+        if disk_size is not None:
             disk_sizes[oid] = disk_size
-        else:
-            disk_sizes.pop(oid, None)
-    changed = [(size, repository_id, oid) for oid, size in disk_sizes.items()]
+    changed = [
+        (disk_size, repository_id, oid)
+        for oid, disk_size in disk_sizes.items()
+        if disk_size != there[oid][3]
+    ]
     if changed:
         yield from change_many(UPDATE_DISK_SIZE, changed)
     return len(changed)
@@ -316,7 +328,7 @@ def _reconcile(repository_id: Ulid, given: Columns) -> Steps[int]:
 
 def _batches(objects: Iterable[NewObject], named_by: ObjectFormat) -> Iterator[Columns]:
     """The objects in slices, each after the one before as far as a sort of many can reach."""
-    remaining = iter(objects)
+    remaining = _iterator("objects", objects)
     while batch := [*islice(remaining, SORTED_ROWS)]:
         ordered = _in_order(batch, named_by)
         for start in range(0, len(ordered), SLICE_ROWS):
@@ -326,15 +338,15 @@ def _batches(objects: Iterable[NewObject], named_by: ObjectFormat) -> Iterator[C
 def _in_order(objects: Sequence[NewObject], named_by: ObjectFormat) -> Sequence[NewObject]:
     try:
         oids: list[Any] = [each.oid for each in objects]
-        # Git lists objects sorted; finding that out costs less than sorting what is sorted.
-        if all(map(lt, oids, islice(oids, 1, None))):
-            return objects
-        return sorted(objects, key=attrgetter("oid"))
     except AttributeError as error:
         raise InvalidValue("objects", error.obj, "each must be a NewObject") from error
-    except TypeError:
-        # Bytes beside text, or what is neither.
-        return sorted([NewObject(*_row(each, named_by)) for each in objects], key=attrgetter("oid"))
+    if {*map(type, oids)} != {bytes}:
+        objects = [NewObject(*_row(each, named_by)) for each in objects]
+        oids = [each.oid for each in objects]
+    # Git lists objects sorted; finding that out costs less than sorting what is sorted.
+    if all(map(lt, oids, islice(oids, 1, None))):
+        return objects
+    return sorted(objects, key=attrgetter("oid"))
 
 
 def _columns(objects: Sequence[NewObject], named_by: ObjectFormat) -> Columns:
@@ -345,8 +357,7 @@ def _columns(objects: Sequence[NewObject], named_by: ObjectFormat) -> Columns:
     disk_sizes: Any = [each.disk_size for each in objects]
     known: Any = [size for size in disk_sizes if size is not None]
     if not (
-        {*map(type, oids)} == {bytes}
-        and {*map(len, oids)} == {named_by.oid_bytes}
+        {*map(len, oids)} == {named_by.oid_bytes}
         and {*map(type, kinds)} <= {int, ObjectType}
         and {*kinds} <= _TYPE_CODES
         and {*map(type, sizes)} == {int}
@@ -374,10 +385,18 @@ def _row(given: NewObject, named_by: ObjectFormat) -> tuple[bytes, int, int, int
 def _oids(oids: Iterable[bytes | str], named_by: ObjectFormat) -> list[bytes]:
     if isinstance(oids, str | bytes):
         raise InvalidValue("oids", oids, "it must be several oids, not one")
-    checked = [check_oid("oids", oid, named_by) for oid in islice(oids, OIDS_A_CALL_MAX + 1)]
+    several = _iterator("oids", oids)
+    checked = [check_oid("oids", oid, named_by) for oid in islice(several, OIDS_A_CALL_MAX + 1)]
     if len(checked) > OIDS_A_CALL_MAX:
         raise InvalidValue("oids", len(checked), f"a call takes at most {OIDS_A_CALL_MAX}")
     return checked
+
+
+def _iterator(field: str, values: Iterable[T]) -> Iterator[T]:
+    try:
+        return iter(values)
+    except TypeError:
+        raise InvalidValue(field, values, "it must be several, such as a list") from None
 
 
 def _any_oid(oid: bytes | str, field: str = "oid") -> bytes:

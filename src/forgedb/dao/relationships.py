@@ -56,25 +56,27 @@ LIST: dict[tuple[str, bool], Sql] = {
 
 
 def _walk_text(near: str, far: str) -> str:
-    """The text that follows edges from ``near`` to ``far``, and gives each with its far end.
+    """The text that gives every edge on the ways from ``near`` to ``far``, with its far end.
 
-    UNION keeps an edge that was met before from being followed again, so that it ends in a circle
-    too.
+    UNION keeps a repository that was met before from being met again, so that it ends in a circle
+    too.  CROSS JOIN keeps SQLite to this order: it would scan all edges for those that were met.
     """
     return f"""
-    WITH RECURSIVE walk (near_id, far_id) AS (
-        SELECT {near}, {far}
-        FROM repository_relationships
-        WHERE {near} = :id AND kind = :kind AND {far} IS NOT NULL
+    WITH RECURSIVE met (id) AS (
+        SELECT id
+        FROM repositories
+        WHERE id = :id
         UNION
-        SELECT e.{near}, e.{far}
-        FROM walk
-        JOIN repository_relationships AS e ON e.{near} = walk.far_id
+        SELECT e.{far}
+        FROM met
+        JOIN repository_relationships AS e ON e.{near} = met.id
         WHERE e.kind = :kind AND e.{far} IS NOT NULL
     )
-    SELECT {columns(Repository, "r.")}, walk.near_id
-    FROM walk
-    JOIN repositories AS r ON r.id = walk.far_id
+    SELECT {columns(Repository, "r.")}, met.id
+    FROM met
+    CROSS JOIN repository_relationships AS e
+    JOIN repositories AS r ON r.id = e.{far}
+    WHERE e.{near} = met.id AND e.kind = :kind
     LIMIT :limit
     """
 

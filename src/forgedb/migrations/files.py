@@ -72,7 +72,7 @@ def _read(directory: str, name: str) -> MigrationFile:
     try:
         with open(path, "rb") as file:
             content = file.read(FILE_BYTES_MAX + 1)
-        text = content.decode("utf-8-sig").replace("\r\n", "\n")
+        text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
     except OSError as error:
         raise _refused(name, f"it can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

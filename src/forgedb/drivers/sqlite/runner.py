@@ -14,7 +14,6 @@ from threading import get_ident
 from typing import TypeVar
 
 from forgedb.drivers.pool import Pool
-from forgedb.drivers.sqlite.backup import write_backup
 from forgedb.drivers.sqlite.connection import SqliteConnection
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.errors import UsageError
@@ -49,8 +48,9 @@ class SqliteRunner(Sync):
         self._readers = self._writer
         if not options.in_memory:
             self._readers = Pool(lambda: self._open(writes=False), options.readers, timeout_seconds)
-        # Opened now, so that a file that is no database is refused by connect().
-        self._writer.give(self._writer.take())
+        # Opened now, so that a file that is no database is refused by connect().  A reader: many
+        # programs write nothing.
+        self._readers.give(self._readers.take())
 
     def _open(self, *, writes: bool) -> SqliteConnection:
         return SqliteConnection(self.options, self._clock, writes=writes)
@@ -135,6 +135,8 @@ class SqliteRunner(Sync):
 
     def backup(self, path: str) -> None:
         """Copy the database, as it is now, to a file.  Raises Unavailable, UsageError."""
+        from forgedb.drivers.sqlite.backup import write_backup
+
         if self._in_transaction:
             self._refuse_outer_use()
         connection = self._readers.take()

@@ -1,0 +1,88 @@
+"""What every database must do, through the public interface alone.
+
+A database joins by an entry in DATABASES: a function that opens it, new and empty, in a folder of
+the test's own, and gives a ``forgedb.Database``, or what answers as one does.  Each test's history
+must prove itself at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+import forgedb
+from forgedb import Database, Project, Repository
+
+START = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)
+
+
+def sqlite_file(folder: Path, **options: Any) -> Database:
+    return forgedb.connect(f"sqlite:///{folder}/forge.db", **options)
+
+
+def sqlite_memory(folder: Path, **options: Any) -> Database:
+    return forgedb.connect("sqlite://", **options)
+
+
+DATABASES: dict[str, Callable[..., Database]] = {
+    "sqlite-file": sqlite_file,
+    "sqlite-memory": sqlite_memory,
+}
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, span: timedelta) -> datetime:
+        self.now += span
+        return self.now
+
+
+class Connect(Protocol):
+    def __call__(self, **options: Any) -> Database: ...
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=DATABASES)
+def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connect]:
+    """Opens the database, with no table in it yet, and closes it after the test."""
+    with ExitStack() as opened:
+
+        def connect(**options: Any) -> Database:
+            return opened.enter_context(DATABASES[request.param](tmp_path, **options))
+
+        yield connect
+
+
+@pytest.fixture
+def db(connect: Connect, clock: Clock) -> Iterator[Database]:
+    """A migrated database, on behalf of ``user:ada``."""
+    db = connect(actor="user:ada", clock=clock)
+    db.migrate()
+    yield db
+    assert db.audit.verify().problems == []
+
+
+@pytest.fixture
+def project(db: Database) -> Project:
+    return db.projects.create("platform", "Platform")
+
+
+@pytest.fixture
+def repository(db: Database, project: Project) -> Repository:
+    return db.repositories.create(project.id, "api")

@@ -1,0 +1,228 @@
+"""URLs of databases: what they mean, what makes no sense, and that no password is ever shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import forgedb
+from forgedb import InvalidValue, Unavailable, UsageError
+from forgedb.url import DEFAULT_URL, parse_url, redacted, url_from_environment
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite://", ":memory:"),
+        ("sqlite:///", ":memory:"),
+        ("sqlite:///forge.db", "forge.db"),
+        ("sqlite:///data/forge.db", "data/forge.db"),
+        ("sqlite:////var/lib/forge.db", "/var/lib/forge.db"),
+        ("sqlite:///with%20space%3F.db", "with space?.db"),
+        ("sqlite:///f%C3%B6rge.db", "förge.db"),
+        ("sqlite:///förge.db", "förge.db"),
+    ],
+)
+def test_an_sqlite_url_names_a_file_or_memory(url: str, path: str) -> None:
+    parsed = parse_url(url)
+    assert (parsed.dialect, parsed.path, parsed.options) == ("sqlite", path, {})
+    assert parsed.shown == url
+
+
+def test_options_follow_a_question_mark() -> None:
+    parsed = parse_url("sqlite:///forge.db?mode=ro&busy_timeout=2.5&synchronous=")
+    assert parsed.path == "forge.db"
+    assert parsed.options == {"mode": "ro", "busy_timeout": "2.5", "synchronous": ""}
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_a_postgresql_url_is_known_by_its_scheme(scheme: str) -> None:
+    assert parse_url(f"{scheme}://ada@host/forge").dialect == "postgres"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("", "must begin with sqlite://"),
+        ("forge.db", "must begin with sqlite://"),
+        ("/var/lib/forge.db", "must begin with sqlite://"),
+        ("sqlite:forge.db", "must begin with sqlite://"),
+        ("SQLITE:///forge.db", "must begin with sqlite://"),
+        ("mysql://ada@host/forge", "must begin with sqlite://"),
+        ("https://host/forge.db", "must begin with sqlite://"),
+        ("sqlite://forge.db", "three slashes before a relative path"),
+        ("sqlite://host/forge.db", "three slashes before a relative path"),
+        ("sqlite:///a%00b.db", "no NUL"),
+        ("sqlite:///a\0b.db", "no NUL"),
+        ("sqlite:///a.db?mode", "must read name=value"),
+        ("sqlite:///a.db?mode=ro&&x", "must read name=value"),
+        (None, "it must be text"),
+        (7, "it must be text"),
+        (Path("forge.db"), "it must be text"),
+    ],
+)
+def test_a_url_that_makes_no_sense_is_refused_and_says_why(url: Any, why: str) -> None:
+    with pytest.raises(InvalidValue, match=why) as raised:
+        parse_url(url)
+    assert raised.value.field == "url"
+
+
+def test_connect_refuses_what_makes_no_sense() -> None:
+    for url in ("forge.db", "mysql://ada:s3cret@host/forge", "sqlite://host/forge.db"):
+        with pytest.raises(InvalidValue) as raised:
+            forgedb.connect(url)
+        assert raised.value.field == "url"
+        assert "s3cret" not in f"{raised.value} {raised.value!r}"
+
+
+@pytest.mark.parametrize(
+    ("url", "field"),
+    [
+        ("sqlite://?mod=ro", "mod"),
+        ("sqlite://?mode=rx", "mode"),
+        ("sqlite://?mode=", "mode"),
+        ("sqlite://?synchronous=SOMETIMES", "synchronous"),
+        ("sqlite://?busy_timeout=soon", "busy_timeout"),
+        ("sqlite://?busy_timeout=-1", "busy_timeout"),
+        ("sqlite://?busy_timeout=nan", "busy_timeout"),
+        ("sqlite://?busy_timeout=3601", "busy_timeout"),
+        ("sqlite://?readers=0", "readers"),
+        ("sqlite://?readers=65", "readers"),
+        ("sqlite://?readers=two", "readers"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_named(url: str, field: str) -> None:
+    with pytest.raises(InvalidValue) as raised:
+        forgedb.connect(url)
+    assert raised.value.field == field
+
+
+def test_an_option_of_the_call_stands_before_the_urls(tmp_path: Path) -> None:
+    with forgedb.connect(f"sqlite:///{tmp_path}/forge.db") as db:
+        db.migrate()
+    url = f"sqlite:///{tmp_path}/forge.db?mode=rw"
+    with (
+        forgedb.connect(url, mode="ro", actor="user:ada") as db,
+        pytest.raises(Unavailable, match="read-only"),
+    ):
+        db.projects.create("a", "A")
+
+
+def test_the_mode_decides_whether_a_file_is_made(tmp_path: Path) -> None:
+    for mode in ("ro", "rw"):
+        with pytest.raises(Unavailable, match="there is no database at"):
+            forgedb.connect(f"sqlite:///{tmp_path}/forge.db?mode={mode}")
+    assert list(tmp_path.iterdir()) == []
+    forgedb.connect(f"sqlite:///{tmp_path}/forge.db?mode=rwc").close()
+    assert (tmp_path / "forge.db").exists()
+
+
+def test_a_relative_path_is_of_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    forgedb.connect("sqlite:///some%20where.db").close()
+    assert (tmp_path / "some where.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({}, DEFAULT_URL),
+        ({"FORGEDB_URL": ""}, "sqlite:///forge.db"),
+        ({"FORGEDB_URL": "sqlite:///a.db", "DB_DRIVER": "pg"}, "sqlite:///a.db"),
+        ({"DB_DRIVER": "sqlite"}, "sqlite:///forge.db"),
+        ({"DB_DRIVER": "sqlite", "DB_PATH": ""}, "sqlite:///forge.db"),
+        ({"DB_DRIVER": "sqlite", "DB_PATH": "b.db"}, "sqlite:///b.db"),
+        ({"DB_DRIVER": "sqlite", "DB_PATH": "/var/b.db"}, "sqlite:////var/b.db"),
+        ({"DB_DRIVER": "pg", "DATABASE_URL": "postgresql://h/d"}, "postgresql://h/d"),
+        ({"DB_PATH": "b.db", "DATABASE_URL": "postgresql://h/d"}, DEFAULT_URL),
+    ],
+)
+def test_the_environment_says_which_database(environment: dict[str, str], url: str) -> None:
+    assert url_from_environment(environment) == url
+
+
+@pytest.mark.parametrize("name", ["a?b.db", "100%.db", "a%20b.db", "ä b#c.db"])
+def test_a_path_of_the_environment_is_taken_as_it_is(name: str) -> None:
+    url = url_from_environment({"DB_DRIVER": "sqlite", "DB_PATH": name})
+    assert parse_url(url).path == name
+
+
+@pytest.mark.parametrize(
+    ("environment", "field"),
+    [
+        ({"DB_DRIVER": "mysql"}, "DB_DRIVER"),
+        ({"DB_DRIVER": "SQLite"}, "DB_DRIVER"),
+        ({"DB_DRIVER": "pg"}, "DATABASE_URL"),
+        ({"DB_DRIVER": "pg", "DATABASE_URL": ""}, "DATABASE_URL"),
+    ],
+)
+def test_an_environment_that_makes_no_sense_is_refused(
+    environment: dict[str, str], field: str
+) -> None:
+    with pytest.raises(InvalidValue) as raised:
+        url_from_environment(environment)
+    assert raised.value.field == field
+
+
+def test_connect_asks_the_environment_where_no_url_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORGEDB_URL", f"sqlite:///{tmp_path}/of-the-environment.db")
+    forgedb.connect().close()
+    assert (tmp_path / "of-the-environment.db").exists()
+
+
+SECRETS = [
+    "postgresql://ada:s3cret@host:5432/forge",
+    "postgresql://ada:s3%40cret@host/forge?sslmode=require",
+    "postgresql://ada@host/forge?password=s3cret&connect_timeout=3",
+    "postgresql://host/forge?sslpassword=s3cret",
+    "postgresql:///forge?user=ada&password=s3@cret",
+    "postgresql:ada:s3@cret@host/forge",
+    "postgresql://ada:s3@cret@host/forge",
+    "postgres://:s3cret@/forge?host=/var/run",
+    "postgresql://ada:s3cret@[::1:bad/forge",
+    "mysql://ada:s3cret@host/forge",
+    "sqlite://ada:s3cret@host/forge.db",
+    "oracle:ada:s3cret@host/forge",
+]
+
+
+@pytest.mark.parametrize("url", SECRETS)
+def test_a_password_is_never_shown(url: str) -> None:
+    shown = redacted(url)
+    try:
+        shown += repr(parse_url(url))
+    except InvalidValue as error:
+        shown += f"{error} {error!r} {error.args}"
+    with pytest.raises((InvalidValue, UsageError)) as raised:
+        forgedb.connect(url)
+    shown += f"{raised.value} {raised.value!r}"
+    assert "cret" not in shown
+
+
+def test_all_but_the_password_is_shown() -> None:
+    assert redacted("postgresql://ada:s3cret@host:5432/forge?sslmode=require&password=x") == (
+        "postgresql://ada:***@host:5432/forge?sslmode=require&password=***"
+    )
+    assert redacted("sqlite:///forge.db?mode=ro") == "sqlite:///forge.db?mode=ro"
+
+
+@given(st.text())
+def test_any_text_is_understood_or_refused(text: str) -> None:
+    for url in (text, f"sqlite://{text}", f"sqlite:///{text}", f"postgresql://{text}"):
+        refused = ""
+        try:
+            parsed = parse_url(url)
+        except InvalidValue as error:
+            refused = str(error)
+        else:
+            assert parsed.dialect in ("sqlite", "postgres")
+            assert "\0" not in parsed.path
+        assert not refused or refused.startswith("url ")
