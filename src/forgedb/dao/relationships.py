@@ -284,7 +284,7 @@ def _nearest(start: Ulid, edges: list[Met]) -> dict[Ulid, Met]:
     for met in sorted(edges, key=lambda met: met.id):
         leading_from.setdefault(met.near_id, []).append(met)
     reached: dict[Ulid, Met] = {}
-    level = [start]
+    level: list[Ulid] = [start]
     while level:
         ahead = [met for near_id in level for met in leading_from.get(near_id, ())]
         level = []
