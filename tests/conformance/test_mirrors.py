@@ -392,6 +392,17 @@ def test_what_is_disabled_by_hand_or_deleted_is_never_due(
     assert [each.id for each in db.mirrors.claim_due(10, HOUR)] == [mirror.id]
 
 
+def test_what_is_never_due_stands_in_nobodys_way(
+    db: Database, project: Project, repository: Repository, mirror: Mirror
+) -> None:
+    early = START - HOUR
+    gone = db.repositories.create(project.id, "gone")
+    db.mirrors.create(gone.id, "pull", "/a", next_run_at=early)
+    db.repositories.delete(gone.id)
+    db.mirrors.create(repository.id, "push", "/a", next_run_at=early, enabled=False)
+    assert [each.id for each in db.mirrors.claim_due(1, HOUR)] == [mirror.id]
+
+
 def test_a_run_that_went_well_is_followed_by_one_an_interval_later(
     db: Database, mirror: Mirror, clock: Clock
 ) -> None:

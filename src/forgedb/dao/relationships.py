@@ -281,7 +281,7 @@ def _walk(walk: Sql, start: Ulid, kind: RelationshipKind) -> Steps[list[Met]]:
 def _nearest(start: Ulid, edges: list[Met]) -> dict[Ulid, Met]:
     """The repositories that edges lead to, in the order of distance and id, each by its way."""
     leading_from: dict[Ulid, list[Met]] = {}
-    for met in sorted(edges, key=lambda met: met.id):
+    for met in edges:
         leading_from.setdefault(met.near_id, []).append(met)
     reached: dict[Ulid, Met] = {}
     level: list[Ulid] = [start]
