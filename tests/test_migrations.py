@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 import forgedb
@@ -473,6 +474,25 @@ def test_a_patient_writer_gets_its_turn(
     timer.start()
     assert migrated.projects.create("p", "P").slug == "p"
     timer.join()
+
+
+def test_the_first_write_to_a_new_database_waits_for_the_other_that_makes_it(
+    url: str, tmp_path: Path
+) -> None:
+    # Until a file is in WAL mode its lock is another one, for which SQLite itself doesn't wait.
+    other = apsw.Connection(str(tmp_path / "forge.db"))
+    other.execute("CREATE TABLE t (x)")
+    other.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.2, lambda: other.execute("COMMIT"))
+    timer.start()
+    try:
+        with forgedb.connect(url, busy_timeout=20) as db:
+            assert db.client.execute("INSERT INTO t VALUES (1)") == 1
+            assert db.client.query_value("SELECT count(*) FROM t") == 1
+            assert db.client.query_value("PRAGMA journal_mode") == "wal"
+    finally:
+        timer.join()
+        other.close()
 
 
 # Databases that are not as they should be.

@@ -24,6 +24,7 @@ ULID_PATTERN = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 _RANDOM_BITS = 80
 _ULID_MAX = (1 << 128) - 1
 _STEP_BYTES = 4
+_LOW = (1 << 70) - 1
 _POOL_BYTES = 4096
 
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
@@ -43,8 +44,10 @@ class _Generator:
 
     def next(self) -> int:
         with self.lock:
-            fresh = (time.time_ns() // 1_000_000 << _RANDOM_BITS) | self._take(_RANDOM_BITS // 8)
-            if fresh <= self.last or fresh >> _RANDOM_BITS == self.last >> _RANDOM_BITS:
+            at = time.time_ns() // 1_000_000
+            if at > self.last >> _RANDOM_BITS:
+                fresh = (at << _RANDOM_BITS) | self._take(_RANDOM_BITS // 8)
+            else:
                 fresh = self.last + 1 + self._take(_STEP_BYTES)
             self.last = fresh
             return fresh
@@ -83,20 +86,15 @@ def ulid_of(value: int) -> Ulid:
     if not 0 <= value <= _ULID_MAX:
         raise InvalidValue("ulid", value, "a ULID is a number of 128 bits")
     pairs = _PAIRS
+    high, low = value >> 70, value & _LOW
+    middle, low = low >> 30, low & 0x3FFFFFFF
+    top, high = high >> 30, high & 0x3FFFFFFF
     return (
-        pairs[value >> 120]
-        + pairs[value >> 110 & 1023]
-        + pairs[value >> 100 & 1023]
-        + pairs[value >> 90 & 1023]
-        + pairs[value >> 80 & 1023]
-        + pairs[value >> 70 & 1023]
-        + pairs[value >> 60 & 1023]
-        + pairs[value >> 50 & 1023]
-        + pairs[value >> 40 & 1023]
-        + pairs[value >> 30 & 1023]
-        + pairs[value >> 20 & 1023]
-        + pairs[value >> 10 & 1023]
-        + pairs[value & 1023]
+        f"{pairs[top >> 20]}{pairs[top >> 10 & 1023]}{pairs[top & 1023]}"
+        f"{pairs[high >> 20]}{pairs[high >> 10 & 1023]}{pairs[high & 1023]}"
+        f"{pairs[middle >> 30]}{pairs[middle >> 20 & 1023]}"
+        f"{pairs[middle >> 10 & 1023]}{pairs[middle & 1023]}"
+        f"{pairs[low >> 20]}{pairs[low >> 10 & 1023]}{pairs[low & 1023]}"
     )
 
 

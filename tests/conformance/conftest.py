@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 import forgedb
+import forgedb.sql.split
 from forgedb import Database, Project, Repository
 
 START = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)
@@ -51,6 +53,14 @@ class Clock:
 
 class Connect(Protocol):
     def __call__(self, **options: Any) -> Database: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrations_are_split_once() -> Iterator[None]:
+    """Most of what making a new database costs is splitting the same script again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forgedb.sql.split, "split", cache(forgedb.sql.split.split))
+        yield
 
 
 @pytest.fixture

@@ -389,3 +389,17 @@ def test_a_change_by_nobody_is_refused(db: Database, project: Project) -> None:
         with pytest.raises(ActorRequired) as raised:
             call()
         assert raised.value.operation == f"RepositoriesDao.{operation}"
+
+
+def test_a_repository_whose_parent_is_deleted_is_not_restored(
+    db: Database, project: Project, repository: Repository
+) -> None:
+    fork = db.repositories.create(project.id, "fork")
+    db.relationships.create(fork.id, "fork", repository.id)
+    db.repositories.delete(fork.id)
+    db.repositories.delete(repository.id)
+    with pytest.raises(NotFound) as raised:
+        db.repositories.restore(fork.id)
+    assert (raised.value.entity, raised.value.key) == ("repository", repository.id)
+    db.repositories.restore(repository.id)
+    assert db.repositories.restore(fork.id).deleted_at is None

@@ -372,3 +372,16 @@ def test_a_handle_shows_whose_it_is(db: Database) -> None:
     assert "actor='user:ada'" in repr(db)
     with db.transaction() as tx:
         assert tx.actor == "user:ada"
+
+
+def test_a_reading_block_inside_a_writing_one_refuses_writes(db: Database) -> None:
+    with db.transaction() as tx:
+        project = tx.projects.create("platform", "Platform")
+        with tx.transaction(read_only=True) as reading:
+            assert reading.projects.get(project.id) == project
+            with pytest.raises(UsageError, match="read_only"):
+                reading.projects.create("other", "Other")
+        with pytest.raises(UsageError, match="ended"):
+            reading.projects.get(project.id)
+        tx.projects.update(project.id, name="Still writing")
+    assert db.projects.get(project.id).name == "Still writing"

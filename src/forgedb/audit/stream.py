@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from forgedb.audit.chain import GENESIS, HASH_VERSION, entry_hash
 from forgedb.ids import Ulid, new_ulid
 from forgedb.operations.binding import Context
-from forgedb.operations.steps import Steps, change
+from forgedb.operations.steps import Change, Steps
 from forgedb.sql.catalogue import sql
 
 INSERT_ENTRY = sql("""
@@ -105,7 +106,9 @@ class Stream:
             "changes": _to_json(changes).decode(),
         }
         self.head = entry_hash(version=HASH_VERSION, previous_hash=self.head, **fields)
-        yield from change(INSERT_ENTRY, **fields, hash_version=HASH_VERSION, entry_hash=self.head)
+        fields["hash_version"] = HASH_VERSION
+        fields["entry_hash"] = self.head
+        yield Change(INSERT_ENTRY, fields)
         entry_id: Ulid = fields["id"]
         return entry_id
 
@@ -114,8 +117,8 @@ def created(model: msgspec.Struct) -> dict[str, Any]:
     """The changes of a row that is new: every field that has a value, from nothing."""
     return {
         field: (None, value)
-        for field in model.__struct_fields__
-        if field not in NOT_AUDITED and (value := getattr(model, field)) is not None
+        for field, value in asdict(model).items()
+        if value is not None and field not in NOT_AUDITED
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -43,6 +44,8 @@ __all__ = ["exit_code_of", "main"]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit with its code; ``FORGEDB_DEBUG=1`` shows tracebacks."""
+    # What is imported by now stays: without this the collector looks at it again and again.
+    gc.freeze()
     sys.exit(run(arguments))
 
 

@@ -21,7 +21,7 @@ from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import LEASE_DURATION_MAX, EndReason, Lease, Page, RepositoryState
 from forgedb.operations.binding import Context, Dao, H_co, locking, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Select, Steps, change, many, now, one
+from forgedb.operations.steps import Change, Select, Steps, change, many, now, one
 from forgedb.sql.catalogue import sql
 from forgedb.validation import (
     check_duration,
@@ -158,7 +158,7 @@ class LeasesDao(Dao[H_co]):
         )
         yield from stream.append(at, "lease.acquire", lease.id, created(lease))
         yield from advance(locked, stream, lease_epoch=lease.fencing_token)
-        yield from change(INSERT, **asdict(lease))
+        yield Change(INSERT, asdict(lease))
         return lease
 
     @write

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from forgedb.audit.stream import Stream
@@ -13,7 +14,7 @@ from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import ObjectFormat, Page, Project, Repository, RepositoryState, Visibility
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Select, Steps, change, now, one, rows
+from forgedb.operations.steps import Change, Select, Steps, now, one, rows
 from forgedb.sql.catalogue import sql
 from forgedb.validation import check_enum, check_slug, check_text
 
@@ -103,6 +104,23 @@ WHERE e.target_id = :id AND r.deleted_at IS NULL
 LIMIT 1
 """)
 
+# Shared locks on PostgreSQL, so that none of them is deleted while this one comes back.
+TARGETS = sql(
+    sqlite="""
+    SELECT r.id, r.deleted_at
+    FROM repository_relationships AS e
+    JOIN repositories AS r ON r.id = e.target_id
+    WHERE e.source_id = :id
+    """,
+    postgres="""
+    SELECT r.id, r.deleted_at
+    FROM repository_relationships AS e
+    JOIN repositories AS r ON r.id = e.target_id
+    WHERE e.source_id = :id
+    FOR SHARE OF r
+    """,
+)
+
 
 class LockedRepository(Repository, frozen=True):
     """A repository whose row this transaction has locked, with the end of its stream."""
@@ -111,9 +129,12 @@ class LockedRepository(Repository, frozen=True):
     audit_head: bytes
 
 
+_not_in_a_branch = re.compile(r"[ ~^:?*\[\\]").search
+
+
 def check_branch(field: str, value: object) -> str:
     branch = check_text(field, value, BRANCH_CHARS_MAX, length_min=1)
-    if branch.startswith("-") or any(character in branch for character in " ~^:?*[\\"):
+    if branch.startswith("-") or _not_in_a_branch(branch):
         raise InvalidValue(field, value, "Git allows no branch of this name")
     return branch
 
@@ -249,11 +270,14 @@ class RepositoriesDao(Dao[H_co]):
     def restore(self, repository_id: Ulid) -> Steps[Repository]:
         """Make a deleted repository live again; a live one stays as it is.
 
-        Raises InvalidValue, NotFound (also a deleted project), AlreadyExists (its slug was taken
-        meanwhile).
+        Raises InvalidValue, NotFound (also its project, or a repository that it comes from, is
+        deleted: restore that first), AlreadyExists (its slug was taken meanwhile).
         """
         locked = yield from lock_repository(repository_id, include_deleted=True)
         yield from _live_project(locked.project_id)
+        for target_id, deleted_at in (yield from rows(TARGETS, id=repository_id)):
+            if deleted_at is not None:
+                raise NotFound("repository", target_id)
         return (yield from revise(self.context, UPDATE, locked, Repository, "restore", {}))
 
 
@@ -277,12 +301,14 @@ def advance(
 ) -> Steps[None]:
     """Write back what appending to the stream changed, and a new fencing token if there is one."""
     epoch = locked.lease_epoch if lease_epoch is None else lease_epoch
-    yield from change(
+    yield Change(
         ADVANCE,
-        id=locked.id,
-        lease_epoch=epoch,
-        audit_seq=stream.seq,
-        audit_head=stream.head,
+        {
+            "id": locked.id,
+            "lease_epoch": epoch,
+            "audit_seq": stream.seq,
+            "audit_head": stream.head,
+        },
     )
 
 

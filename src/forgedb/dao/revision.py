@@ -12,7 +12,7 @@ from forgedb.audit.stream import Stream, changed, created
 from forgedb.errors import AlreadyExists
 from forgedb.models import Project, Repository
 from forgedb.operations.binding import Context
-from forgedb.operations.steps import Steps, change, now
+from forgedb.operations.steps import Change, Steps, now
 from forgedb.sql.catalogue import Sql
 from forgedb.validation import check_fields
 
@@ -83,7 +83,9 @@ def revise(
 
 def _save(statement: Sql, model: M, stream: Stream) -> Steps[None]:
     try:
-        yield from change(statement, **asdict(model), audit_seq=stream.seq, audit_head=stream.head)
+        params = asdict(model)
+        params["audit_seq"], params["audit_head"] = stream.seq, stream.head
+        yield Change(statement, params)
     except AlreadyExists as error:
         raise _taken(model, error.constraint) from error.__cause__
 

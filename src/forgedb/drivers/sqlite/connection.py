@@ -6,6 +6,7 @@ It isn't guarded against a second thread: whoever took it from the pool has it a
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ R = TypeVar("R")
 
 WRITER_CACHE_KIB = 64 * 1024
 READER_CACHE_KIB = 8 * 1024
+
+WAL_POLL_SECONDS = 0.01
 
 
 class SqliteConnection:
@@ -54,11 +57,13 @@ class SqliteConnection:
         raw.pragma("foreign_keys", True)
         raw.pragma("recursive_triggers", True)
         raw.pragma("trusted_schema", False)
+        # Without it SQLite, built with STAT4, prepares some statements anew for every value bound.
+        raw.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         raw.pragma("cache_size", -(WRITER_CACHE_KIB if writes else READER_CACHE_KIB))
         # Also where the file can't be written: reading the header tells early what isn't SQLite.
         journal = raw.pragma("journal_mode")
         if writes and journal not in ("wal", "memory") and not raw.readonly("main"):
-            raw.pragma("journal_mode", "wal")
+            _enter_wal(raw, options.busy_timeout_seconds)
         raw.pragma("synchronous", options.synchronous)
         if not writes:
             raw.pragma("query_only", True)
@@ -73,12 +78,15 @@ class SqliteConnection:
         execute = self._cursor.execute
         try:
             step = steps.send(None)
+            result: Any
             while True:
                 try:
                     if type(step) is Select:
                         cursor = execute(step.statement.sqlite, step.params)
                         model = step.model
                         result = cursor.fetchall() if model is None else DECODERS[model](cursor)
+                    elif type(step) is Change:
+                        result = self._change(step)
                     else:
                         result = self.perform(step)
                 except DRIVER_ERRORS as error:
@@ -92,13 +100,15 @@ class SqliteConnection:
             steps.close()
             raise
 
+    def _change(self, step: Change) -> int:
+        raw = self.raw
+        before = raw.total_changes()
+        self._cursor.execute(step.statement.sqlite, step.params)
+        # changes() leaves out what triggers changed, but keeps the count of an earlier
+        # statement where this one changes nothing.
+        return raw.changes() if raw.total_changes() > before else 0
+
     def perform(self, step: Step) -> Any:
-        if isinstance(step, Change):
-            before = self.raw.total_changes()
-            self._cursor.execute(step.statement.sqlite, step.params)
-            # changes() leaves out what triggers changed, but keeps the count of an earlier
-            # statement where this one changes nothing.
-            return self.raw.changes() if self.raw.total_changes() > before else 0
         if isinstance(step, ChangeMany):
             before = self.raw.total_changes()
             self._cursor.executemany(step.statement.sqlite, step.rows)
@@ -119,7 +129,7 @@ class SqliteConnection:
 
     def require_transaction(self) -> None:
         """Raise Unavailable where SQLite rolled the transaction back by itself."""
-        if not self.in_transaction:
+        if not self.raw.in_transaction:
             raise Unavailable(
                 "the transaction was rolled back when one of its statements was cut short:"
                 " begin it again",
@@ -141,13 +151,27 @@ class SqliteConnection:
 
     def rollback(self) -> None:
         """Undo the open transaction, if SQLite hasn't already."""
-        if self.in_transaction:
+        if self.raw.in_transaction:
             self.execute("ROLLBACK")
 
     def _translated(self, error: Exception) -> ForgeDbError:
         translated = translate(error, self.raw, self.where)
         translated.__cause__ = error
         return translated
+
+
+def _enter_wal(raw: apsw.Connection, timeout_seconds: float) -> None:
+    """Switch a new file to WAL; SQLite's busy handler isn't asked for that, so wait here."""
+    give_up_at = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            raw.pragma("journal_mode", "wal")
+        except apsw.BusyError:
+            if time.monotonic() >= give_up_at:
+                raise
+            time.sleep(WAL_POLL_SECONDS)
+        else:
+            return
 
 
 def _why_not_opened(options: SqliteOptions) -> str:

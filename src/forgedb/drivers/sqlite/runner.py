@@ -158,11 +158,17 @@ class SqliteTransaction(Sync):
 
     dialect = "sqlite"
 
-    def __init__(self, outer: SqliteRunner, connection: SqliteConnection, read_only: bool) -> None:
+    def __init__(
+        self,
+        outer: SqliteRunner,
+        connection: SqliteConnection,
+        read_only: bool,
+        lock: threading.RLock | None = None,
+    ) -> None:
         self._outer = outer
         self._connection = connection
         self._read_only = read_only
-        self._lock = threading.RLock()
+        self._lock = lock or threading.RLock()
         self._open = True
 
     def end(self) -> None:
@@ -194,13 +200,16 @@ class SqliteTransaction(Sync):
                 )
             connection = self._connection
             connection.execute("SAVEPOINT forgedb")
+            inner = SqliteTransaction(self._outer, connection, read_only, self._lock)
             try:
-                yield self
+                yield inner
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK TO forgedb")
                     connection.execute("RELEASE forgedb")
                 raise
+            finally:
+                inner.end()
             connection.execute("RELEASE forgedb")
 
     def backup(self, path: str) -> None:

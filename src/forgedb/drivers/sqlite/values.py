@@ -28,9 +28,19 @@ class _Decoders(dict[Any, Decoder]):
 DECODERS = _Decoders()
 
 
+_last_written: tuple[datetime | None, str] = (None, "")
+"""One time goes into several columns of an operation's rows."""
+
+
 def time_text(at: datetime) -> str:
     """``2026-11-22T10:00:00.000000Z``: 27 characters that sort as the times do."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+    global _last_written
+    known, text = _last_written
+    if at is not known:
+        in_utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+        text = in_utc.isoformat("T", "microseconds")[:26] + "Z"
+        _last_written = (at, text)
+    return text
 
 
 def kept(value: Any) -> Any:

@@ -1,0 +1,116 @@
+"""Leases with a bug each: what a race must not forgive.
+
+They pause where the bug opens a gap, so that a short race falls into it, and run on a schema
+without the unique indexes and the trigger that would stop them.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from msgspec.structs import asdict
+
+from forgedb import Database, Lease, LeaseHeld
+from forgedb.audit.stream import created
+from forgedb.dao.leases import INSERT, LAST, LeasesDao, _expire
+from forgedb.dao.repositories import advance, lock_repository, stream_of
+from forgedb.ids import new_ulid
+from forgedb.operations.binding import write
+from forgedb.operations.steps import Steps, change, now, one
+
+GAP_SECONDS = 0.005
+
+BACKSTOPS = (
+    "DROP TRIGGER leases_insert_keeps_others",
+    "DROP INDEX leases_one_open_per_repository",
+    "DROP INDEX leases_one_per_fencing_token",
+)
+
+
+def without_backstops(db: Database) -> None:
+    """Leave the leases to the code alone."""
+    for drop in BACKSTOPS:
+        db.client.execute(drop)
+
+
+class Plain(LeasesDao[Any]):
+    """No bug yet: the steps of ``acquire`` in few words, for the mutants to vary."""
+
+    checks_under_the_lock: ClassVar = True
+    token_step: ClassVar = 1
+    entries_a_grant: ClassVar = 1
+
+    def acquire(self, repository_id: str, *, duration: timedelta) -> Lease:  # type: ignore[override]
+        time.sleep(GAP_SECONDS)
+        return self.grant(repository_id, duration)
+
+    @write
+    def grant(
+        self, repository_id: str, duration: timedelta, by_clock: datetime | None = None
+    ) -> Steps[Lease]:
+        locked = yield from lock_repository(repository_id)
+        at = (yield from now()) if by_clock is None else by_clock
+        last = yield from one(Lease, LAST, repository_id=repository_id)
+        stream = stream_of(self.context, locked)
+        if last is not None and last.ended_at is None:
+            if last.expires_at <= at:
+                yield from _expire(self.context, stream, last, at)
+            elif self.checks_under_the_lock:
+                raise LeaseHeld(last, last.expires_at - at, is_mine=False)
+        lease = Lease(
+            new_ulid(),
+            repository_id,
+            self.context.actor or "",
+            "",
+            max(1, locked.lease_epoch + self.token_step),
+            None,
+            at,
+            at + duration,
+            None,
+            None,
+            None if last is None else last.id,
+            None,
+            None,
+        )
+        for _ in range(self.entries_a_grant):
+            yield from stream.append(at, "lease.acquire", lease.id, created(lease))
+        yield from advance(locked, stream, lease_epoch=lease.fencing_token)
+        yield from change(INSERT, **asdict(lease))
+        return lease
+
+
+class ChecksBeforeTheLock(Plain):
+    """Looks whether the repository is free, and takes the lock only to insert."""
+
+    checks_under_the_lock = False
+
+    def acquire(self, repository_id: str, *, duration: timedelta) -> Lease:  # type: ignore[override]
+        held = self.active(repository_id)
+        if held is not None:
+            raise LeaseHeld(held, timedelta(0), is_mine=False)
+        return super().acquire(repository_id, duration=duration)
+
+
+class ReadsTheClockBeforeTheLock(Plain):
+    """Decides under the lock, but by the time at which it began to wait for it."""
+
+    def acquire(self, repository_id: str, *, duration: timedelta) -> Lease:  # type: ignore[override]
+        began = datetime.now(UTC)
+        time.sleep(GAP_SECONDS)
+        return self.grant(repository_id, duration, began)
+
+
+class KeepsTheToken(Plain):
+    """Grants every lease the same token."""
+
+    token_step = 0
+
+
+class AuditsTwice(Plain):
+    entries_a_grant = 2
+
+
+class AuditsNothing(Plain):
+    entries_a_grant = 0
