@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from forgedb.errors import UsageError
 from forgedb.operations.binding import Context, Dao, H_co, Operation, Sync
-from forgedb.operations.steps import Change, ChangeMany, Select, Steps
+from forgedb.operations.steps import Change, Select, Steps
 from forgedb.sql.catalogue import Sql
 from forgedb.sql.lexer import Dialect, tokens
 from forgedb.sql.placeholders import compile_text
@@ -226,8 +226,10 @@ def _change(dao: Dao[Any], text: str, params: Params | None) -> Steps[int]:
 
 def _change_many(dao: Dao[Any], text: str, params: Iterable[Params]) -> Steps[int]:
     found = prepared(text, dao._runner.dialect)
-    rows = [tuple(map(found.bind(given).__getitem__, found.names)) for given in params]
-    changed: int = yield ChangeMany(found.statement, rows)
+    changed = 0
+    # One by one: the count of many at once takes in what triggers changed.
+    for given in params:
+        changed += yield Change(found.statement, found.bind(given))
     return changed
 
 

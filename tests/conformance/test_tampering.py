@@ -785,3 +785,17 @@ def test_objects_deleted_or_put_in_without_an_entry_are_counted(tampered: Tamper
     )
     (problem,) = tampered.problems()
     assert problem.what == "the repository has 3 objects, and its history 2"
+
+
+def test_an_entry_that_is_no_text_any_more_is_named_and_the_rest_still_read(
+    tampered: Tampered,
+) -> None:
+    stream = tampered.rich.repository.id
+    tampered.execute(
+        "UPDATE audit_entries SET actor = CAST(x'ff' AS TEXT)"
+        " WHERE stream_id = :stream AND seq = 3",
+        stream=stream,
+    )
+    problems = tampered.problems()
+    assert (problems[0].stream_id, problems[0].seq) == (stream, 3)
+    assert problems[0].what.startswith("it can't be read: ")

@@ -14,6 +14,7 @@ import msgspec
 
 from forgedb.audit.chain import GENESIS, HASH_VERSION, entry_hash
 from forgedb.audit.stream import NOT_AUDITED, OWN_ACTIONS
+from forgedb.errors import InvalidValue
 from forgedb.ids import Ulid
 from forgedb.models import (
     AuditEntry,
@@ -45,6 +46,22 @@ FROM audit_entries
 WHERE stream_id = :stream_id AND seq > :seq
 ORDER BY seq
 LIMIT :limit
+""")
+
+NEXT_KEY = sql("""
+SELECT stream_id, seq
+FROM audit_entries
+WHERE (stream_id, seq) > (:stream_id, :seq)
+ORDER BY stream_id, seq
+LIMIT 1
+""")
+
+NEXT_STREAM_KEY = sql("""
+SELECT stream_id, seq
+FROM audit_entries
+WHERE stream_id = :stream_id AND seq > :seq
+ORDER BY seq
+LIMIT 1
 """)
 
 HEAD = sql("""
@@ -91,27 +108,41 @@ def verify_streams(stream_id: Ulid | None) -> Steps[VerifyReport]:
     entries = streams = 0
     walk: _Walk | None = None
     last_stream, last_seq = stream_id or "", 0
+    limit = ENTRIES_A_READ
     while True:
-        found = yield from many(
-            StoredEntry,
-            ENTRIES if stream_id is None else STREAM_ENTRIES,
-            stream_id=last_stream,
-            seq=last_seq,
-            limit=ENTRIES_A_READ,
-        )
+        position: dict[str, Any] = {"stream_id": last_stream, "seq": last_seq}
+        try:
+            found = yield from many(
+                StoredEntry,
+                ENTRIES if stream_id is None else STREAM_ENTRIES,
+                **position,
+                limit=limit,
+            )
+        except InvalidValue as error:
+            if limit > 1:
+                # One of them can't be read: go on one by one until it is found.
+                limit = 1
+                continue
+            ((last_stream, last_seq),) = yield from rows(
+                NEXT_KEY if stream_id is None else NEXT_STREAM_KEY, **position
+            )
+            what = f"it can't be read: {error.why}"
+            problems.append(VerifyProblem(last_stream, last_seq, what))
+            entries, limit = entries + 1, ENTRIES_A_READ
+            continue
         for entry in found:
             if walk is None or walk.stream_id != entry.stream_id:
                 if walk is not None:
-                    problems += yield from walk.finish()
+                    problems.extend((yield from walk.finish()))
                 walk = _Walk(entry.stream_id)
                 streams += 1
             walk.take(entry)
         entries += len(found)
-        if len(found) < ENTRIES_A_READ:
+        if len(found) < limit:
             break
         last_stream, last_seq = found[-1].stream_id, found[-1].seq
     if walk is not None:
-        problems += yield from walk.finish()
+        problems.extend((yield from walk.finish()))
     for (empty,) in (yield from rows(WITHOUT_ENTRIES)):
         if stream_id in (None, empty):
             problems.append(VerifyProblem(empty, None, "all of the stream's entries are gone"))

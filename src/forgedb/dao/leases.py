@@ -16,12 +16,12 @@ from forgedb.audit.stream import Stream, changed, created
 from forgedb.dao.holding import Hold
 from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.repositories import LockedRepository, advance, lock_repository, stream_of
-from forgedb.errors import Conflict, LeaseHeld, LeaseLost, NotFound, Unavailable
+from forgedb.errors import Conflict, InvalidValue, LeaseHeld, LeaseLost, NotFound, Unavailable
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import LEASE_DURATION_MAX, EndReason, Lease, Page, RepositoryState
 from forgedb.operations.binding import Context, Dao, H_co, locking, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Change, Select, Steps, change, many, now, one
+from forgedb.operations.steps import Change, SelectOne, Steps, change, many, now, one
 from forgedb.sql.catalogue import sql
 from forgedb.validation import (
     check_duration,
@@ -58,6 +58,7 @@ ACTIVE = sql(f"""
 SELECT {LEASE}
 FROM leases
 WHERE repository_id = :repository_id AND ended_at IS NULL AND expires_at > :now
+LIMIT 1
 """)
 
 HISTORY = sql(f"""
@@ -184,6 +185,8 @@ class LeasesDao(Dao[H_co]):
         Raises NotFound, InvalidValue (also an empty reason), LeaseLost (ended or expired).
         """
         check_text("reason", reason, REASON_CHARS_MAX, length_min=1)
+        if not reason.strip():
+            raise InvalidValue("reason", reason, "it must say why: the history keeps it")
         locked, lease, at = yield from _lock_lease(lease_id)
         _check_live(lease, at)
         return (yield from _end(self.context, locked, lease, at, EndReason.FORCED, reason))
@@ -223,11 +226,10 @@ class LeasesDao(Dao[H_co]):
     def get(self, lease_id: Ulid) -> Steps[Lease]:
         """The lease, live or ended.  Raises InvalidValue, NotFound."""
         check_ulid("lease_id", lease_id)
-        found = yield Select(SELECT_BY_ID, {"id": lease_id}, Lease)
-        if not found:
+        found: Lease | None = yield SelectOne(SELECT_BY_ID, {"id": lease_id}, Lease)
+        if found is None:
             raise NotFound("lease", lease_id)
-        lease: Lease = found[0]
-        return lease
+        return found
 
     @read
     def active(self, repository_id: Ulid) -> Steps[Lease | None]:

@@ -14,7 +14,7 @@ from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import ObjectFormat, Page, Project, Repository, RepositoryState, Visibility
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Change, Select, Steps, now, one, rows
+from forgedb.operations.steps import Change, SelectOne, Steps, now, one, rows
 from forgedb.sql.catalogue import sql
 from forgedb.validation import check_enum, check_slug, check_text
 
@@ -200,11 +200,10 @@ class RepositoriesDao(Dao[H_co]):
     def get(self, repository_id: Ulid) -> Steps[Repository]:
         """The repository, deleted or not.  Raises InvalidValue, NotFound."""
         check_ulid("repository_id", repository_id)
-        found = yield Select(SELECT_BY_ID, {"id": repository_id}, Repository)
-        if not found:
+        found: Repository | None = yield SelectOne(SELECT_BY_ID, {"id": repository_id}, Repository)
+        if found is None:
             raise NotFound("repository", repository_id)
-        repository: Repository = found[0]
-        return repository
+        return found
 
     @read
     def get_by_path(self, path: str) -> Steps[Repository]:

@@ -6,7 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from forgedb.errors import ForgeDbError, MigrationError, SchemaOutdated, UsageError
+from forgedb.errors import (
+    ForgeDbError,
+    MigrationDrift,
+    MigrationError,
+    SchemaOutdated,
+    UsageError,
+)
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.files import MigrationFile, load, packaged
 from forgedb.migrations.history import create, pending_of, read_history, record
@@ -130,8 +136,11 @@ def _apply(
     began = time.monotonic()
     yield from create()
     history = yield from read_history()
-    if any(entry.version == migration.version for entry in history):
-        return None
+    for entry in history:
+        if entry.version == migration.version:
+            if entry.checksum != migration.checksum:
+                raise MigrationDrift(migration.file, entry.checksum, migration.checksum)
+            return None
     for statement in statements:
         try:
             yield from run(statement.text)

@@ -1,7 +1,7 @@
 """From rows to models: a decoder for each (model, database), written once from annotations.
 
-The generated code is one list comprehension over unpacked tuples, so that decoding costs little
-more than the constructor calls it can't do without.
+The generated code unpacks a tuple and calls the constructor, so that decoding costs little more
+than the calls it can't do without.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 T = TypeVar("T")
 
 Decoder: TypeAlias = Callable[[Iterable[tuple[Any, ...]]], list[Any]]
+RowDecoder: TypeAlias = Callable[[tuple[Any, ...]], Any]
 Converters: TypeAlias = Mapping[type[Any], Callable[[Any], Any]]
 """What a database's driver doesn't give in the model's type already, and how to make it so."""
 
@@ -25,8 +26,8 @@ def columns(model: type[msgspec.Struct], prefix: str = "") -> str:
     return ", ".join(prefix + field for field in model.__struct_fields__)
 
 
-def make_decoder(model: type[T], converters: Converters) -> Decoder:
-    """A function from an iterable of row tuples to a list of models."""
+def make_decoders(model: type[Any], converters: Converters) -> tuple[RowDecoder, Decoder]:
+    """A function from a row's tuple to a model, and one from many rows to a list of models."""
     scope: dict[str, Any] = {"model": model}
     names: list[str] = []
     values: list[str] = []
@@ -34,9 +35,13 @@ def make_decoder(model: type[T], converters: Converters) -> Decoder:
         name = f"c{position}"
         names.append(name)
         values.append(_expression(name, hint, converters, scope))
-    source = f"lambda rows: [model({', '.join(values)}) for {', '.join(names)}, in rows]"
-    decoder: Decoder = eval(source, scope)  # noqa: S307 - the text is made of positions alone
-    return decoder
+    made, unpacked = f"model({', '.join(values)})", f"{', '.join(names)},"
+    source = (
+        f"def decode_row(row):\n    {unpacked} = row\n    return {made}\n"
+        f"def decode_rows(rows):\n    return [{made} for {unpacked} in rows]\n"
+    )
+    exec(source, scope)  # noqa: S102 - the text is made of positions alone
+    return scope["decode_row"], scope["decode_rows"]
 
 
 def _hints(model: type[Any]) -> list[Any]:

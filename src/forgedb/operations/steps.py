@@ -29,6 +29,14 @@ class Select(msgspec.Struct, gc=False):
     model: type[Any] | None
 
 
+class SelectOne(msgspec.Struct, gc=False):
+    """The first row as ``model``, or None; for statements that give no more than one."""
+
+    statement: Sql
+    params: dict[str, Any]
+    model: type[Any]
+
+
 class Change(msgspec.Struct, gc=False):
     """A statement that changes rows; the result is how many."""
 
@@ -59,7 +67,7 @@ class Now(msgspec.Struct, gc=False):
     """The authority's clock, read when the step is carried out: an aware UTC datetime."""
 
 
-Step: TypeAlias = Select | Change | ChangeMany | Native | Run | Now
+Step: TypeAlias = Select | SelectOne | Change | ChangeMany | Native | Run | Now
 Steps: TypeAlias = Generator[Step, Any, T]
 
 _NOW = Now()
@@ -67,8 +75,8 @@ _NOW = Now()
 
 def one(model: type[T], statement: Sql, **params: Any) -> Steps[T | None]:
     """The first row as a ``model``, or None."""
-    found = yield Select(statement, params, model)
-    return found[0] if found else None
+    found: T | None = yield SelectOne(statement, params, model)
+    return found
 
 
 def many(model: type[T], statement: Sql, **params: Any) -> Steps[list[T]]:

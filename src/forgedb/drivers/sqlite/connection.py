@@ -17,7 +17,7 @@ from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, translate
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.drivers.sqlite.values import DECODERS, bind, kept
 from forgedb.errors import ForgeDbError, Unavailable
-from forgedb.operations.steps import Change, ChangeMany, Native, Run, Select, Step, Steps
+from forgedb.operations.steps import Change, ChangeMany, Native, Run, Select, SelectOne, Step, Steps
 
 R = TypeVar("R")
 
@@ -73,7 +73,7 @@ class SqliteConnection:
 
     def drive(self, steps: Steps[R]) -> R:
         """Carry out an operation's steps; what a step raises is raised inside it."""
-        # Select stands here, not in perform, and is tried first: most operations are one of them,
+        # These stand here, not in perform: most operations are one of them,
         # and a call's cost shows beside SQLite's own few microseconds.
         execute = self._cursor.execute
         try:
@@ -81,10 +81,14 @@ class SqliteConnection:
             result: Any
             while True:
                 try:
-                    if type(step) is Select:
-                        cursor = execute(step.statement.sqlite, step.params)
-                        model = step.model
-                        result = cursor.fetchall() if model is None else DECODERS[model](cursor)
+                    if type(step) is SelectOne:
+                        # The one row, and the statement is at its end: no snapshot stays open.
+                        row = execute(step.statement.sqlite, step.params).get
+                        result = None if row is None else DECODERS[step.model][0](row)
+                    elif type(step) is Select:
+                        result = execute(step.statement.sqlite, step.params).fetchall()
+                        if step.model is not None:
+                            result = DECODERS[step.model][1](result)
                     elif type(step) is Change:
                         result = self._change(step)
                     else:

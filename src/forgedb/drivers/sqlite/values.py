@@ -8,7 +8,7 @@ from typing import Any, cast
 import apsw
 import msgspec
 
-from forgedb.operations.rows import Converters, Decoder, make_decoder
+from forgedb.operations.rows import Converters, Decoder, RowDecoder, make_decoders
 
 CONVERTERS: Converters = {
     datetime: datetime.fromisoformat,
@@ -17,12 +17,12 @@ CONVERTERS: Converters = {
 }
 
 
-class _Decoders(dict[Any, Decoder]):
-    """Each model's decoder, built when first asked for."""
+class _Decoders(dict[Any, tuple[RowDecoder, Decoder]]):
+    """Each model's decoders, of one row and of many, built when first asked for."""
 
-    def __missing__(self, model: Any) -> Decoder:
-        decoder = self[model] = make_decoder(model, CONVERTERS)
-        return decoder
+    def __missing__(self, model: Any) -> tuple[RowDecoder, Decoder]:
+        decoders = self[model] = make_decoders(model, CONVERTERS)
+        return decoders
 
 
 DECODERS = _Decoders()
