@@ -161,7 +161,10 @@ class Database:
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Copy the database, as it is at one moment, to a file, while others go on writing.
 
-        The file appears, or is replaced, when the copy is complete.  Raises Unavailable.
+        The file appears, or is replaced, when the copy is complete.
+
+        Raises InvalidValue (it is the database itself), Conflict (it is a database in use),
+        Unavailable.
         """
         self._runner.backup(os.fspath(path))
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+import pytest
+
 import forgedb as library
-from forgedb import NewObject, ObjectType
+from forgedb import NewObject, ObjectType, Page
+from forgedb.cli.output import fields, print_page
 from tests.cli.running import Forgedb
 
 
@@ -116,3 +122,82 @@ def test_a_backup_is_a_whole_database(forgedb: Forgedb, repository: str, tmp_pat
         assert db.repositories.get(repository).slug == "api"
         assert db.audit.verify().ok
     assert sorted(each.name for each in tmp_path.glob("*copy*")) == ["copy.db"]
+
+
+def test_a_backup_never_replaces_the_database_itself(
+    forgedb: Forgedb, repository: str, tmp_path: Path
+) -> None:
+    (tmp_path / "link.db").symlink_to("forge.db")
+    for name in ("forge.db", "link.db"):
+        result = forgedb("backup", str(tmp_path / name), "--force")
+        assert (result.code, "the database itself" in result.error) == (2, True), result
+    assert forgedb.data("repo", "show", repository)["slug"] == "api"
+
+
+def test_a_backup_never_replaces_a_database_in_use(
+    forgedb: Forgedb, repository: str, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.db"
+    with library.connect(f"sqlite:///{other}", actor="user:bob") as db:
+        db.migrate()
+        db.projects.create("bobs", "Bob's")
+        result = forgedb("backup", str(other), "--force")
+        assert (result.code, "other.db-wal" in result.error) == (7, True), result
+        assert db.projects.get_by_slug("bobs").name == "Bob's"
+    forgedb.ok("backup", str(other), "--force")
+    with library.connect(f"sqlite:///{other}") as db:
+        assert [each.slug for each in db.projects.list().items] == ["platform"]
+
+
+def test_a_backup_says_its_size_as_json(forgedb: Forgedb, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    told = forgedb.data("backup", str(copy))
+    assert told == {"file": str(copy), "size": copy.stat().st_size}
+
+
+def test_an_update_of_nothing_is_refused(forgedb: Forgedb, repository: str) -> None:
+    mirror = forgedb.data("mirror", "create", repository, "pull", "https://code.example/x.git")
+    for command in (
+        ["project", "update", "platform"],
+        ["repo", "update", repository],
+        ["mirror", "update", mirror["id"]],
+    ):
+        result = forgedb(*command)
+        assert (result.code, "nothing to change" in result.error) == (2, True), result
+    both = forgedb("mirror", "update", mirror["id"], "--by-hand", "--interval", "1h")
+    assert (both.code, "--by-hand" in both.error) == (2, True)
+
+
+def test_a_mirrors_next_run_is_a_time_ahead(forgedb: Forgedb, repository: str) -> None:
+    mirror = forgedb.data("mirror", "create", repository, "pull", "https://code.example/x.git")
+    changed = forgedb.data("mirror", "update", mirror["id"], "--next-run-at", "2h")
+    ahead = datetime.fromisoformat(changed["next_run_at"]) - datetime.now(UTC)
+    assert timedelta(minutes=119) < ahead <= timedelta(hours=2)
+
+
+def test_all_pages_are_printed_as_they_come_under_one_heading(forgedb: Forgedb) -> None:
+    slugs = [forgedb.data("project", "create", f"p{n}")["slug"] for n in range(5)]
+    result = forgedb("project", "list", "--all", "--limit", "2")
+    assert [line.split("\t")[1] for line in result.out.splitlines()] == ["SLUG", *slugs]
+    assert result.error == ""
+    every = forgedb.data("project", "list", "--all", "--limit", "2")
+    assert ([each["slug"] for each in every["items"]], every["next"]) == (slugs, None)
+
+
+def test_pages_are_not_kept_once_they_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    pages: list[weakref.ref[object]] = []
+
+    class Item(msgspec.Struct, weakref=True):
+        id: int
+
+    def fetch(limit: int, after: str | None) -> Page[Item]:
+        assert sum(page() is not None for page in pages) <= 2
+        item = Item(len(pages))
+        pages.append(weakref.ref(item))
+        return Page([item], str(item.id) if item.id < 9 else None)
+
+    for as_json in (False, True):
+        pages.clear()
+        print_page(fetch, fields("id"), limit=1, after=None, every=True, as_json=as_json)
+        assert len(pages) == 10
+    assert capsys.readouterr().out.count("\n") == 12

@@ -71,6 +71,8 @@ def test_entries_are_listed_shown_and_exported(
     ):
         assert len(forgedb.data("audit", "list", *filters)["items"]) >= 2
     assert forgedb.data("audit", "list", "--until", "1h")["items"] == []
+    assert forgedb.data("audit", "list", "--stream", "platform/gateway")["items"] == listed
+    assert len(forgedb.data("audit", "list", "--stream", "platform")["items"]) == 1
     assert forgedb.data("audit", "show", listed[0]["id"]) == listed[0]
     lines = forgedb.ok("audit", "export").splitlines()
     assert [json.loads(line)["seq"] for line in lines] == [1, 1, 2]

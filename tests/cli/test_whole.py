@@ -93,7 +93,17 @@ def test_every_command_is_run_by_a_test_and_named_in_the_docs() -> None:
         (["lease", "show", UNKNOWN_ID], 6, UNKNOWN_ID),
         (["lease", "acquire", UNKNOWN_ID, "--duration", "soon"], 2, "90m"),
         (["audit", "list", "--since", "yesterday"], 2, "2026-11-22"),
+        (["audit", "list", "--since", "999999d999999d"], 2, "two hours ago"),
+        (["audit", "list", "--since", "0001-01-01T00:00:00+14:00"], 2, "2026-11-22"),
+        (["audit", "list", "--stream", "a/b"], 6, "'a/b'"),
+        (
+            ["audit", "export", "--output", "/nowhere/audit.jsonl"],
+            1,
+            "/nowhere/audit.jsonl: No such",
+        ),
         (["audit", "show", UNKNOWN_ID], 6, UNKNOWN_ID),
+        (["lease", "acquire", UNKNOWN_ID, "--duration", "9d" * 999], 2, "90m"),
+        (["project", "create", "x", "--actor", ""], 2, "actor"),
         (["audit", "verify", "--stream", UNKNOWN_ID], 6, UNKNOWN_ID),
         (["object", "find", "abc"], 2, "40 hexadecimal"),
         (["import", "/nowhere"], 1, "/nowhere"),
@@ -167,6 +177,56 @@ def test_options_are_taken_before_and_after_the_command(tmp_path: Path) -> None:
     process("project", "create", "x", "--actor", "user:bob", "--url", url)
     listed = process("--url", url, "audit", "list", "--json").json["items"]
     assert [each["actor"] for each in listed] == ["user:bob"]
+
+
+def test_options_are_taken_between_a_group_and_its_command(forgedb: Forgedb) -> None:
+    forgedb.ok("project", "--actor", "user:bob", "create", "x")
+    assert forgedb.data("audit", "list")["items"][0]["actor"] == "user:bob"
+
+
+@pytest.mark.parametrize("group", [[], ["project"]])
+def test_without_a_command_the_help_is_shown(group: list[str]) -> None:
+    result = process(*group)
+    assert (result.code, result.out) == (2, "")
+    assert result.error.startswith("Usage: forgedb")
+    assert "\nCommands:\n" in result.error
+
+
+def test_output_that_cant_be_written_is_one_readable_line(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/forge.db"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "forgedb", "--url", url, "migrate"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr == "forgedb: error: output: No space left on device\n"
+
+
+def test_a_database_that_is_newer_is_read_with_a_note(forgedb: Forgedb) -> None:
+    forgedb.ok("project", "create", "x")
+    with library.connect(forgedb.url) as db:
+        db.client.execute(
+            "INSERT INTO schema_migrations (version, name, checksum, applied_at, duration_ms)"
+            " VALUES (99, 'future', :checksum, '2026-11-22T10:00:00.000000Z', 1)",
+            {"checksum": "0" * 64},
+        )
+    read = process("project", "list", FORGEDB_URL=forgedb.url)
+    assert (read.code, read.out.count("\n")) == (0, 2)
+    assert read.error.startswith("forgedb: note: the database has migration 99")
+    assert read.error.count("\n") == 1
+    assert process("project", "create", "y", FORGEDB_URL=forgedb.url).code == 1
+
+
+def test_migrations_are_told_as_json(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/forge.db"
+    pending = process("migrate", "--dry-run", "--json", FORGEDB_URL=url)
+    assert (pending.code, pending.json) == (3, {"pending": ["0001_initial"]})
+    applied = process("migrate", "--json", FORGEDB_URL=url).json["applied"]
+    assert [(each["version"], each["name"]) for each in applied] == [(1, "initial")]
+    assert process("migrate", "--json", FORGEDB_URL=url).json == {"applied": []}
 
 
 def test_without_a_url_the_environment_and_then_the_folder_say_where(tmp_path: Path) -> None:

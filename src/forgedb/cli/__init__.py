@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -52,12 +54,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
     try:
-        code = forgedb.main(arguments, prog_name="forgedb", standalone_mode=False)
+        with _warnings_as_notes():
+            code = forgedb.main(arguments, prog_name="forgedb", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _refuse("interrupted", EXIT_INTERRUPTED)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     except click.ClickException as error:
         return _refuse(_usage(error), error.exit_code)
     except BrokenPipeError:
@@ -69,6 +75,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise
         if isinstance(error, ForgeDbError):
             return _refuse(str(error), exit_code_of(error))
+        if isinstance(error, OSError) and error.strerror:
+            return _refuse(f"{error.filename or 'output'}: {error.strerror}", EXIT_FAILURE)
         what = f"{type(error).__name__}: {error}"
         return _refuse(f"unexpected {what} (FORGEDB_DEBUG=1 shows where)", EXIT_FAILURE)
     return code if isinstance(code, int) else 0
@@ -84,6 +92,16 @@ def exit_code_of(error: ForgeDbError) -> int:
 def _refuse(message: str, code: int) -> int:
     click.echo(f"forgedb: error: {' '.join(message.split())}", err=True)
     return code
+
+
+@contextmanager
+def _warnings_as_notes() -> Generator[None]:
+    with warnings.catch_warnings(record=True) as caught:
+        try:
+            yield
+        finally:
+            for warning in caught:
+                click.echo(f"forgedb: note: {warning.message}", err=True)
 
 
 def _usage(error: click.ClickException) -> str:

@@ -60,6 +60,10 @@ class Group(click.Group):
 
     command_class = Command
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += SHARED
+
 
 def given_url() -> str:
     """The database's URL: from the command line, else from the environment."""
@@ -72,7 +76,9 @@ def given_url() -> str:
 def given_actor() -> str:
     """Who acts: from the command line, else FORGEDB_ACTOR, else the login."""
     actor: str | None = click.get_current_context().meta.get(_ACTOR)
-    return actor or os.environ.get("FORGEDB_ACTOR") or f"user:{_login()}"
+    if actor is not None:
+        return actor
+    return os.environ.get("FORGEDB_ACTOR") or f"user:{_login()}"
 
 
 @contextmanager

@@ -6,8 +6,9 @@ it is one line a row with tabs between the columns.
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar, cast
@@ -22,8 +23,14 @@ T = TypeVar("T")
 Columns = Mapping[str, Callable[[Any], Any]]
 """A list's columns: each one's heading, and what it shows of an item."""
 
-ON_ONE_LINE = ("ID", "OID", "CHANGES")
-"""Columns that are never wrapped: ids, which people copy, and what may be long."""
+ON_ONE_LINE = ("CHANGES",)
+"""Columns that are cut where there is no room, instead of going on in the next line."""
+
+GAP = 2
+WORD_CHARS = 10
+
+_is_whole = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9.,: -]+Z?").fullmatch
+"""Matches what people copy or compare, and a table doesn't break: ids, oids, numbers, times."""
 
 
 def field(name: str) -> Callable[[Any], Any]:
@@ -57,38 +64,34 @@ def print_page(
     every: bool,
     as_json: bool,
 ) -> None:
-    """A page of a list, or all pages; where more follow, how to get them."""
+    """A page of a list, or all pages, each printed as it comes; where more follow, how to go on."""
     page = fetch(limit, after)
-    items = [*page.items]
-    while every and page.next is not None:
-        page = fetch(limit, page.next)
-        items += page.items
+    pages = _following(fetch, limit, page) if every else iter((page,))
     if as_json:
-        print_json({"items": [jsonable(item) for item in items], "next": page.next})
+        _print_json_list(pages)
         return
-    print_list(items, columns)
-    if page.next is not None:
+    for number, page in enumerate(pages):
+        print_list(page.items, columns, is_first=number == 0)
+    if page.next is not None and not every:
         click.echo(f"more: --after {page.next}", err=True)
 
 
-def print_list(items: Iterable[Any], columns: Columns) -> None:
-    """All items, as a table on a terminal and with tabs in a pipe."""
+def print_list(items: Iterable[Any], columns: Columns, *, is_first: bool = True) -> None:
+    """All items, as a table on a terminal and with tabs in a pipe, headed once."""
     rows = [[text(show(item)) for show in columns.values()] for item in items]
     if not sys.stdout.isatty():
-        for row in [[*columns], *rows]:
-            click.echo("\t".join(row))
+        lines = ["\t".join(row) for row in ([[*columns]] if is_first else []) + rows]
+        if lines:
+            click.echo("\n".join(lines))
     elif rows:
         _draw([*columns], rows)
-    else:
+    elif is_first:
         click.echo("nothing found")
 
 
 def print_json(value: Any) -> None:
     """A document on one line, or indented on a terminal."""
-    encoded = msgspec.json.encode(value)
-    if sys.stdout.isatty():
-        encoded = msgspec.json.format(encoded, indent=2)
-    click.echo(encoded.decode())
+    click.echo(_encoded(value))
 
 
 def jsonable(value: Any) -> Any:
@@ -163,20 +166,77 @@ def _change(pair: Any) -> str:
     return text(pair)
 
 
+def _following(
+    fetch: Callable[[int, str | None], Page[T]], limit: int, page: Page[T]
+) -> Iterator[Page[T]]:
+    """The page and all that follow it, none kept."""
+    yield page
+    while page.next is not None:
+        page = fetch(limit, page.next)
+        yield page
+
+
+def _print_json_list(pages: Iterable[Page[Any]]) -> None:
+    separator, following = '{"items":[', None
+    for page in pages:
+        following = page.next
+        if page.items:
+            items = ",".join(_encoded(jsonable(item)) for item in page.items)
+            click.echo(separator + items, nl=False)
+            separator = ","
+    opened = "" if separator == "," else separator
+    click.echo(f'{opened}],"next":{_encoded(following)}}}')
+
+
+def _encoded(value: Any) -> str:
+    encoded = msgspec.json.encode(value)
+    if sys.stdout.isatty():
+        encoded = msgspec.json.format(encoded, indent=2)
+    return encoded.decode()
+
+
 def _draw(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
+    room = Console().width
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    widths = column_widths(headings, rows, room)
+    for heading, width in zip(headings, widths, strict=True):
+        is_cut = heading in ON_ONE_LINE
         table.add_column(
-            heading,
-            no_wrap=heading in ON_ONE_LINE,
-            overflow="ellipsis" if heading in ON_ONE_LINE else "fold",
-            min_width=len(heading),
+            heading, width=width, no_wrap=is_cut, overflow="ellipsis" if is_cut else "fold"
         )
     for row in rows:
         # Text: what is stored may look like rich's markup.
         table.add_row(*map(Text, row))
-    Console().print(table)
+    # What can't be made narrower goes past the edge, where the terminal wraps it.
+    # Rich counts the gap after the last column too, which it leaves out.
+    needed = sum(widths) + GAP * len(widths)
+    Console(width=max(room, needed), height=len(rows) + 1).print(table)
+
+
+def column_widths(headings: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int]:
+    """How wide each column is drawn: the widest give way first, but never an id or a number."""
+    from rich.cells import cell_len
+
+    columns = list(zip(headings, *rows, strict=True))
+    widths = [max(map(cell_len, column)) for column in columns]
+    least = [
+        len(column[0])
+        if column[0] in ON_ONE_LINE
+        else max(len(column[0]), *map(_unbroken, column[1:]))
+        for column in columns
+    ]
+    while sum(widths) + GAP * (len(widths) - 1) > room:
+        can_give = [place for place, width in enumerate(widths) if width > least[place]]
+        if not can_give:
+            break
+        widths[max(can_give, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _unbroken(cell: str) -> int:
+    """How many characters of the cell stay on one line."""
+    return len(cell) if _is_whole(cell) else min(len(cell), WORD_CHARS)

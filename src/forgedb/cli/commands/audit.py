@@ -10,7 +10,7 @@ import click
 
 from forgedb.cli.options import Group, database, json_option, paging_options
 from forgedb.cli.output import fields, jsonable, print_json, print_one, print_page
-from forgedb.cli.values import TIME
+from forgedb.cli.values import TIME, find_stream
 
 EXIT_VIOLATION = 8
 
@@ -21,7 +21,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--stream", metavar="ID", help="Of one project or repository, in its order.")
+@click.option("--stream", metavar="NAME", help="Of one PROJECT or REPO, in its order.")
 @click.option("--target", metavar="ID", help="About one thing alone.")
 @click.option("--by", metavar="ACTOR", help="Of one actor alone.")
 @click.option("--action", help="Of one kind, such as lease.acquire.")
@@ -39,9 +39,10 @@ def list_(
 ) -> None:
     """List entries."""
     with database() as db:
+        stream_id = find_stream(db, stream)
         print_page(
             lambda limit, after: db.audit.list(
-                stream, target, by, action, since, until, after=after, limit=limit
+                stream_id, target, by, action, since, until, after=after, limit=limit
             ),
             fields("at", "actor", "action", "changes"),
             **paging,
@@ -58,13 +59,13 @@ def show(entry_id: str, as_json: bool) -> None:
 
 
 @command.command()
-@click.option("--stream", metavar="ID", help="One project or repository alone.")
+@click.option("--stream", metavar="NAME", help="Of one PROJECT or REPO alone.")
 @json_option
 @click.pass_context
 def verify(ctx: click.Context, stream: str | None, as_json: bool) -> None:
     """Prove the history; exit 8 and say where, if it can't be proven."""
     with database() as db:
-        report = db.audit.verify(stream)
+        report = db.audit.verify(find_stream(db, stream))
     if as_json:
         print_json(jsonable(report))
     else:

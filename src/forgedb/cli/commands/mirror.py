@@ -9,7 +9,7 @@ import click
 
 from forgedb.cli.options import Group, database, json_option, paging_options
 from forgedb.cli.output import fields, jsonable, print_json, print_list, print_one, print_page
-from forgedb.cli.values import DURATION, TIME, find_repository, one_of
+from forgedb.cli.values import DURATION, TIME_AHEAD, find_repository, given_changes, one_of
 from forgedb.models import Direction
 
 COLUMNS = fields("id", "direction", "remote_url", "status", "next_run_at")
@@ -70,12 +70,14 @@ def create(
 @click.option("--by-hand", is_flag=True, help="Without an interval from now on.")
 @click.option("--credential-ref", metavar="NAME")
 @click.option("--enabled/--disabled", default=None)
-@click.option("--next-run-at", type=TIME, metavar="TIME")
+@click.option("--next-run-at", type=TIME_AHEAD, metavar="TIME", help="2h: in two hours.")
 @json_option
 def update(mirror_id: str, by_hand: bool, as_json: bool, **given: Any) -> None:
     """Change a mirror's URL, interval, credentials or next run."""
-    changes = {name: value for name, value in given.items() if value is not None}
-    if by_hand:
+    if by_hand and given["interval"] is not None:
+        raise click.UsageError("--by-hand is without an interval: give one of the two")
+    changes = given_changes({**given, "by_hand": by_hand or None})
+    if changes.pop("by_hand", False):
         changes["interval"] = None
     with database() as db:
         print_one(db.mirrors.update(mirror_id, **changes), as_json)

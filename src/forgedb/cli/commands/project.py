@@ -8,7 +8,7 @@ import click
 
 from forgedb.cli.options import Group, database, json_option, paging_options
 from forgedb.cli.output import fields, print_one, print_page
-from forgedb.cli.values import find_project, one_of
+from forgedb.cli.values import find_project, given_changes, one_of
 from forgedb.models import Visibility
 
 VISIBILITY = one_of(Visibility)
@@ -65,7 +65,7 @@ def create(slug: str, name: str | None, description: str, visibility: str, as_js
 @json_option
 def update(project: str, as_json: bool, **given: Any) -> None:
     """Change a project's slug, name, description or visibility."""
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = given_changes(given)
     with database() as db:
         print_one(db.projects.update(find_project(db, project).id, **changes), as_json)
 

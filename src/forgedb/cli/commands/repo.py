@@ -9,7 +9,7 @@ import click
 from forgedb.cli.commands.project import VISIBILITY
 from forgedb.cli.options import Group, database, json_option, paging_options
 from forgedb.cli.output import fields, print_one, print_page
-from forgedb.cli.values import find_project, find_repository, one_of
+from forgedb.cli.values import find_project, find_repository, given_changes, one_of
 from forgedb.models import ObjectFormat, RepositoryState
 
 
@@ -72,7 +72,7 @@ def create(project: str, slug: str, as_json: bool, **given: Any) -> None:
 @json_option
 def update(repo: str, as_json: bool, **given: Any) -> None:
     """Change a repository's slug, description, branch, visibility or state."""
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = given_changes(given)
     with database() as db:
         print_one(db.repositories.update(find_repository(db, repo).id, **changes), as_json)
 

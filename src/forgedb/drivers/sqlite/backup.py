@@ -8,15 +8,19 @@ import tempfile
 import apsw
 
 from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, translate
-from forgedb.errors import Unavailable
+from forgedb.errors import Conflict, InvalidValue, Unavailable
 
 
 def write_backup(source: apsw.Connection, path: str) -> None:
     """Copy the database to ``path``, which appears when it is complete, or is replaced then.
 
     A read transaction keeps the copy to one moment, so that it doesn't begin anew whenever
-    another process writes.  Raises Unavailable.
+    another process writes.
+
+    Raises InvalidValue (the path is the database itself), Conflict (the path is a database that is
+    in use, or was left open by a process that died), Unavailable.
     """
+    _refuse_live_database(source, path)
     folder = os.path.dirname(path) or "."
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=folder)
@@ -36,6 +40,20 @@ def write_backup(source: apsw.Connection, path: str) -> None:
         for leftover in (temporary, f"{temporary}-journal", f"{temporary}-wal"):
             if os.path.exists(leftover):
                 os.unlink(leftover)
+
+
+def _refuse_live_database(source: apsw.Connection, path: str) -> None:
+    """Replaced, its log would be taken for the copy's, and its users would write to a lost file."""
+    here = os.path.realpath(path)
+    if source.filename and here == os.path.realpath(source.filename):
+        raise InvalidValue("path", path, "it is the database itself: choose another file")
+    for log in (f"{here}-wal", f"{here}-journal"):
+        if os.path.exists(log):
+            raise Conflict(
+                "backup_path",
+                f"{path} can't be replaced: its log {log} says that it is in use, or was left by a"
+                " process that died; choose another file",
+            )
 
 
 def _copy(source: apsw.Connection, path: str) -> None:
