@@ -17,6 +17,9 @@ LOCK := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= CUSTOM_COMPILE_COMMAND='make r
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --upgrade \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
+# Compiled code is kept, whatever the environment says: tests start forgedb hundreds of times.
+export PYTHONDONTWRITEBYTECODE =
+
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench format requirements wheel clean
 

@@ -60,9 +60,8 @@ def as_a_stranger(tmp_path: Path) -> dict[str, str]:
     programs.mkdir()
     (programs / "forgedb").write_text(f'#!/bin/sh\nexec {sys.executable} -m forgedb "$@"\n')
     (programs / "forgedb").chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    return {**kept, **ENVIRONMENT, "HOME": str(tmp_path), "PATH": path}
+    return {**ENVIRONMENT, "HOME": str(tmp_path), "PATH": path}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
