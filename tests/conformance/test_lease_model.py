@@ -234,5 +234,5 @@ class Leases(RuleBasedStateMachine):
 @pytest.mark.parametrize("name", DATABASES)
 def test_leases_do_what_the_model_says(name: str) -> None:
     machine = type("Leases", (Leases,), {"open_database": staticmethod(DATABASES[name])})
-    examples = 60 if name == "sqlite-memory" else 5
+    examples = 40 if name == "sqlite-memory" else 4
     run(machine, settings=settings(max_examples=examples, stateful_step_count=40))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -145,12 +143,10 @@ def test_no_operator_of_postgres_is_a_parameter(operator: str) -> None:
 
 @pytest.mark.parametrize("unit", ["'", "/*", "/*/", "$", "$a$b", "E'\\", "E''\n", ":a("])
 @pytest.mark.parametrize("dialect", BOTH)
-def test_a_megabyte_of_anything_is_read_in_linear_time(dialect: Dialect, unit: str) -> None:
-    text = unit * (1_000_000 // len(unit))
-    started = time.process_time()
-    length = sum(len(token.text) for token in tokens(text, dialect))
-    # About a second at most where it is linear; an hour where it isn't.
-    assert (length, time.process_time() - started < 20) == (len(text), True)
+def test_a_long_text_of_anything_is_read_in_linear_time(dialect: Dialect, unit: str) -> None:
+    text = unit * (300_000 // len(unit))
+    # A moment where it is linear; an hour where it isn't, and then the run's own limit ends it.
+    assert sum(len(token.text) for token in tokens(text, dialect)) == len(text)
 
 
 def test_places_are_counted_from_one_in_characters() -> None:
