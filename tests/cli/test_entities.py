@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -201,3 +202,11 @@ def test_pages_are_not_kept_once_they_are_printed(capsys: pytest.CaptureFixture[
         print_page(fetch, fields("id"), limit=1, after=None, every=True, as_json=as_json)
         assert len(pages) == 10
     assert capsys.readouterr().out.count("\n") == 12
+
+
+def test_a_backup_replaces_no_device(forgedb: Forgedb, tmp_path: Path) -> None:
+    device = tmp_path / "pipe"
+    os.mkfifo(device)
+    refused = forgedb("backup", str(device), "--force")
+    assert (refused.code, "device" in refused.error) == (2, True)
+    assert device.is_fifo()

@@ -95,3 +95,11 @@ def test_a_history_that_was_edited_is_found_and_named(forgedb: Forgedb, reposito
     report = forgedb("audit", "verify", "--stream", repository, "--json")
     assert report.code == 8
     assert report.json["problems"][0]["seq"] == 1
+
+
+def test_an_export_never_goes_over_a_file_that_is_there(forgedb: Forgedb, repository: str) -> None:
+    database = forgedb.url.removeprefix("sqlite:///")
+    refused = forgedb("audit", "export", "--output", database)
+    assert refused.code == 2
+    assert "is there already" in refused.error
+    assert forgedb.ok("audit", "verify") == "2 entries in 2 streams: nothing wrong\n"

@@ -312,3 +312,21 @@ def test_little_is_imported_to_find_nothing_to_migrate(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == "nothing to apply\n\n"
+
+
+def test_a_closed_stdout_is_no_error(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/forge.db"
+    process("migrate", FORGEDB_URL=url)
+    done = subprocess.run(
+        f"'{sys.executable}' -m forgedb status --url '{url}' >&-",
+        shell=True,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_wrong_target_makes_no_file(tmp_path: Path) -> None:
+    result = process("migrate", "--target", "99", FORGEDB_URL=f"sqlite:///{tmp_path}/forge.db")
+    assert result.code == 2
+    assert list(tmp_path.iterdir()) == []

@@ -340,12 +340,15 @@ def _in_order(objects: Sequence[NewObject], named_by: ObjectFormat) -> Sequence[
         oids: list[Any] = [each.oid for each in objects]
     except AttributeError as error:
         raise InvalidValue("objects", error.obj, "each must be a NewObject") from error
+    try:
+        # Git lists objects sorted; finding that out costs less than sorting what is sorted.
+        if type(oids[0]) is bytes and all(map(lt, oids, islice(oids, 1, None))):
+            return objects
+    except TypeError:
+        # Bytes beside text can't be compared.
+        pass
     if {*map(type, oids)} != {bytes}:
         objects = [NewObject(*_row(each, named_by)) for each in objects]
-        oids = [each.oid for each in objects]
-    # Git lists objects sorted; finding that out costs less than sorting what is sorted.
-    if all(map(lt, oids, islice(oids, 1, None))):
-        return objects
     return sorted(objects, key=attrgetter("oid"))
 
 
@@ -357,7 +360,8 @@ def _columns(objects: Sequence[NewObject], named_by: ObjectFormat) -> Columns:
     disk_sizes: Any = [each.disk_size for each in objects]
     known: Any = [size for size in disk_sizes if size is not None]
     if not (
-        {*map(len, oids)} == {named_by.oid_bytes}
+        {*map(type, oids)} == {bytes}
+        and {*map(len, oids)} == {named_by.oid_bytes}
         and {*map(type, kinds)} <= {int, ObjectType}
         and {*kinds} <= _TYPE_CODES
         and {*map(type, sizes)} == {int}

@@ -90,6 +90,13 @@ def export(output: str | None) -> None:
         if output is None:
             db.audit.export(sys.stdout)
             return
-        with open(output, "wb") as file:
+        try:
+            # Never over a file that is there: it might be the database.
+            file = open(output, "xb")  # noqa: SIM115 - closed below, once it is known to be new
+        except FileExistsError:
+            raise click.UsageError(
+                f"{output} is there already: choose another file, or remove it first"
+            ) from None
+        with file:
             count = db.audit.export(file)
         click.echo(f"wrote {count} entries to {output}", err=True)

@@ -32,6 +32,10 @@ def command(ctx: click.Context, dry_run: bool, target: int | None, as_json: bool
         if parsed.dialect == "sqlite" and not os.path.exists(parsed.path):
             # Looking must not make the file.
             url = "sqlite://"
+    if target is not None:
+        # Asked of a database that has nothing yet, so that a wrong number makes no file.
+        with connect("sqlite://") as nothing:
+            nothing.pending_migrations(target)
     with connect(url) as db:
         if dry_run:
             pending = [migration.label for migration in db.pending_migrations(target)]

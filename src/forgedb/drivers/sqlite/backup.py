@@ -45,6 +45,8 @@ def write_backup(source: apsw.Connection, path: str) -> None:
 def _refuse_live_database(source: apsw.Connection, path: str) -> None:
     """Replaced, its log would be taken for the copy's, and its users would write to a lost file."""
     here = os.path.realpath(path)
+    if os.path.exists(here) and not os.path.isfile(here):
+        raise InvalidValue("path", path, "it is a folder or a device: name a file")
     if source.filename and here == os.path.realpath(source.filename):
         raise InvalidValue("path", path, "it is the database itself: choose another file")
     for log in (f"{here}-wal", f"{here}-journal"):
