@@ -90,6 +90,8 @@ def test_threads_on_one_database_never_hold_one_lease_at_once(url: str, in_memor
 
 # The checker finds what it is there for.
 
+RACES_MAX = 30
+
 
 @pytest.mark.parametrize(
     ("leases", "found"),
@@ -113,9 +115,16 @@ def test_a_race_of_leases_with_a_bug_is_told_from_one_without(
         acting = db.acting_as(f"worker:{seed}")
         return leases(acting._runner, acting._context)
 
+    grants: list[Grant] = []
+    faults: set[str] = set()
     with db:
-        grants = _race_of_threads(handle, repository, 0.3, 3)
-        faults = {fault.partition(":")[0] for fault in checker.faults_of(db, repository.id, grants)}
+        # A busy machine may let one race go by without the bug; not all of them.
+        for _ in range(1 if found is None else RACES_MAX):
+            grants += _race_of_threads(handle, repository, 0.3, 3)
+            given = checker.faults_of(db, repository.id, grants)
+            faults = {fault.partition(":")[0] for fault in given}
+            if found in faults:
+                break
     assert len(grants) > 3
     if found is None:
         assert faults == set()
