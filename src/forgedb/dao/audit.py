@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 import msgspec
 
 from forgedb.audit.stream import OWN_ACTIONS, Stream
-from forgedb.audit.verify import verify_streams
+from forgedb.audit.verify import ENTRIES, verify_streams
 from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.projects import lock_project
 from forgedb.dao.repositories import advance, lock_repository, stream_of
@@ -81,14 +81,6 @@ LIST: dict[frozenset[str], Sql] = {
 """One statement for each set of filters, paged by the key that its index is sorted by."""
 
 BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
-
-EXPORT = sql(f"""
-SELECT {ENTRY}
-FROM audit_entries
-WHERE (stream_id, seq) > (:stream_id, :seq)
-ORDER BY stream_id, seq
-LIMIT :limit
-""")
 
 TARGET_TYPE = sql("""
 SELECT 'project' FROM projects WHERE id = :id
@@ -214,7 +206,11 @@ class AuditDao(Dao[H_co]):
         last_stream, last_seq, count = "", 0, 0
         while True:
             entries = yield from many(
-                AuditEntry, EXPORT, stream_id=last_stream, seq=last_seq, limit=EXPORT_ENTRIES_A_READ
+                AuditEntry,
+                ENTRIES,
+                stream_id=last_stream,
+                seq=last_seq,
+                limit=EXPORT_ENTRIES_A_READ,
             )
             for entry in entries:
                 write_line(entry)
