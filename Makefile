@@ -55,7 +55,7 @@ format: $(DEV) ## Format the code and fix what the linter can
 requirements: $(DEV) ## Lock the newest versions of all dependencies
 	$(LOCK) --output-file=requirements/run.txt pyproject.toml
 	$(LOCK) --output-file=requirements/build.txt requirements/build.in
-	$(LOCK) --output-file=requirements/dev.txt pyproject.toml requirements/dev.in
+	$(LOCK) --extra=postgres --output-file=requirements/dev.txt pyproject.toml requirements/dev.in
 
 wheel: $(DEV) ## Build the wheel and the source archive in dist/
 	$(BIN)/python -m build --no-isolation

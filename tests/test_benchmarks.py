@@ -63,7 +63,7 @@ def test_a_ratio_compares_neighbours_so_that_a_slow_spell_cancels_out():
 def test_the_raw_connection_has_the_settings_of_forgedbs(tmp_path, writes):
     path = base(QUICK, tmp_path)
     with open_ours(path) as db, closing(open_raw(path, writes=writes)) as raw:
-        pool = db._runner._writer if writes else db._runner._readers
+        pool = db._runner.writer if writes else db._runner.readers
         ours = pool.take()
         assert [raw.pragma(name) for name in SETTINGS] == [
             ours.raw.pragma(name) for name in SETTINGS

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import forgedb
-from forgedb import InvalidValue, Unavailable, UsageError
+from forgedb import InvalidValue, Unavailable
 from forgedb.url import DEFAULT_URL, parse_url, redacted, url_from_environment
 
 
@@ -179,14 +179,14 @@ def test_connect_asks_the_environment_where_no_url_is_given(
 
 
 SECRETS = [
-    "postgresql://ada:s3cret@host:5432/forge",
-    "postgresql://ada:s3%40cret@host/forge?sslmode=require",
-    "postgresql://ada@host/forge?password=s3cret&connect_timeout=3",
-    "postgresql://host/forge?sslpassword=s3cret",
+    "postgresql://ada:s3cret@127.0.0.1:1/forge",
+    "postgresql://ada:s3%40cret@127.0.0.1:1/forge?sslmode=require",
+    "postgresql://ada@127.0.0.1:1/forge?password=s3cret&connect_timeout=3",
+    "postgresql://127.0.0.1:1/forge?sslpassword=s3cret",
     "postgresql:///forge?user=ada&password=s3@cret",
     "postgresql:ada:s3@cret@host/forge",
     "postgresql://ada:s3@cret@host/forge",
-    "postgres://:s3cret@/forge?host=/var/run",
+    "postgres://:s3cret@/forge?host=/nowhere",
     "postgresql://ada:s3cret@[::1:bad/forge",
     "mysql://ada:s3cret@host/forge",
     "sqlite://ada:s3cret@host/forge.db",
@@ -201,7 +201,8 @@ def test_a_password_is_never_shown(url: str) -> None:
         shown += repr(parse_url(url))
     except InvalidValue as error:
         shown += f"{error} {error!r} {error.args}"
-    with pytest.raises((InvalidValue, UsageError)) as raised:
+    # Nobody listens there.
+    with pytest.raises((InvalidValue, Unavailable)) as raised:
         forgedb.connect(url)
     shown += f"{raised.value} {raised.value!r}"
     assert "cret" not in shown

@@ -1,7 +1,8 @@
 """forgedb: the database layer of a software forge.
 
-``forgedb.connect(url)`` gives a Database; everything it raises is a ForgeDbError.  The names
-below are loaded when first used, so that importing forgedb costs next to nothing.
+``forgedb.connect(url)`` gives a Database, and ``await forgedb.connect_async(url)`` the same for
+asyncio; everything they raise is a ForgeDbError.  The names below are loaded when first used, so
+that importing forgedb costs next to nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from forgedb.async_database import AsyncDatabase as AsyncDatabase
+    from forgedb.async_database import connect_async as connect_async
     from forgedb.client import DbClient as DbClient
     from forgedb.client import Statement as Statement
     from forgedb.database import Database as Database
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "forgedb.async_database": ("AsyncDatabase", "connect_async"),
     "forgedb.client": ("DbClient", "Statement"),
     "forgedb.database": ("Database", "connect"),
     "forgedb.errors": (

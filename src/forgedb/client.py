@@ -5,13 +5,13 @@ It is built as the DAOs are, of operations without I/O, and so works the same on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from forgedb.errors import UsageError
-from forgedb.operations.binding import Context, Dao, H_co, Operation, Sync
+from forgedb.operations.binding import Async, Context, Dao, H_co, Operation, Sync
 from forgedb.operations.steps import Change, Select, Steps
 from forgedb.sql.catalogue import Sql
 from forgedb.sql.lexer import Dialect, tokens
@@ -80,19 +80,20 @@ class _Free(Operation[P, R]):
     """An operation on any schema, forgedb's or not; a query's text says whether it writes."""
 
     def _bind(self, dao: Dao[Any]) -> Callable[..., Any]:
-        function, runner, always_writes = self.function, dao._runner, self.mode == "write"
+        function, runner = self.function, dao._runner
+        write = runner.bound(function, dao, "write", on_any_schema=True)
+        if self.mode == "write":
+            return update_wrapper(write, function)
+        query = runner.bound(function, dao, "query", on_any_schema=True)
 
         def bound(*args: Any, **kwargs: Any) -> Any:
-            steps = function(dao, *args, **kwargs)
-            if always_writes or not _reads_only(dao, args, kwargs):
-                return runner.write(steps)
-            return runner.read(steps)
+            return (query if _reads_only(dao, args, kwargs) else write)(*args, **kwargs)
 
         return update_wrapper(bound, function)
 
 
 def _asks(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:
-    return _Free(function, "read", needs_actor=False)
+    return _Free(function, "query", needs_actor=False)
 
 
 def _runs(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:
@@ -198,6 +199,20 @@ class SyncClient(DbClient[Sync]):
     def close(self) -> None:
         """Close the database's connections."""
         self._runner.close()
+
+
+class AsyncClient(DbClient[Async]):
+    """A client for tasks."""
+
+    @asynccontextmanager
+    async def transaction(self, *, read_only: bool = False) -> AsyncGenerator[AsyncClient]:
+        """As SyncClient's: committed at the block's end, rolled back if it raises."""
+        async with self._runner.transaction(read_only=read_only) as runner:
+            yield AsyncClient(runner, self.context)
+
+    async def close(self) -> None:
+        """Close the database's connections."""
+        await self._runner.close()
 
 
 def _select(

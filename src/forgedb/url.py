@@ -19,7 +19,7 @@ POSTGRES_SCHEMES = ("postgresql", "postgres")
 
 
 class DatabaseUrl(msgspec.Struct, frozen=True):
-    """A URL, understood: for SQLite ``path`` and ``options``, for PostgreSQL the URL itself."""
+    """A URL, understood: ``path`` is a file's, or PostgreSQL's whole URL with its password."""
 
     dialect: str
     path: str
@@ -57,7 +57,8 @@ def parse_url(url: str) -> DatabaseUrl:
         raise InvalidValue("url", url, "it must be text, such as sqlite:///forge.db")
     scheme, separator, rest = url.partition("://")
     if separator and scheme in POSTGRES_SCHEMES:
-        return DatabaseUrl("postgres", "", {}, redacted(url))
+        _check_postgres(url)
+        return DatabaseUrl("postgres", url, {}, redacted(url))
     if not separator or scheme not in SQLITE_SCHEMES:
         raise InvalidValue(
             "url",
@@ -76,6 +77,20 @@ def parse_url(url: str) -> DatabaseUrl:
     if "\0" in path:
         raise InvalidValue("url", url, "a path has no NUL character")
     return DatabaseUrl("sqlite", path, _options(url, query), url)
+
+
+def _check_postgres(url: str) -> None:
+    """What could make libpq take a part of the password for another part, and name it."""
+    from urllib.parse import urlsplit
+
+    try:
+        netloc = urlsplit(url).netloc
+    except ValueError as error:
+        raise InvalidValue("url", redacted(url), "its host makes no sense") from error
+    if netloc.count("@") > 1:
+        raise InvalidValue("url", redacted(url), "write an @ in a name or password as %40")
+    if "\0" in url:
+        raise InvalidValue("url", redacted(url), "a URL has no NUL character")
 
 
 def redacted(url: str) -> str:

@@ -14,11 +14,11 @@ from msgspec.structs import asdict
 
 from forgedb import Database, Lease, LeaseHeld
 from forgedb.audit.stream import created
-from forgedb.dao.leases import INSERT, LAST, LeasesDao, _expire
-from forgedb.dao.repositories import advance, lock_repository, stream_of
+from forgedb.dao.leases import INSERT, LAST, LeasesDao, _end_steps, _expired
+from forgedb.dao.repositories import advanced, lock_repository, stream_of
 from forgedb.ids import new_ulid
 from forgedb.operations.binding import write
-from forgedb.operations.steps import Steps, change, now, one
+from forgedb.operations.steps import Change, Steps, Together, now, one
 
 GAP_SECONDS = 0.005
 
@@ -56,7 +56,8 @@ class Plain(LeasesDao[Any]):
         stream = stream_of(self.context, locked)
         if last is not None and last.ended_at is None:
             if last.expires_at <= at:
-                yield from _expire(self.context, stream, last, at)
+                expired = _expired(self.context, last)
+                yield Together(_end_steps(stream, "expire", last, expired, at))
             elif self.checks_under_the_lock:
                 raise LeaseHeld(last, last.expires_at - at, is_mine=False)
         lease = Lease(
@@ -75,9 +76,9 @@ class Plain(LeasesDao[Any]):
             None,
         )
         for _ in range(self.entries_a_grant):
-            yield from stream.append(at, "lease.acquire", lease.id, created(lease))
-        yield from advance(locked, stream, lease_epoch=lease.fencing_token)
-        yield from change(INSERT, **asdict(lease))
+            yield stream.entry(at, "lease.acquire", lease.id, created(lease))
+        yield advanced(locked, stream, lease_epoch=lease.fencing_token)
+        yield Change(INSERT, asdict(lease))
         return lease
 
 

@@ -1,40 +1,23 @@
-"""What every database must do, through the public interface alone.
+"""What every database must do, on threads and on tasks, through the public interface alone.
 
-A database joins by an entry in DATABASES: a function that opens it, new and empty, in a folder of
-the test's own, and gives a ``forgedb.Database``, or what answers as one does.  Each test's history
-must prove itself at the end.
+A database joins by an entry in reaching.DATABASES.  Each test's history must
+prove itself at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
 
 import pytest
 
-import forgedb
 import forgedb.sql.split
 from forgedb import Database, Project, Repository
+from tests.conformance.reaching import DATABASES, Connect
 
 START = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)
-
-
-def sqlite_file(folder: Path, **options: Any) -> Database:
-    return forgedb.connect(f"sqlite:///{folder}/forge.db", **options)
-
-
-def sqlite_memory(folder: Path, **options: Any) -> Database:
-    return forgedb.connect("sqlite://", **options)
-
-
-DATABASES: dict[str, Callable[..., Database]] = {
-    "sqlite-file": sqlite_file,
-    "sqlite-memory": sqlite_memory,
-}
 
 
 class Clock:
@@ -49,10 +32,6 @@ class Clock:
     def pass_by(self, span: timedelta) -> datetime:
         self.now += span
         return self.now
-
-
-class Connect(Protocol):
-    def __call__(self, **options: Any) -> Database: ...
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -71,19 +50,16 @@ def clock() -> Clock:
 @pytest.fixture(params=DATABASES)
 def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connect]:
     """Opens the database, with no table in it yet, and closes it after the test."""
-    with ExitStack() as opened:
-
-        def connect(**options: Any) -> Database:
-            return opened.enter_context(DATABASES[request.param](tmp_path, **options))
-
+    with Connect(
+        DATABASES[request.param], tmp_path, lambda: request.getfixturevalue("postgres")
+    ) as connect:
         yield connect
 
 
 @pytest.fixture
 def db(connect: Connect, clock: Clock) -> Iterator[Database]:
     """A migrated database, on behalf of ``user:ada``."""
-    db = connect(actor="user:ada", clock=clock)
-    db.migrate()
+    db = connect.migrated(actor="user:ada", clock=clock)
     yield db
     assert db.audit.verify().problems == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run
 
-from forgedb import Database, EndReason, Lease, LeaseHeld, LeaseLost
+from forgedb import EndReason, Lease, LeaseHeld, LeaseLost
 from forgedb.errors import LossReason
-from tests.conformance.conftest import DATABASES, Clock
+from tests.conformance.conftest import Clock
+from tests.conformance.reaching import DATABASES, Connect
 from tests.conformance.values import every_page
 
 HOLDERS = ("user:ada", "user:bob", "worker:1")
@@ -61,22 +63,22 @@ class Model:
 class Leases(RuleBasedStateMachine):
     """Two repositories, several holders, and a clock that mostly goes forward."""
 
-    open_database: Callable[..., Database]
+    reached: Callable[[Path], Connect]
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory()
         self.clock = Clock()
         self.latest = self.clock.now
-        self.db = type(self).open_database(self.folder.name, actor="user:admin", clock=self.clock)
-        self.db.migrate()
+        self.connect = type(self).reached(Path(self.folder.name))
+        self.db = self.connect.migrated(actor="user:admin", clock=self.clock)
         project = self.db.projects.create("p", "P")
         made = [self.db.repositories.create(project.id, slug) for slug in ("a", "b")]
         self.models = {repository.id: Model() for repository in made}
         self.entries = 3
 
     def teardown(self) -> None:
-        self.db.close()
+        self.connect.close()
         self.folder.cleanup()
 
     repositories = st.sampled_from((0, 0, 0, 1))
@@ -232,7 +234,10 @@ class Leases(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("name", DATABASES)
-def test_leases_do_what_the_model_says(name: str) -> None:
-    machine = type("Leases", (Leases,), {"open_database": staticmethod(DATABASES[name])})
+def test_leases_do_what_the_model_says(name: str, request: pytest.FixtureRequest) -> None:
+    def reached(folder: Path) -> Connect:
+        return Connect(DATABASES[name], folder, lambda: request.getfixturevalue("postgres"))
+
+    machine = type("Leases", (Leases,), {"reached": staticmethod(reached)})
     examples = 40 if name == "sqlite-memory" else 4
     run(machine, settings=settings(max_examples=examples, stateful_step_count=40))

@@ -22,7 +22,8 @@ from forgedb import (
     StillReferenced,
     Visibility,
 )
-from tests.conformance.conftest import START, Clock, Connect
+from tests.conformance.conftest import START, Clock
+from tests.conformance.reaching import Connect
 from tests.conformance.values import (
     BAD_SLUGS,
     BAD_TEXTS,

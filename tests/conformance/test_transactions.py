@@ -19,7 +19,8 @@ from forgedb import (
     Repository,
     UsageError,
 )
-from tests.conformance.conftest import Clock, Connect
+from tests.conformance.conftest import Clock
+from tests.conformance.reaching import Connect
 from tests.conformance.values import actions, count_of_entries, history
 
 PATIENCE_SECONDS = 20.0

@@ -15,7 +15,7 @@ from msgspec.structs import asdict
 from forgedb.audit.chain import GENESIS, HASH_VERSION, entry_hash
 from forgedb.ids import Ulid, new_ulid
 from forgedb.operations.binding import Context
-from forgedb.operations.steps import Change, Steps
+from forgedb.operations.steps import Change
 from forgedb.sql.catalogue import sql
 
 INSERT_ENTRY = sql("""
@@ -74,7 +74,7 @@ class Stream:
         self.seq = seq
         self.head = head
 
-    def append(
+    def entry(
         self,
         at: datetime,
         action: str,
@@ -83,8 +83,8 @@ class Stream:
         *,
         target_type: str | None = None,
         reason: str | None = None,
-    ) -> Steps[Ulid]:
-        """Insert the next entry and return its id.
+    ) -> Change:
+        """The step that inserts the next entry; its id is among the step's parameters.
 
         ``action`` is ``"<target type>.<verb>"``, unless ``target_type`` is given.
         """
@@ -108,9 +108,7 @@ class Stream:
         self.head = entry_hash(version=HASH_VERSION, previous_hash=self.head, **fields)
         fields["hash_version"] = HASH_VERSION
         fields["entry_hash"] = self.head
-        yield Change(INSERT_ENTRY, fields)
-        entry_id: Ulid = fields["id"]
-        return entry_id
+        return Change(INSERT_ENTRY, fields)
 
 
 def created(model: msgspec.Struct) -> dict[str, Any]:

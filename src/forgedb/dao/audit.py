@@ -14,13 +14,13 @@ from forgedb.audit.stream import OWN_ACTIONS, Stream
 from forgedb.audit.verify import ENTRIES, verify_streams
 from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.projects import lock_project
-from forgedb.dao.repositories import advance, lock_repository, stream_of
+from forgedb.dao.repositories import advanced, lock_repository, stream_of
 from forgedb.errors import InvalidValue, NotFound
 from forgedb.ids import Ulid, check_ulid
 from forgedb.models import AuditEntry, Page, VerifyReport
 from forgedb.operations.binding import Dao, H_co, read, snapshot, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Steps, change, many, now, one, rows
+from forgedb.operations.steps import Change, Steps, Together, many, now, one, rows
 from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import check_text, check_time
 
@@ -167,18 +167,16 @@ class AuditDao(Dao[H_co]):
         if found[0][0] == "repository":
             repository = yield from lock_repository(target, include_deleted=True)
             stream = stream_of(self.context, repository)
-            entry_id = yield from stream.append(
-                at, action, target, fields, target_type="repository"
-            )
-            yield from advance(repository, stream)
+            entry = stream.entry(at, action, target, fields, target_type="repository")
+            end = advanced(repository, stream)
         else:
             project = yield from lock_project(target, include_deleted=True)
             stream = Stream(self.context, target, project.audit_seq, project.audit_head)
-            entry_id = yield from stream.append(at, action, target, fields, target_type="project")
-            yield from change(
-                ADVANCE_PROJECT, id=target, audit_seq=stream.seq, audit_head=stream.head
-            )
-        return (yield from AuditDao.get(self, entry_id))
+            entry = stream.entry(at, action, target, fields, target_type="project")
+            head = {"id": target, "audit_seq": stream.seq, "audit_head": stream.head}
+            end = Change(ADVANCE_PROJECT, head)
+        yield Together((entry, end))
+        return (yield from AuditDao.get(self, entry.params["id"]))
 
     @snapshot
     def verify(self, stream: Ulid | None = None) -> Steps[VerifyReport]:

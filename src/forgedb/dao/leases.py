@@ -15,13 +15,23 @@ from msgspec.structs import asdict, replace
 from forgedb.audit.stream import Stream, changed, created
 from forgedb.dao.holding import Hold
 from forgedb.dao.paging import after_id, after_number, page
-from forgedb.dao.repositories import LockedRepository, advance, lock_repository, stream_of
+from forgedb.dao.repositories import LockedRepository, advanced, lock_repository, stream_of
 from forgedb.errors import Conflict, InvalidValue, LeaseHeld, LeaseLost, NotFound, Unavailable
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import LEASE_DURATION_MAX, EndReason, Lease, Page, RepositoryState
 from forgedb.operations.binding import Context, Dao, H_co, locking, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Change, SelectOne, Steps, change, many, now, one
+from forgedb.operations.steps import (
+    NOW,
+    Change,
+    SelectOne,
+    Steps,
+    Together,
+    many,
+    now,
+    one,
+    together,
+)
 from forgedb.sql.catalogue import sql
 from forgedb.validation import (
     check_duration,
@@ -141,7 +151,8 @@ class LeasesDao(Dao[H_co]):
                 if is_mine and idempotency_key and last.idempotency_key == idempotency_key:
                     return last
                 raise LeaseHeld(last, last.expires_at - at, is_mine)
-            yield from _expire(self.context, stream, last, at)
+            expired = _expired(self.context, last)
+            yield Together(_end_steps(stream, "expire", last, expired, at))
         lease = Lease(
             new_ulid(),
             repository_id,
@@ -157,9 +168,9 @@ class LeasesDao(Dao[H_co]):
             None,
             None,
         )
-        yield from stream.append(at, "lease.acquire", lease.id, created(lease))
-        yield from advance(locked, stream, lease_epoch=lease.fencing_token)
-        yield Change(INSERT, asdict(lease))
+        entry = stream.entry(at, "lease.acquire", lease.id, created(lease))
+        epoch = advanced(locked, stream, lease_epoch=lease.fencing_token)
+        yield Together((entry, epoch, Change(INSERT, asdict(lease))))
         return lease
 
     @write
@@ -207,8 +218,10 @@ class LeasesDao(Dao[H_co]):
             last, at = yield from _last(found.repository_id)
             if last is not None and last.ended_at is None and last.expires_at <= at:
                 stream = stream_of(self.context, locked)
-                stamped.append((yield from _expire(self.context, stream, last, at)))
-                yield from advance(locked, stream)
+                expired = _expired(self.context, last)
+                ending = _end_steps(stream, "expire", last, expired, at)
+                yield Together((*ending, advanced(locked, stream)))
+                stamped.append(expired)
         return stamped
 
     @locking
@@ -290,8 +303,10 @@ class LeasesDao(Dao[H_co]):
         duration: timedelta = LEASE_DURATION_MAX,
         idempotency_key: str | None = None,
         wait: timedelta = timedelta(0),
-    ) -> Hold:
+    ) -> Hold[H_co]:
         """A context manager: the lease is acquired at its start and released at its end.
+
+        On an AsyncDatabase it is an asynchronous one.
 
         While someone else holds the repository it tries again, for as long as ``wait``.  Raises
         what ``acquire`` raises, and at the end LeaseLost where the lease was lost meanwhile,
@@ -333,8 +348,7 @@ def _holder(context: Context, holder: str | None) -> str:
 
 def _last(repository_id: Ulid) -> Steps[tuple[Lease | None, datetime]]:
     """The repository's newest lease, and the time: never one before that lease's own."""
-    at = yield from now()
-    last = yield from one(Lease, LAST, repository_id=repository_id)
+    at, last = yield from together(NOW, SelectOne(LAST, {"repository_id": repository_id}, Lease))
     if last is None:
         return None, at
     newest = max(last.acquired_at, last.ended_at or last.acquired_at)
@@ -381,33 +395,31 @@ def _end(
         lease, ended_at=at, end_reason=end_reason, ended_by=context.actor, end_note=note
     )
     stream = stream_of(context, locked)
-    yield from _record_end(stream, verb, lease, ended, at)
-    yield from advance(locked, stream)
+    ending = _end_steps(stream, verb, lease, ended, at)
+    yield Together((*ending, advanced(locked, stream)))
     return ended
 
 
-def _expire(context: Context, stream: Stream, lease: Lease, at: datetime) -> Steps[Lease]:
-    """End a lease whose time is over: it ended then, whenever that is written down."""
-    ended = replace(
+def _expired(context: Context, lease: Lease) -> Lease:
+    """A lease whose time is over, as it ends: it ended then, whenever that is written down."""
+    return replace(
         lease,
         ended_at=lease.expires_at,
         end_reason=EndReason.EXPIRED,
         ended_by=context.actor,
     )
-    yield from _record_end(stream, "expire", lease, ended, at)
-    return ended
 
 
-def _record_end(
+def _end_steps(
     stream: Stream, verb: str, before: Lease, ended: Lease, at: datetime
-) -> Steps[None]:
+) -> tuple[Change, Change]:
     changes = {"holder": (before.holder, ended.holder), **changed(before, ended)}
-    yield from stream.append(at, f"lease.{verb}", ended.id, changes, reason=ended.end_note)
-    yield from change(
-        END,
-        id=ended.id,
-        ended_at=ended.ended_at,
-        end_reason=ended.end_reason,
-        ended_by=ended.ended_by,
-        end_note=ended.end_note,
-    )
+    entry = stream.entry(at, f"lease.{verb}", ended.id, changes, reason=ended.end_note)
+    end = {
+        "id": ended.id,
+        "ended_at": ended.ended_at,
+        "end_reason": ended.end_reason,
+        "ended_by": ended.ended_by,
+        "end_note": ended.end_note,
+    }
+    return entry, Change(END, end)

@@ -12,14 +12,14 @@ from msgspec.structs import asdict, replace
 
 from forgedb.audit.stream import changed, created, deleted
 from forgedb.dao.paging import after_id, page
-from forgedb.dao.repositories import LockedRepository, advance, lock_repository, stream_of
+from forgedb.dao.repositories import LockedRepository, advanced, lock_repository, stream_of
 from forgedb.dao.revision import Checks, checked, later
 from forgedb.errors import AlreadyExists, Conflict, InvalidValue, LeaseLost, NotFound
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import Direction, Mirror, MirrorStatus, Page
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Steps, change, many, now, one
+from forgedb.operations.steps import Change, Steps, Together, many, now, one
 from forgedb.remote_url import check_remote_url
 from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import (
@@ -178,8 +178,8 @@ class MirrorsDao(Dao[H_co]):
             at,
             at,
         )
-        yield from _save(INSERT, mirror, asdict(mirror))
-        yield from _record(self.context, locked, at, "create", mirror.id, created(mirror))
+        recorded = _record(self.context, locked, at, "create", mirror.id, created(mirror))
+        yield from _save(INSERT, mirror, asdict(mirror), *recorded)
         return mirror
 
     @read
@@ -240,8 +240,8 @@ class MirrorsDao(Dao[H_co]):
         """
         locked, mirror = yield from _lock_mirror(mirror_id)
         at = yield from now()
-        yield from change(DELETE, id=mirror_id)
-        yield from _record(self.context, locked, at, "delete", mirror_id, deleted(mirror))
+        recorded = _record(self.context, locked, at, "delete", mirror_id, deleted(mirror))
+        yield Together((Change(DELETE, {"id": mirror_id}), *recorded))
         return mirror
 
     @write
@@ -359,11 +359,11 @@ def _claim(
                 consecutive_failures=before.consecutive_failures + 1,
                 last_error=f"the run of {before.last_started_at} didn't finish in its time",
             )
-        yield from _save(UPDATE, after, _changeable(after))
-        yield from stream.append(at, "mirror.claim", mirror_id, changed(before, after))
+        entry = stream.entry(at, "mirror.claim", mirror_id, changed(before, after))
+        yield from _save(UPDATE, after, _changeable(after), entry)
         claims[mirror_id] = after
     if any(claims.values()):
-        yield from advance(locked, stream)
+        yield advanced(locked, stream)
 
 
 def _is_due(mirror: Mirror, at: datetime) -> bool:
@@ -383,8 +383,8 @@ def _revise(
     if not changes:
         return before
     after = replace(after, updated_at=later(at, before.updated_at))
-    yield from _save(UPDATE, after, _changeable(after))
-    yield from _record(context, locked, at, verb, after.id, changes)
+    recorded = _record(context, locked, at, verb, after.id, changes)
+    yield from _save(UPDATE, after, _changeable(after), *recorded)
     return after
 
 
@@ -392,9 +392,9 @@ def _changeable(mirror: Mirror) -> dict[str, Any]:
     return {field: value for field, value in asdict(mirror).items() if field not in FIXED}
 
 
-def _save(statement: Sql, mirror: Mirror, values: dict[str, Any]) -> Steps[None]:
+def _save(statement: Sql, mirror: Mirror, values: dict[str, Any], *recorded: Change) -> Steps[None]:
     try:
-        yield from change(statement, **values)
+        yield Together((Change(statement, values), *recorded))
     except AlreadyExists as error:
         if error.constraint == "mirrors_one_pull_per_repository":
             why = (
@@ -416,7 +416,7 @@ def _record(
     verb: str,
     mirror_id: Ulid,
     changes: dict[str, Any],
-) -> Steps[None]:
+) -> tuple[Change, Change]:
     stream = stream_of(context, locked)
-    yield from stream.append(at, f"mirror.{verb}", mirror_id, changes)
-    yield from advance(locked, stream)
+    entry = stream.entry(at, f"mirror.{verb}", mirror_id, changes)
+    return entry, advanced(locked, stream)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from operator import attrgetter, lt
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 from forgedb.dao.leases import required
 from forgedb.dao.paging import page
-from forgedb.dao.repositories import advance, stream_of
+from forgedb.dao.repositories import advanced, stream_of
 from forgedb.errors import Conflict, InvalidValue, NotFound
 from forgedb.ids import Ulid, check_ulid
 from forgedb.models import (
@@ -29,7 +29,17 @@ from forgedb.models import (
 )
 from forgedb.operations.binding import Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Steps, change, change_many, many, native, one, rows
+from forgedb.operations.steps import (
+    Copy,
+    Steps,
+    Together,
+    change,
+    change_many,
+    many,
+    native,
+    one,
+    rows,
+)
 from forgedb.sql.catalogue import sql
 from forgedb.validation import INTEGER_MAX, check_enum, check_integer, check_limit, check_oid
 
@@ -117,17 +127,45 @@ STATS = sql(
     + " FROM object_metadata WHERE repository_id = :repository_id"
 )
 
-INSERT = sql("""
-INSERT INTO object_metadata (repository_id, oid, type, size, disk_size, created_at)
-VALUES (:repository_id, :oid, :type, :size, :disk_size, :created_at)
-ON CONFLICT DO NOTHING
-""")
+ANY_OBJECT = sql("SELECT 1 FROM object_metadata WHERE repository_id = :repository_id LIMIT 1")
 
-UPDATE_DISK_SIZE = sql("""
-UPDATE object_metadata
-SET disk_size = :disk_size
-WHERE repository_id = :repository_id AND oid = :oid
-""")
+_ROW = "repository_id, oid, type, size, disk_size, created_at"
+
+INSERT = sql(
+    sqlite=f"""
+    INSERT INTO object_metadata ({_ROW})
+    VALUES (:repository_id, :oid, :type, :size, :disk_size, :created_at)
+    ON CONFLICT DO NOTHING
+    """,
+    postgres=f"""
+    INSERT INTO object_metadata ({_ROW})
+    SELECT *
+    FROM unnest(
+        :repository_id::text[], :oid::bytea[], :type::smallint[],
+        :size::bigint[], :disk_size::bigint[], :created_at::timestamptz[])
+    ON CONFLICT DO NOTHING
+    """,
+)
+
+COPY = Copy(
+    f"COPY object_metadata ({_ROW}) FROM STDIN (FORMAT BINARY)",
+    ("text", "bytea", "int2", "int8", "int8", "timestamptz"),
+)
+
+UPDATE_DISK_SIZE = sql(
+    sqlite="""
+    UPDATE object_metadata
+    SET disk_size = :disk_size
+    WHERE repository_id = :repository_id AND oid = :oid
+    """,
+    postgres="""
+    UPDATE object_metadata AS o
+    SET disk_size = given.disk_size
+    FROM unnest(:disk_size::bigint[], :repository_id::text[], :oid::bytea[])
+        AS given (disk_size, repository_id, oid)
+    WHERE o.repository_id = given.repository_id AND o.oid = given.oid
+    """,
+)
 
 DELETE = sql(
     sqlite="""
@@ -160,16 +198,27 @@ class ObjectsDao(Dao[H_co]):
         created_at = yield from native(at)
         digest = sha256()
         added = given = resized = 0
-        for batch in _batches(objects, locked.object_format):
-            oids = batch[0]
-            digest.update(b"".join(oids))
-            new = yield from change_many(
-                INSERT, zip(repeat(repository_id), *batch, repeat(created_at))
-            )
-            if new < len(oids):
-                resized += yield from _reconcile(repository_id, batch)
-            added += new
-            given += len(oids)
+
+        def rows_of(batch: Columns) -> Iterable[tuple[Any, ...]]:
+            digest.update(b"".join(batch[0]))
+            return zip(repeat(repository_id), *batch, repeat(created_at))
+
+        last = None if (yield from rows(ANY_OBJECT, repository_id=repository_id)) else b""
+        for many_objects in _sorted(objects, locked.object_format):
+            batches = _slices(many_objects, locked.object_format)
+            # While each oid comes after all before it, in a repository that had none, each is new.
+            if last is not None and _ascend(last, many_objects):
+                all_rows = chain.from_iterable(map(rows_of, batches))
+                added += yield from change_many(INSERT, all_rows, COPY)
+                last = cast("bytes", many_objects[-1].oid)
+            else:
+                last = None
+                for batch in batches:
+                    new = yield from change_many(INSERT, rows_of(batch))
+                    if new < len(batch[0]):
+                        resized += yield from _reconcile(repository_id, batch)
+                    added += new
+            given += len(many_objects)
         if added or resized:
             stream = stream_of(self.context, locked)
             changes = {
@@ -179,8 +228,8 @@ class ObjectsDao(Dao[H_co]):
                 "sha256_of_oids": (None, digest.hexdigest()),
                 "fencing_token": (None, lease.fencing_token),
             }
-            yield from stream.append(at, "objects.add", repository_id, changes)
-            yield from advance(locked, stream)
+            entry = stream.entry(at, "objects.add", repository_id, changes)
+            yield Together((entry, advanced(locked, stream)))
         return AddResult(added, given - added)
 
     @write
@@ -203,8 +252,8 @@ class ObjectsDao(Dao[H_co]):
                 "sha256_of_oids": (None, sha256(b"".join(asked)).hexdigest()),
                 "fencing_token": (None, lease.fencing_token),
             }
-            yield from stream.append(at, "objects.remove", repository_id, changes)
-            yield from advance(locked, stream)
+            entry = stream.entry(at, "objects.remove", repository_id, changes)
+            yield Together((entry, advanced(locked, stream)))
         return removed
 
     @read
@@ -326,13 +375,22 @@ def _reconcile(repository_id: Ulid, given: Columns) -> Steps[int]:
     return len(changed)
 
 
-def _batches(objects: Iterable[NewObject], named_by: ObjectFormat) -> Iterator[Columns]:
-    """The objects in slices, each after the one before as far as a sort of many can reach."""
+def _sorted(objects: Iterable[NewObject], named_by: ObjectFormat) -> Iterator[Sequence[NewObject]]:
+    """The objects, as many at a time as are sorted together."""
     remaining = _iterator("objects", objects)
     while batch := [*islice(remaining, SORTED_ROWS)]:
-        ordered = _in_order(batch, named_by)
-        for start in range(0, len(ordered), SLICE_ROWS):
-            yield _columns(ordered[start : start + SLICE_ROWS], named_by)
+        yield _in_order(batch, named_by)
+
+
+def _slices(objects: Sequence[NewObject], named_by: ObjectFormat) -> Iterator[Columns]:
+    for start in range(0, len(objects), SLICE_ROWS):
+        yield _columns(objects[start : start + SLICE_ROWS], named_by)
+
+
+def _ascend(last: bytes, objects: Sequence[NewObject]) -> bool:
+    """Whether each oid comes after ``last``, and after the one before it."""
+    oids: list[Any] = [each.oid for each in objects]
+    return last < oids[0] and all(map(lt, oids, islice(oids, 1, None)))
 
 
 def _in_order(objects: Sequence[NewObject], named_by: ObjectFormat) -> Sequence[NewObject]:

@@ -11,14 +11,14 @@ from msgspec.structs import asdict
 
 from forgedb.audit.stream import created, deleted
 from forgedb.dao.paging import after_id, page
-from forgedb.dao.repositories import LockedRepository, advance, lock_repository, stream_of
+from forgedb.dao.repositories import LockedRepository, advanced, lock_repository, stream_of
 from forgedb.dao.revision import plain
 from forgedb.errors import AlreadyExists, Cycle, InvalidValue, NotFound
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import Page, Relationship, RelationshipKind, Repository
 from forgedb.operations.binding import Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Steps, change, many, now, one, rows
+from forgedb.operations.steps import Change, Steps, Together, many, now, one, rows
 from forgedb.remote_url import check_remote_url
 from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import check_enum, check_text
@@ -137,10 +137,9 @@ class RelationshipsDao(Dao[H_co]):
             yield from _refuse_cycle(source_id, of_kind, target_id)
         at = yield from now()
         edge = Relationship(new_ulid(), source_id, target_id, target_url, of_kind, path, at, at)
-        yield from _insert(edge)
         stream = stream_of(self.context, source)
-        yield from stream.append(at, "relationship.create", edge.id, created(edge))
-        yield from advance(source, stream)
+        entry = stream.entry(at, "relationship.create", edge.id, created(edge))
+        yield from _insert(edge, entry, advanced(source, stream))
         return edge
 
     @read
@@ -207,10 +206,10 @@ class RelationshipsDao(Dao[H_co]):
         source = yield from lock_repository(seen.source_id, include_deleted=True)
         edge = yield from _get(relationship_id)
         at = yield from now()
-        yield from change(DELETE, id=relationship_id)
         stream = stream_of(self.context, source)
-        yield from stream.append(at, "relationship.delete", relationship_id, deleted(edge))
-        yield from advance(source, stream)
+        entry = stream.entry(at, "relationship.delete", relationship_id, deleted(edge))
+        gone = Change(DELETE, {"id": relationship_id})
+        yield Together((gone, entry, advanced(source, stream)))
         return edge
 
 
@@ -295,9 +294,9 @@ def _nearest(start: Ulid, edges: list[Met]) -> dict[Ulid, Met]:
     return reached
 
 
-def _insert(edge: Relationship) -> Steps[None]:
+def _insert(edge: Relationship, entry: Change, advanced: Change) -> Steps[None]:
     try:
-        yield from change(INSERT, **asdict(edge))
+        yield Together((Change(INSERT, asdict(edge)), entry, advanced))
     except AlreadyExists as error:
         if edge.kind is RelationshipKind.FORK:
             # A fork that is there already breaks two rules: which one is met first is up to the

@@ -295,12 +295,10 @@ def stream_of(context: Context, locked: LockedRepository) -> Stream:
     return Stream(context, locked.id, locked.audit_seq, locked.audit_head)
 
 
-def advance(
-    locked: LockedRepository, stream: Stream, *, lease_epoch: int | None = None
-) -> Steps[None]:
-    """Write back what appending to the stream changed, and a new fencing token if there is one."""
+def advanced(locked: LockedRepository, stream: Stream, *, lease_epoch: int | None = None) -> Change:
+    """The step that writes back the stream's new end, and a new fencing token if there is one."""
     epoch = locked.lease_epoch if lease_epoch is None else lease_epoch
-    yield Change(
+    return Change(
         ADVANCE,
         {
             "id": locked.id,

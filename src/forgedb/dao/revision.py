@@ -12,7 +12,7 @@ from forgedb.audit.stream import Stream, changed, created
 from forgedb.errors import AlreadyExists
 from forgedb.models import Project, Repository
 from forgedb.operations.binding import Context
-from forgedb.operations.steps import Change, Steps, now
+from forgedb.operations.steps import Change, Steps, Together, now
 from forgedb.sql.catalogue import Sql
 from forgedb.validation import check_fields
 
@@ -43,12 +43,9 @@ def plain(model: type[M], locked: M) -> M:
 def establish(context: Context, insert: Sql, model: M, at: datetime) -> Steps[M]:
     """Insert a new row with the first entry of its stream.  Raises AlreadyExists."""
     stream = Stream(context, model.id)
-    try:
-        yield from stream.append(at, f"{_kind(model)}.create", model.id, created(model))
-    except AlreadyExists as error:
-        # The id has a stream, and so it has a row, of this kind or of the other.
-        raise _taken(model, "audit_entries_one_per_seq") from error.__cause__
-    yield from _save(insert, model, stream)
+    entry = stream.entry(at, f"{_kind(model)}.create", model.id, created(model))
+    # The entry first: an id that has a stream has a row, of this kind or of the other.
+    yield from _save(entry, insert, model, stream)
     return model
 
 
@@ -76,16 +73,16 @@ def revise(
     if not changes:
         return before
     stream = Stream(context, before.id, locked.audit_seq, locked.audit_head)  # type: ignore[attr-defined]
-    yield from stream.append(at, f"{_kind(before)}.{verb}", before.id, changes)
-    yield from _save(update, after, stream)
+    entry = stream.entry(at, f"{_kind(before)}.{verb}", before.id, changes)
+    yield from _save(entry, update, after, stream)
     return after
 
 
-def _save(statement: Sql, model: M, stream: Stream) -> Steps[None]:
+def _save(entry: Change, statement: Sql, model: M, stream: Stream) -> Steps[None]:
+    params = asdict(model)
+    params["audit_seq"], params["audit_head"] = stream.seq, stream.head
     try:
-        params = asdict(model)
-        params["audit_seq"], params["audit_head"] = stream.seq, stream.head
-        yield Change(statement, params)
+        yield Together((entry, Change(statement, params)))
     except AlreadyExists as error:
         raise _taken(model, error.constraint) from error.__cause__
 

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from forgedb.errors import Unavailable, UsageError
+from forgedb.drivers import refusals
+from forgedb.errors import Unavailable
 
 
 class Closable(Protocol):
@@ -26,8 +27,8 @@ class Pool(Generic[C]):
 
     def __init__(self, open_one: Callable[[], C], capacity: int, timeout_seconds: float) -> None:
         self._open_one = open_one
-        self._capacity = capacity
-        self._timeout_seconds = timeout_seconds
+        self.capacity = capacity
+        self.timeout_seconds = timeout_seconds
         self.idle: list[C] = []
         """What ``take`` pops from.  A hot path may pop and append by itself, and call ``take``
         where this is empty and ``give`` where ``attention`` is set."""
@@ -37,6 +38,11 @@ class Pool(Generic[C]):
         self._waiting = 0
         self._closed = False
         self._changed = threading.Condition()
+
+    @property
+    def exhausted(self) -> str:
+        """What is said when there was no connection to take in time."""
+        return f"all {self.capacity} connections stayed busy for {self.timeout_seconds:g} s"
 
     def take(self) -> C:
         """An idle connection, a new one, or the next one given back.  Raises Unavailable."""
@@ -66,7 +72,7 @@ class Pool(Generic[C]):
             self.idle.pop().close()
 
     def _open_or_wait(self) -> C:
-        deadline = time.monotonic() + self._timeout_seconds
+        deadline = time.monotonic() + self.timeout_seconds
         with self._changed:
             # Counted before the list is looked at again: a connection given back after that look
             # sees a waiter, and one given back before it is found.
@@ -80,17 +86,13 @@ class Pool(Generic[C]):
                         return self.idle.pop()
                     except IndexError:
                         self._check_open()
-                    if self._opened < self._capacity:
+                    if self._opened < self.capacity:
                         connection = self._open_one()
                         self._opened += 1
                         return connection
                     left_seconds = deadline - time.monotonic()
                     if left_seconds <= 0:
-                        raise Unavailable(
-                            f"all {self._capacity} connections stayed busy for"
-                            f" {self._timeout_seconds:g} s",
-                            retryable=True,
-                        )
+                        raise Unavailable(self.exhausted, retryable=True)
                     self._changed.wait(left_seconds)
             finally:
                 self._waiting -= 1
@@ -98,4 +100,4 @@ class Pool(Generic[C]):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise UsageError("this database is closed: connect again")
+            raise refusals.closed()

@@ -9,21 +9,42 @@ from forgedb.errors import MigrationDrift, MigrationError
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.files import MigrationFile
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Steps, change, many, rows, run
+from forgedb.operations.steps import Steps, change, many, rows
 from forgedb.sql.catalogue import sql
 
-CREATE = """
-CREATE TABLE IF NOT EXISTS schema_migrations (
-    version     INTEGER NOT NULL PRIMARY KEY,
-    name        TEXT NOT NULL,
-    checksum    TEXT NOT NULL,
-    applied_at  TEXT NOT NULL,
-    duration_ms INTEGER NOT NULL,
-    CONSTRAINT schema_migrations_version_check CHECK (version >= 0),
-    CONSTRAINT schema_migrations_checksum_check CHECK (length(checksum) = 64),
-    CONSTRAINT schema_migrations_duration_ms_check CHECK (duration_ms >= 0)
-) STRICT
-"""
+CREATE = sql(
+    sqlite="""
+    CREATE TABLE IF NOT EXISTS schema_migrations (
+        version     INTEGER NOT NULL PRIMARY KEY,
+        name        TEXT NOT NULL,
+        checksum    TEXT NOT NULL,
+        applied_at  TEXT NOT NULL,
+        duration_ms INTEGER NOT NULL,
+        CONSTRAINT schema_migrations_version_check CHECK (version >= 0),
+        CONSTRAINT schema_migrations_checksum_check CHECK (length(checksum) = 64),
+        CONSTRAINT schema_migrations_duration_ms_check CHECK (duration_ms >= 0)
+    ) STRICT
+    """,
+    postgres="""
+    CREATE TABLE IF NOT EXISTS schema_migrations (
+        version     bigint NOT NULL,
+        name        text COLLATE "C" NOT NULL,
+        checksum    text COLLATE "C" NOT NULL,
+        applied_at  timestamptz NOT NULL,
+        duration_ms bigint NOT NULL,
+        CONSTRAINT schema_migrations_one_per_version PRIMARY KEY (version),
+        CONSTRAINT schema_migrations_version_check CHECK (version >= 0),
+        CONSTRAINT schema_migrations_checksum_check CHECK (length(checksum) = 64),
+        CONSTRAINT schema_migrations_duration_ms_check CHECK (duration_ms >= 0)
+    )
+    """,
+)
+
+# SQLite's writer has the database to itself already.
+LOCK = sql(
+    sqlite="SELECT 1",
+    postgres="SELECT 1 FROM pg_advisory_xact_lock(hashtextextended('forgedb.migrations', 0))",
+)
 
 EXISTS = sql(
     sqlite="SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'",
@@ -63,7 +84,12 @@ def record(migration: MigrationFile, at: datetime, duration_ms: int) -> Steps[Ap
 
 def create() -> Steps[None]:
     """Make the table where it isn't there yet."""
-    yield from run(CREATE)
+    yield from change(CREATE)
+
+
+def lock_history() -> Steps[None]:
+    """Wait until no other process migrates the database, and keep others from it meanwhile."""
+    yield from rows(LOCK)
 
 
 def pending_of(

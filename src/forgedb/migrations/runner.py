@@ -15,7 +15,7 @@ from forgedb.errors import (
 )
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.files import MigrationFile, load, packaged
-from forgedb.migrations.history import create, pending_of, read_history, record
+from forgedb.migrations.history import create, lock_history, pending_of, read_history, record
 from forgedb.operations.binding import Mode, Sync
 from forgedb.operations.steps import Steps, now, run
 
@@ -101,13 +101,13 @@ def parse(migration: MigrationFile, dialect: Dialect) -> list[ScriptStatement]:
     return statements
 
 
-def schema_check(database: Sync, mode: Mode) -> bool:
+def schema_check(dialect: Dialect, mode: Mode) -> Steps[bool]:
     """Whether the database has what this code needs; SchemaOutdated, MigrationError if not.
 
     A database that is newer than the code may be read, and warns of it.
     """
-    files = load(packaged(database.dialect))
-    history = database.read(read_history())
+    files = load(packaged(dialect))
+    history = yield from read_history()
     applied = {entry.version for entry in history}
     pending = [migration.label for migration in files if migration.version not in applied]
     if pending:
@@ -134,6 +134,7 @@ def _apply(
 ) -> Steps[AppliedMigration | None]:
     """Run one file, unless another process has done so since its history was read."""
     began = time.monotonic()
+    yield from lock_history()
     yield from create()
     history = yield from read_history()
     for entry in history:

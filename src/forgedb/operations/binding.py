@@ -38,7 +38,10 @@ R_co = TypeVar("R_co", covariant=True)
 D = TypeVar("D", bound="Dao[Any]")
 H_co = TypeVar("H_co", bound="Sync | Async", covariant=True)
 
-Mode: TypeAlias = Literal["read", "snapshot", "write"]
+Mode: TypeAlias = Literal["read", "query", "snapshot", "write"]
+
+SchemaCheck: TypeAlias = "Callable[[Dialect, Mode], Steps[bool]]"
+"""Raises where the schema won't do; True means that it need not be asked again."""
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -63,6 +66,10 @@ class Sync(ABC):
     def read(self, steps: Steps[R]) -> R:
         """Each SELECT by itself."""
 
+    def query(self, steps: Steps[R]) -> R:
+        """As read, for text of the caller's own: where it fails, an open transaction goes on."""
+        return self.read(steps)
+
     @abstractmethod
     def snapshot(self, steps: Steps[R]) -> R:
         """All SELECTs at one moment of the database."""
@@ -83,6 +90,24 @@ class Sync(ABC):
     def close(self) -> None:
         """Close the connections."""
 
+    def bound(
+        self,
+        function: Callable[..., Steps[R]],
+        dao: Dao[Any],
+        mode: Mode,
+        *,
+        on_any_schema: bool = False,
+    ) -> Callable[..., R]:
+        """The operation as a caller calls it: its steps carried out here."""
+        if not on_any_schema:
+            self.require_schema(mode)
+        run: Callable[[Steps[R]], R] = getattr(self, mode)
+
+        def bound(*args: Any, **kwargs: Any) -> R:
+            return run(function(dao, *args, **kwargs))
+
+        return bound
+
 
 class Async(ABC):
     """As Sync, awaited."""
@@ -90,10 +115,13 @@ class Async(ABC):
     dialect: Dialect
 
     @abstractmethod
-    def require_schema(self, mode: Mode) -> None: ...
+    async def require_schema(self, mode: Mode) -> None: ...
 
     @abstractmethod
     async def read(self, steps: Steps[R]) -> R: ...
+
+    async def query(self, steps: Steps[R]) -> R:
+        return await self.read(steps)
 
     @abstractmethod
     async def snapshot(self, steps: Steps[R]) -> R: ...
@@ -102,13 +130,36 @@ class Async(ABC):
     async def write(self, steps: Steps[R]) -> R: ...
 
     @abstractmethod
-    def transaction(self, *, read_only: bool = False) -> AbstractAsyncContextManager[Async]: ...
+    def transaction(
+        self, *, read_only: bool = False
+    ) -> AbstractAsyncContextManager[Async, bool | None]: ...
 
     @abstractmethod
     async def backup(self, path: str) -> None: ...
 
     @abstractmethod
     async def close(self) -> None: ...
+
+    @abstractmethod
+    async def blocking(self, work: Callable[[Sync], R]) -> R:
+        """Call in a thread what is written for threads, on this same database."""
+
+    def bound(
+        self,
+        function: Callable[..., Steps[R]],
+        dao: Dao[Any],
+        mode: Mode,
+        *,
+        on_any_schema: bool = False,
+    ) -> Callable[..., Coroutine[Any, Any, R]]:
+        run: Callable[[Steps[R]], Coroutine[Any, Any, R]] = getattr(self, mode)
+
+        async def bound(*args: Any, **kwargs: Any) -> R:
+            if not on_any_schema:
+                await self.require_schema(mode)
+            return await run(function(dao, *args, **kwargs))
+
+        return bound
 
 
 class Dao(Generic[H_co]):
@@ -153,20 +204,17 @@ class Operation(Generic[P, R_co]):
         return bound
 
     def _bind(self, dao: Dao[Any]) -> Callable[..., Any]:
-        function, runner = self.function, dao._runner
-        runner.require_schema(self.mode)
-        run = getattr(runner, self.mode)
+        function = self.function
         if self.needs_actor and dao.context.actor is None:
-            name = function.__qualname__
+            function = _refused(function.__qualname__)
+        return update_wrapper(dao._runner.bound(function, dao, self.mode), self.function)
 
-            def bound(*args: Any, **kwargs: Any) -> Any:
-                raise ActorRequired(name)
-        else:
 
-            def bound(*args: Any, **kwargs: Any) -> Any:
-                return run(function(dao, *args, **kwargs))
+def _refused(operation: str) -> Callable[..., Any]:
+    def refuse(*_args: Any, **_kwargs: Any) -> Any:
+        raise ActorRequired(operation)
 
-        return update_wrapper(bound, function)
+    return refuse
 
 
 def read(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:

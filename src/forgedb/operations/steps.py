@@ -44,11 +44,32 @@ class Change(msgspec.Struct, gc=False):
     params: dict[str, Any]
 
 
+class Copy(msgspec.Struct, frozen=True):
+    """How rows go into a table of PostgreSQL's by ``COPY``: its text, and the columns' types."""
+
+    text: str
+    types: tuple[str, ...]
+
+
 class ChangeMany(msgspec.Struct, gc=False):
-    """One statement over many rows, each a tuple in the order in which the text names them."""
+    """One statement over many rows, each a tuple in the order in which the text names them.
+
+    SQLite runs its text once for each row; PostgreSQL runs its text once, with an array for each
+    name.  Where all rows are known to be new, ``copy`` is a shorter way.
+    """
 
     statement: Sql
     rows: Iterable[tuple[Any, ...]]
+    copy: Copy | None = None
+
+
+class Together(msgspec.Struct, gc=False):
+    """Several steps in this order, in one round trip; the result is the list of their results.
+
+    Where one fails, its error is raised, and those after it may not have run.
+    """
+
+    steps: tuple[Select | SelectOne | Change | Now, ...]
 
 
 class Native(msgspec.Struct, gc=False):
@@ -67,10 +88,10 @@ class Now(msgspec.Struct, gc=False):
     """The authority's clock, read when the step is carried out: an aware UTC datetime."""
 
 
-Step: TypeAlias = Select | SelectOne | Change | ChangeMany | Native | Run | Now
+Step: TypeAlias = Select | SelectOne | Change | ChangeMany | Together | Native | Run | Now
 Steps: TypeAlias = Generator[Step, Any, T]
 
-_NOW = Now()
+NOW = Now()
 
 
 def one(model: type[T], statement: Sql, **params: Any) -> Steps[T | None]:
@@ -97,10 +118,18 @@ def change(statement: Sql, **params: Any) -> Steps[int]:
     return changed
 
 
-def change_many(statement: Sql, values: Iterable[tuple[Any, ...]]) -> Steps[int]:
+def change_many(
+    statement: Sql, values: Iterable[tuple[Any, ...]], copy: Copy | None = None
+) -> Steps[int]:
     """How many rows the statement changed in all."""
-    changed: int = yield ChangeMany(statement, values)
+    changed: int = yield ChangeMany(statement, values, copy)
     return changed
+
+
+def together(*several: Select | SelectOne | Change | Now) -> Steps[list[Any]]:
+    """What each of the steps gives."""
+    results: list[Any] = yield Together(several)
+    return results
 
 
 def native(value: object) -> Steps[Any]:
@@ -115,5 +144,5 @@ def run(text: str) -> Steps[None]:
 
 def now() -> Steps[datetime]:
     """The time, from the database's side; ask for it after taking the lock it must follow."""
-    at: datetime = yield _NOW
+    at: datetime = yield NOW
     return at

@@ -9,13 +9,14 @@ CATALOGUE: list[Sql] = []
 
 
 class Sql:
-    """One statement, in the text that each database takes."""
+    """One statement, in the text that each database takes; ``own`` if it is forgedb's."""
 
-    __slots__ = ("postgres", "sqlite")
+    __slots__ = ("own", "postgres", "sqlite")
 
-    def __init__(self, sqlite: str, postgres: str) -> None:
+    def __init__(self, sqlite: str, postgres: str, *, own: bool = False) -> None:
         self.sqlite = sqlite
         self.postgres = postgres
+        self.own = own
 
     def __repr__(self) -> str:
         return f"Sql({' '.join(self.sqlite.split())!r})"
@@ -23,7 +24,7 @@ class Sql:
 
 def sql(text: str | None = None, *, sqlite: str = "", postgres: str = "") -> Sql:
     """Register a statement: one ``text`` for both databases, or one for each."""
-    statement = Sql(text or sqlite, text or postgres)
+    statement = Sql(text or sqlite, text or postgres, own=True)
     if not (statement.sqlite and statement.postgres):
         raise ValueError("a statement needs one text for both databases, or a text for each")
     CATALOGUE.append(statement)

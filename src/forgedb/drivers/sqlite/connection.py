@@ -17,7 +17,17 @@ from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, translate
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.drivers.sqlite.values import DECODERS, bind, kept
 from forgedb.errors import ForgeDbError, Unavailable
-from forgedb.operations.steps import Change, ChangeMany, Native, Run, Select, SelectOne, Step, Steps
+from forgedb.operations.steps import (
+    Change,
+    ChangeMany,
+    Native,
+    Run,
+    Select,
+    SelectOne,
+    Step,
+    Steps,
+    Together,
+)
 
 R = TypeVar("R")
 
@@ -25,6 +35,9 @@ WRITER_CACHE_KIB = 64 * 1024
 READER_CACHE_KIB = 8 * 1024
 
 WAL_POLL_SECONDS = 0.01
+
+SAVEPOINT = "SAVEPOINT forgedb"
+RELEASE = "RELEASE forgedb"
 
 
 class SqliteConnection:
@@ -91,6 +104,8 @@ class SqliteConnection:
                             result = DECODERS[step.model][1](result)
                     elif type(step) is Change:
                         result = self._change(step)
+                    elif type(step) is Together:
+                        result = [self.perform(each) for each in step.steps]
                     else:
                         result = self.perform(step)
                 except DRIVER_ERRORS as error:
@@ -104,6 +119,39 @@ class SqliteConnection:
             steps.close()
             raise
 
+    def begin(self, *, read_only: bool) -> None:
+        self.execute("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    def look(self, steps: Steps[R]) -> R:
+        """Carry out an operation that sees the database at one moment."""
+        self.begin(read_only=True)
+        try:
+            return self.drive(steps)
+        finally:
+            self.rollback()
+
+    def write(self, steps: Steps[R]) -> R:
+        """Carry out an operation in a transaction of its own."""
+        self.begin(read_only=False)
+        try:
+            result = self.drive(steps)
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
+        return result
+
+    def nest(self, steps: Steps[R]) -> R:
+        """Carry out an operation in a savepoint of the open transaction."""
+        self.execute(SAVEPOINT)
+        try:
+            result = self.drive(steps)
+        except BaseException:
+            self.rollback_to()
+            raise
+        self.execute(RELEASE)
+        return result
+
     def _change(self, step: Change) -> int:
         raw = self.raw
         before = raw.total_changes()
@@ -113,6 +161,14 @@ class SqliteConnection:
         return raw.changes() if raw.total_changes() > before else 0
 
     def perform(self, step: Step) -> Any:
+        if isinstance(step, Change):
+            return self._change(step)
+        if isinstance(step, SelectOne):
+            row = self._cursor.execute(step.statement.sqlite, step.params).get
+            return None if row is None else DECODERS[step.model][0](row)
+        if isinstance(step, Select):
+            found = self._cursor.execute(step.statement.sqlite, step.params).fetchall()
+            return found if step.model is None else DECODERS[step.model][1](found)
         if isinstance(step, ChangeMany):
             before = self.raw.total_changes()
             self._cursor.executemany(step.statement.sqlite, step.rows)
@@ -140,10 +196,6 @@ class SqliteConnection:
                 retryable=True,
             )
 
-    @property
-    def in_transaction(self) -> bool:
-        return self.raw.in_transaction
-
     def commit(self) -> None:
         """Commit.  Raises Unavailable, and nothing is kept, where that can't be done."""
         self.require_transaction()
@@ -157,6 +209,12 @@ class SqliteConnection:
         """Undo the open transaction, if SQLite hasn't already."""
         if self.raw.in_transaction:
             self.execute("ROLLBACK")
+
+    def rollback_to(self) -> None:
+        """Undo what was done since the savepoint, if SQLite hasn't undone the whole already."""
+        if self.raw.in_transaction:
+            self.execute("ROLLBACK TO forgedb")
+            self.execute(RELEASE)
 
     def _translated(self, error: Exception) -> ForgeDbError:
         translated = translate(error, self.raw, self.where)

@@ -7,16 +7,8 @@ from typing import Any, cast
 
 import apsw
 
-from forgedb.errors import (
-    AlreadyExists,
-    Conflict,
-    Cycle,
-    ForgeDbError,
-    InvalidValue,
-    StillReferenced,
-    Unavailable,
-    UsageError,
-)
+from forgedb.drivers import refusals
+from forgedb.errors import ForgeDbError, InvalidValue, Unavailable, UsageError
 
 DRIVER_ERRORS = (apsw.Error, OverflowError, TypeError, UnicodeError)
 """What a call of apsw can raise: its own errors, and Python's about a parameter's value."""
@@ -31,7 +23,6 @@ GROUP BY list.name
 # Compiled when first matched: most programs start, and end, without any of these.
 _UNIQUE_COLUMNS = r"UNIQUE constraint failed: ((\w+)\.\w+(?:, \w+\.\w+)*)"
 _UNIQUE_INDEX = r"UNIQUE constraint failed: index '(.+)'"
-_TRIGGER_RULE = r"forgedb: (\w+): (.+)"
 
 _UNAVAILABLE: dict[type[Exception], tuple[str, bool]] = {
     apsw.BusyError: ("the database is locked by another process past the timeout", True),
@@ -69,17 +60,11 @@ def _constraint(error: apsw.ConstraintError, connection: apsw.Connection | None)
     code = cast("Any", error).extendedresult
     text = str(error)
     if code in (apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY):
-        name = _unique_name(text, connection)
-        return AlreadyExists(name, f"another row has the same value, against {name}")
+        return refusals.taken(_unique_name(text, connection))
     if code == apsw.SQLITE_CONSTRAINT_FOREIGNKEY:
-        return StillReferenced(
-            "foreign_key", "a row that this one refers to is missing, or rows still refer to it"
-        )
-    by_trigger = re.fullmatch(_TRIGGER_RULE, text)
-    if by_trigger:
-        return _rule(*by_trigger.groups())
+        return refusals.referenced()
     _, _, rule = text.partition("failed: ")
-    return InvalidValue(rule or "value", None, text)
+    return refusals.by_trigger(text) or InvalidValue(rule or "value", None, text)
 
 
 def _unique_name(text: str, connection: apsw.Connection | None) -> str:
@@ -93,13 +78,3 @@ def _unique_name(text: str, connection: apsw.Connection | None) -> str:
             if columns == by_columns[1] and not str(name).startswith("sqlite_autoindex"):
                 return str(name)
     return text.removeprefix("UNIQUE constraint failed: ")
-
-
-def _rule(name: str, why: str) -> Conflict:
-    """What a trigger of the schema refused; it says the rule's name and what the rule is."""
-    kind = Conflict
-    if "_one_" in name:
-        kind = AlreadyExists
-    elif name.endswith("_acyclic"):
-        kind = Cycle
-    return kind(name, f"{why} ({name})")

@@ -13,17 +13,14 @@ from datetime import UTC, datetime
 from threading import get_ident
 from typing import TypeVar
 
+from forgedb.drivers import refusals
 from forgedb.drivers.pool import Pool
-from forgedb.drivers.sqlite.connection import SqliteConnection
+from forgedb.drivers.sqlite.connection import RELEASE, SAVEPOINT, SqliteConnection
 from forgedb.drivers.sqlite.options import SqliteOptions
-from forgedb.errors import UsageError
-from forgedb.operations.binding import Mode, Sync
+from forgedb.operations.binding import Mode, SchemaCheck, Sync
 from forgedb.operations.steps import Steps
 
 R = TypeVar("R")
-
-SchemaCheck = Callable[[Sync, Mode], bool]
-"""Raises where the schema won't do; True means that it need not be asked again."""
 
 
 class SqliteRunner(Sync):
@@ -44,13 +41,13 @@ class SqliteRunner(Sync):
         self._in_transaction: dict[int, SqliteTransaction] = {}
         """The open transaction of each thread that has one: its outer handle is out of use."""
         timeout_seconds = options.busy_timeout_seconds
-        self._writer = Pool(lambda: self._open(writes=True), 1, timeout_seconds)
-        self._readers = self._writer
+        self.writer = Pool(lambda: self._open(writes=True), 1, timeout_seconds)
+        self.readers = self.writer
         if not options.in_memory:
-            self._readers = Pool(lambda: self._open(writes=False), options.readers, timeout_seconds)
+            self.readers = Pool(lambda: self._open(writes=False), options.readers, timeout_seconds)
         # Opened now, so that a file that is no database is refused by connect().  A reader: many
         # programs write nothing.
-        self._readers.give(self._readers.take())
+        self.readers.give(self.readers.take())
 
     def _open(self, *, writes: bool) -> SqliteConnection:
         return SqliteConnection(self.options, self._clock, writes=writes)
@@ -60,8 +57,8 @@ class SqliteRunner(Sync):
 
     def close(self) -> None:
         """Close every connection; in use, when it is given back.  Twice is as good as once."""
-        self._readers.close()
-        self._writer.close()
+        self.readers.close()
+        self.writer.close()
 
     def require_schema(self, mode: Mode) -> None:
         self.check_schema(self, mode)
@@ -69,12 +66,12 @@ class SqliteRunner(Sync):
     def check_schema(self, through: Sync, mode: Mode) -> None:
         """As require_schema, asked through an open transaction."""
         if not self._schema_ready and self._schema_check is not None:
-            self._schema_ready = self._schema_check(through, mode)
+            self._schema_ready = through.read(self._schema_check(self.dialect, mode))
 
     def read(self, steps: Steps[R]) -> R:
         if self._in_transaction:
             self._refuse_outer_use()
-        readers = self._readers
+        readers = self.readers
         try:
             connection = readers.idle.pop()
         except IndexError:
@@ -87,35 +84,35 @@ class SqliteRunner(Sync):
             else:
                 readers.idle.append(connection)
 
+    query = read
+
     def snapshot(self, steps: Steps[R]) -> R:
-        with self.transaction(read_only=True) as transaction:
-            return transaction.read(steps)
+        if self._in_transaction:
+            self._refuse_outer_use()
+        connection = self.readers.take()
+        try:
+            return connection.look(steps)
+        finally:
+            self.readers.give(connection)
 
     def write(self, steps: Steps[R]) -> R:
         if self._in_transaction:
             self._refuse_outer_use()
-        connection = self._writer.take()
+        connection = self.writer.take()
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                result = connection.drive(steps)
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
-            return result
+            return connection.write(steps)
         finally:
-            self._writer.give(connection)
+            self.writer.give(connection)
 
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Generator[SqliteTransaction]:
         """One connection for the block: committed at its end, rolled back if it raises."""
         if self._in_transaction:
             self._refuse_outer_use()
-        pool = self._readers if read_only else self._writer
+        pool = self.readers if read_only else self.writer
         connection = pool.take()
         try:
-            connection.execute("BEGIN" if read_only else "BEGIN IMMEDIATE")
+            connection.begin(read_only=read_only)
             transaction = SqliteTransaction(self, connection, read_only)
             thread = get_ident()
             self._in_transaction[thread] = transaction
@@ -139,18 +136,15 @@ class SqliteRunner(Sync):
 
         if self._in_transaction:
             self._refuse_outer_use()
-        connection = self._readers.take()
+        connection = self.readers.take()
         try:
             write_backup(connection.raw, path)
         finally:
-            self._readers.give(connection)
+            self.readers.give(connection)
 
     def _refuse_outer_use(self) -> None:
         if get_ident() in self._in_transaction:
-            raise UsageError(
-                "this thread has a transaction open on the database, and the outer handle would"
-                " wait for it for ever: use the handle that transaction() gave"
-            )
+            raise refusals.outer_use()
 
 
 class SqliteTransaction(Sync):
@@ -183,45 +177,46 @@ class SqliteTransaction(Sync):
             self._check()
             return self._connection.drive(steps)
 
-    snapshot = read
+    snapshot = query = read
 
     def write(self, steps: Steps[R]) -> R:
-        with self.transaction():
-            return self._connection.drive(steps)
+        with self._lock:
+            self._check()
+            self._check_writable(read_only=False)
+            return self._connection.nest(steps)
 
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Generator[SqliteTransaction]:
         """A savepoint: what the block did is undone if it raises, and only that."""
         with self._lock:
             self._check()
-            if self._read_only and not read_only:
-                raise UsageError(
-                    "the transaction was opened with read_only=True: open one that can write"
-                )
+            self._check_writable(read_only=read_only)
             connection = self._connection
-            connection.execute("SAVEPOINT forgedb")
+            connection.execute(SAVEPOINT)
             inner = SqliteTransaction(self._outer, connection, read_only, self._lock)
             try:
                 yield inner
             except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK TO forgedb")
-                    connection.execute("RELEASE forgedb")
+                connection.rollback_to()
                 raise
             finally:
                 inner.end()
-            connection.execute("RELEASE forgedb")
+            connection.execute(RELEASE)
 
     def backup(self, path: str) -> None:
-        raise UsageError("a backup isn't part of a transaction: make it from the database's handle")
+        raise refusals.not_in_a_transaction("a backup")
 
     def close(self) -> None:
-        raise UsageError("a transaction ends with its block: close the database after it")
+        raise refusals.closes_by_itself()
 
     def _check(self) -> None:
         if not self._open:
-            raise UsageError("this transaction has ended: start another with transaction()")
+            raise refusals.ended()
         self._connection.require_transaction()
+
+    def _check_writable(self, *, read_only: bool) -> None:
+        if self._read_only and not read_only:
+            raise refusals.read_only()
 
 
 def _system_clock() -> datetime:

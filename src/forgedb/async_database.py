@@ -1,0 +1,127 @@
+"""The database as a user holds it under asyncio: as ``Database``, awaited."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from forgedb.handle import Handle, make_context, postgres_installed, understood
+from forgedb.operations.binding import Async
+
+if TYPE_CHECKING:
+    from forgedb.client import AsyncClient
+    from forgedb.migrations.applied import AppliedMigration
+    from forgedb.migrations.files import MigrationFile
+
+
+class AsyncDatabase(Handle[Async]):
+    """Projects, repositories, leases and the rest, on behalf of ``actor``, for the tasks of a loop.
+
+    Handles are cheap: derive one for each request with ``acting_as``.  They share connections,
+    and may be used by many tasks; a transaction's handle is bound to its one connection.
+    """
+
+    async def __aenter__(self) -> AsyncDatabase:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; closing twice is as good as once."""
+        await self._runner.close()
+
+    @cached_property
+    def client(self) -> AsyncClient:
+        """SQL of the caller's own."""
+        from forgedb.client import AsyncClient
+
+        return AsyncClient(self._runner, self._context)
+
+    def acting_as(
+        self,
+        actor: str | None,
+        *,
+        request_id: str | None = None,
+        source_ip: str | None = None,
+        reason: str | None = None,
+    ) -> AsyncDatabase:
+        """A handle on the same connections for another actor; its entries carry the rest.
+
+        Raises InvalidValue.
+        """
+        context = make_context(actor, request_id, source_ip, reason)
+        return AsyncDatabase(self._runner, context, self._url)
+
+    @asynccontextmanager
+    async def transaction(self, *, read_only: bool = False) -> AsyncGenerator[AsyncDatabase]:
+        """A handle whose changes are all kept at the block's end, or none if it raises.
+
+        Inside one, another is a savepoint.  With ``read_only`` all reads see the database at
+        one moment, and writes raise UsageError.  The outer handle is out of use for this task
+        until the block ends, and raises UsageError.
+        """
+        async with self._runner.transaction(read_only=read_only) as runner:
+            yield AsyncDatabase(runner, self._context, self._url)
+
+    async def migrate(self, target: int | None = None) -> list[AppliedMigration]:
+        """Bring the schema up to date and return what was applied, nothing if it was.
+
+        It runs in a thread.  Raises MigrationError, MigrationDrift, Unavailable.
+        """
+        from forgedb.migrations import Runner
+
+        return await self._runner.blocking(lambda runner: Runner(runner).migrate(target))
+
+    async def pending_migrations(self, target: int | None = None) -> list[MigrationFile]:
+        """What ``migrate`` would apply, in order.  Raises MigrationError, MigrationDrift."""
+        from forgedb.migrations import Runner
+
+        return await self._runner.blocking(lambda runner: Runner(runner).pending(target))
+
+    async def backup(self, path: str | os.PathLike[str]) -> None:
+        """Copy the database, as it is at one moment, to a file, while others go on writing.
+
+        The file appears, or is replaced, when the copy is complete.
+
+        Raises InvalidValue (it is the database itself), Conflict (it is a database in use),
+        Unavailable, UsageError (PostgreSQL has tools of its own for it).
+        """
+        await self._runner.backup(os.fspath(path))
+
+
+async def connect_async(
+    url: str | None = None, *, actor: str | None = None, **options: Any
+) -> AsyncDatabase:
+    """Open a database for the tasks of the running event loop; all else is as ``connect``'s.
+
+    Raises InvalidValue (the URL, the actor, an option), Unavailable (it can't be opened),
+    UsageError (PostgreSQL's driver isn't installed).
+    """
+    parsed, clock, given = understood(url, options)
+    context = make_context(actor)
+    from forgedb.migrations.runner import schema_check
+
+    runner: Async
+    if parsed.dialect == "sqlite":
+        from forgedb.drivers.sqlite.asynchronous import AsyncSqliteRunner
+        from forgedb.drivers.sqlite.options import sqlite_options
+
+        runner = await AsyncSqliteRunner.open(
+            sqlite_options(parsed.path, given), clock, schema_check
+        )
+    else:
+        with postgres_installed():
+            from forgedb.drivers.postgres.opening import open_awaited
+            from forgedb.drivers.postgres.options import postgres_options
+        runner = await open_awaited(postgres_options(parsed.path, given), clock, schema_check)
+    return AsyncDatabase(runner, context, parsed)

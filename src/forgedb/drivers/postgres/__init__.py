@@ -1,0 +1,1 @@
+"""PostgreSQL, through psycopg; one text serves threads and tasks."""

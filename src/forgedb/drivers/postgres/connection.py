@@ -1,0 +1,240 @@
+"""One PostgreSQL connection: its transactions, and the carrying out of steps.
+
+What begins or ends a transaction or savepoint isn't sent by itself where it can go with the next
+statement: BEGIN costs no round trip of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from psycopg.pq import TransactionStatus
+
+from forgedb.drivers.postgres.errors import DRIVER_ERRORS, is_lost, translate
+from forgedb.drivers.postgres.link import Answer, Link, Sent
+from forgedb.drivers.postgres.values import DECODERS, Column
+from forgedb.errors import ForgeDbError, Unavailable
+from forgedb.operations.steps import (
+    Change,
+    ChangeMany,
+    Native,
+    Now,
+    Run,
+    Select,
+    SelectOne,
+    Step,
+    Steps,
+    Together,
+)
+from forgedb.sql.catalogue import Sql
+from forgedb.sql.placeholders import compile_text
+
+R = TypeVar("R")
+
+BEGIN_WRITE = Sent(b"BEGIN ISOLATION LEVEL READ COMMITTED")
+"""Under it a lock's holder sees what was committed before it got the lock."""
+
+BEGIN_READ = Sent(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+COMMIT = Sent(b"COMMIT")
+ROLLBACK = Sent(b"ROLLBACK")
+SAVEPOINT = Sent(b"SAVEPOINT forgedb")
+RELEASE = Sent(b"RELEASE SAVEPOINT forgedb")
+ROLLBACK_TO = Sent(b"ROLLBACK TO SAVEPOINT forgedb")
+
+CLOCK = Sent(b"SELECT clock_timestamp()")
+
+COMPILED_MAX = 2000
+
+
+class _Texts(dict[Sql, tuple[bytes, tuple[str, ...]]]):
+    """Each statement in psycopg's format and its parameters' names, made when first sent."""
+
+    def __missing__(self, statement: Sql) -> tuple[bytes, tuple[str, ...]]:
+        if len(self) >= COMPILED_MAX:
+            self.clear()
+        text, names = compile_text(statement.postgres, "postgres")
+        compiled = self[statement] = text.encode(), names
+        return compiled
+
+
+_TEXTS = _Texts()
+
+
+class PostgresConnection:
+    """An open connection; ``clock`` gives the time to operations, or the server does."""
+
+    def __init__(self, link: Link[Any], where: str, clock: Callable[[], datetime] | None) -> None:
+        self.link = link
+        self._where = where
+        self._clock = clock
+        self._owed: list[Sent] = []
+        """What goes ahead of the next statement, in the same round trip."""
+        self._changed = False
+        """Whether the transaction may have changed something."""
+
+    async def drive(self, steps: Steps[R]) -> R:
+        """Carry out an operation's steps; what a step raises is raised inside it."""
+        try:
+            step = steps.send(None)
+            while True:
+                try:
+                    result = await self._perform(step)
+                except DRIVER_ERRORS as error:
+                    step = steps.throw(self._translated(error))
+                else:
+                    step = steps.send(result)
+        except StopIteration as stop:
+            value: R = stop.value
+            return value
+        except BaseException:
+            steps.close()
+            raise
+
+    async def _perform(self, step: Step) -> Any:
+        if isinstance(step, Now) and self._clock is not None:
+            return self._clock()
+        if isinstance(step, Native):
+            return step.value
+        if isinstance(step, Together):
+            return await self._perform_together(step)
+        if isinstance(step, ChangeMany):
+            return await self._change_many(step)
+        self._changed = self._changed or not _reads(step)
+        (answer,) = await self._together([_sent(step)])
+        return _result(step, answer)
+
+    async def _perform_together(self, step: Together) -> list[Any]:
+        self._changed = self._changed or not all(map(_reads, step.steps))
+        clock = self._clock
+        asked = [each for each in step.steps if clock is None or not isinstance(each, Now)]
+        answers = iter(await self._together([_sent(each) for each in asked]))
+        return [
+            _result(each, next(answers)) if clock is None or not isinstance(each, Now) else clock()
+            for each in step.steps
+        ]
+
+    async def _change_many(self, step: ChangeMany) -> int:
+        self._changed = True
+        if step.copy is not None:
+            await self._send_owed()
+            return await self.link.copy(step.copy.text.encode(), step.copy.types, step.rows)
+        text, names = _TEXTS[step.statement]
+        columns = map(Column, zip(*step.rows, strict=True))
+        (answer,) = await self._together([Sent(text, dict(zip(names, columns, strict=True)))])
+        return answer.changed
+
+    async def _send_owed(self) -> None:
+        if self._owed:
+            owed, self._owed = self._owed, []
+            await self.link.together(owed)
+
+    async def _together(self, batch: Sequence[Sent]) -> list[Answer]:
+        owed, self._owed = self._owed, []
+        if not owed and len(batch) == 1:
+            return [await self.link.ask(batch[0])]
+        answers = await self.link.together([*owed, *batch])
+        return answers[len(owed) :]
+
+    def begin(self, *, read_only: bool) -> None:
+        self._owed = [BEGIN_READ if read_only else BEGIN_WRITE]
+        self._changed = False
+
+    async def commit(self) -> None:
+        """Commit.  Raises Unavailable, whose outcome is unknown where no reply came."""
+        if not self._has_begun:
+            self._owed.clear()
+            return
+        try:
+            (answer,) = await self._together([COMMIT])
+        except DRIVER_ERRORS as error:
+            if is_lost(error):
+                raise Unavailable(
+                    f"the connection was lost while the transaction was being committed:"
+                    f" {self._where}; look whether it is there before doing it again",
+                    outcome="unknown",
+                ) from error
+            await self.rollback()
+            raise self._translated(error) from error
+        if answer.status == "ROLLBACK":
+            raise Unavailable(
+                f"the transaction was rolled back, since one of its statements had failed:"
+                f" {self._where}; begin it again"
+            )
+
+    async def rollback(self) -> None:
+        """Undo the open transaction; a connection on which that fails is given up."""
+        begun, self._owed = self._has_begun, []
+        if not begun or self.link.lost:
+            return
+        status = self.link.raw.info.transaction_status
+        if status == TransactionStatus.ACTIVE:
+            await self.link.close()
+            return
+        # Where nothing changed it is all one to the server, but psycopg forgets what it has
+        # prepared at every rollback.
+        is_idle = status == TransactionStatus.INTRANS and not self._changed
+        try:
+            await self.link.ask(COMMIT if is_idle else ROLLBACK)
+        except DRIVER_ERRORS:
+            await self.link.close()
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether the server knows of the transaction yet."""
+        return not self._owed or self._owed[0] not in (BEGIN_READ, BEGIN_WRITE)
+
+    def savepoint(self) -> None:
+        self._owed.append(SAVEPOINT)
+
+    def release(self) -> None:
+        """Keep what was done since the savepoint."""
+        if self._owed and self._owed[-1] is SAVEPOINT:
+            self._owed.pop()
+        else:
+            self._owed.append(RELEASE)
+
+    async def rollback_to(self) -> None:
+        """Undo what was done since the savepoint.  Raises Unavailable."""
+        if SAVEPOINT in self._owed:
+            while self._owed.pop() is not SAVEPOINT:
+                pass
+            return
+        if self.link.lost:
+            return
+        try:
+            await self._together([ROLLBACK_TO, RELEASE])
+        except DRIVER_ERRORS as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> ForgeDbError:
+        translated = translate(error, self._where)
+        translated.__cause__ = error
+        return translated
+
+
+def _reads(step: Step) -> bool:
+    """Whether the step is known to change nothing; of a caller's own text that isn't known."""
+    if isinstance(step, Select | SelectOne):
+        return step.statement.own
+    return isinstance(step, Now)
+
+
+def _sent(step: Step) -> Sent:
+    if isinstance(step, Select | SelectOne | Change):
+        return Sent(_TEXTS[step.statement][0], step.params)
+    if isinstance(step, Run):
+        return Sent(step.text.encode())
+    return CLOCK
+
+
+def _result(step: Step, answer: Answer) -> Any:
+    if isinstance(step, SelectOne):
+        return DECODERS[step.model][0](answer.rows[0]) if answer.rows else None
+    if isinstance(step, Select):
+        return answer.rows if step.model is None else DECODERS[step.model][1](answer.rows)
+    if isinstance(step, Change):
+        return answer.changed
+    return answer.rows[0][0] if isinstance(step, Now) else None

@@ -1,0 +1,94 @@
+"""What psycopg raises, as forgedb's errors: by SQLSTATE, and by the rule's name in the schema."""
+
+from __future__ import annotations
+
+from struct import error as struct_error
+
+import psycopg
+import psycopg_pool
+
+from forgedb.drivers import refusals
+from forgedb.errors import ForgeDbError, InvalidValue, Unavailable, UsageError
+
+DRIVER_ERRORS = (psycopg.Error, OverflowError, TypeError, UnicodeError, struct_error)
+"""What a call of psycopg can raise: its own errors, and Python's about a parameter's value."""
+
+RETRIED = frozenset({"40001", "40P01"})
+"""Serialization failure and deadlock: the same transaction, run again, may well succeed."""
+
+_UNAVAILABLE = {
+    "25006": ("the server is read-only", False),
+    "25P02": ("an earlier statement of this transaction failed: begin it again", False),
+    "40001": ("another transaction changed the same rows", True),
+    "40P01": ("this transaction and another waited for each other", True),
+    "42501": ("the role isn't allowed to: see `forgedb grants`", False),
+    "53100": ("the server's disk is full", False),
+    "53200": ("the server is out of memory", True),
+    "53300": ("the server has no connection left", True),
+    "55P03": ("a lock was held by someone else past lock_timeout", True),
+    "57014": ("the statement was cancelled, or ran into statement_timeout", True),
+}
+
+_LOST_CLASSES = ("08", "57P")
+"""SQLSTATEs that end the connection: connection exceptions, and a server that shuts down."""
+
+_DATA_CLASS = "22"
+
+
+def translate(error: Exception, where: str) -> ForgeDbError:
+    """The error to raise in its place; ``where`` names the database without its password."""
+    if isinstance(error, OverflowError | struct_error | UnicodeError):
+        return InvalidValue("parameter", None, f"PostgreSQL can't hold it ({error})")
+    if isinstance(error, TypeError):
+        return InvalidValue("parameter", None, f"it is of no type that can be kept ({error})")
+    if not isinstance(error, psycopg.Error):
+        raise error
+    code = error.sqlstate or ""
+    words = _words(error)
+    if is_lost(error):
+        return Unavailable(f"the connection was lost: {where} ({words})", retryable=True)
+    if code in _UNAVAILABLE:
+        why, retryable = _UNAVAILABLE[code]
+        return Unavailable(f"{why}: {where} ({words})", retryable=retryable)
+    if code.startswith("23"):
+        return _constraint(error, words)
+    if code.startswith(_DATA_CLASS) or (not code and isinstance(error, psycopg.DataError)):
+        return InvalidValue("parameter", None, f"PostgreSQL can't hold it ({words})")
+    if not code and words.startswith("cannot adapt"):
+        return InvalidValue("parameter", None, f"it is of no type that can be kept ({words})")
+    return UsageError(f"PostgreSQL refused the statement: {words}")
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work, begun anew, may well succeed: nothing of it has been kept."""
+    if not isinstance(error, Unavailable) or error.outcome != "not_committed":
+        return False
+    cause = error.__cause__
+    return isinstance(cause, psycopg.Error) and (cause.sqlstate in RETRIED or is_lost(cause))
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether the connection is gone: what was being done when it broke is unknown."""
+    if not isinstance(error, psycopg.Error):
+        return False
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError) and not isinstance(
+            error, psycopg_pool.PoolTimeout | psycopg_pool.PoolClosed
+        )
+    return error.sqlstate.startswith(_LOST_CLASSES)
+
+
+def _constraint(error: psycopg.Error, words: str) -> ForgeDbError:
+    rule = error.diag.constraint_name
+    if isinstance(error, psycopg.errors.UniqueViolation | psycopg.errors.ExclusionViolation):
+        return refusals.taken(rule or words)
+    if isinstance(error, psycopg.errors.ForeignKeyViolation | psycopg.errors.RestrictViolation):
+        return refusals.referenced()
+    if isinstance(error, psycopg.errors.NotNullViolation):
+        rule = f"{error.diag.table_name}.{error.diag.column_name}"
+    return refusals.by_trigger(words) or InvalidValue(rule or "value", None, words)
+
+
+def _words(error: psycopg.Error) -> str:
+    """The server's own sentence, or the library's, on one line."""
+    return error.diag.message_primary or " ".join(str(error).split())

@@ -1,0 +1,157 @@
+"""One connection of psycopg's, for threads or for tasks, behind the same coroutines.
+
+What is built on it is written once, with ``await``.  A blocking link has done its work when its
+coroutine returns, so that nothing ever waits; an awaited link waits as usual.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import psycopg
+
+from forgedb.drivers.postgres.preparing import Preparing
+
+C = TypeVar("C", bound="psycopg.Connection[Any] | psycopg.AsyncConnection[Any]")
+
+Params = Mapping[str, Any]
+
+
+class Sent(NamedTuple):
+    """A statement to send, in psycopg's format; without parameters it goes as it is."""
+
+    text: bytes
+    params: Params | None = None
+
+
+class Answer(NamedTuple):
+    """What came of a statement: its rows, how many it changed, and the server's word for it."""
+
+    rows: list[tuple[Any, ...]]
+    changed: int
+    status: str
+
+
+class Link(ABC, Generic[C]):
+    """What the driver asks of a connection, ``raw``."""
+
+    def __init__(self, raw: C, preparing: Preparing) -> None:
+        self.raw = raw
+        self._preparing = preparing
+
+    async def ask(self, sent: Sent) -> Answer:
+        """Send one statement."""
+        prepare = sent.params is not None and self._preparing.is_due(sent.text)
+        answer = await self._ask(sent, prepare)
+        self._note(sent, answer)
+        return answer
+
+    async def together(self, batch: Sequence[Sent]) -> list[Answer]:
+        """Send several in one round trip; the first that fails is raised, the rest don't run."""
+        if any(sent.params is not None and self._preparing.is_due(sent.text) for sent in batch):
+            return [await self.ask(sent) for sent in batch]
+        answers = await self._pipeline(batch)
+        for sent, answer in zip(batch, answers, strict=True):
+            self._note(sent, answer)
+        return answers
+
+    def _note(self, sent: Sent, answer: Answer) -> None:
+        if answer.status == "ROLLBACK":
+            self._preparing.forget()
+        elif sent.params is not None:
+            self._preparing.used(sent.text)
+
+    @abstractmethod
+    async def copy(self, text: bytes, types: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> int:
+        """Stream rows into a ``COPY ... FROM STDIN (FORMAT BINARY)``; returns how many."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give the connection up."""
+
+    @property
+    def lost(self) -> bool:
+        return self.raw.closed
+
+    @abstractmethod
+    async def _ask(self, sent: Sent, prepare: bool) -> Answer: ...
+
+    @abstractmethod
+    async def _pipeline(self, batch: Sequence[Sent]) -> list[Answer]: ...
+
+
+class BlockingLink(Link[psycopg.Connection[Any]]):
+    """For threads."""
+
+    def __init__(self, raw: psycopg.Connection[Any], preparing: Preparing) -> None:
+        super().__init__(raw, preparing)
+        self._cursor = raw.cursor()
+
+    async def _ask(self, sent: Sent, prepare: bool) -> Answer:
+        cursor = self._cursor
+        cursor.execute(sent.text, sent.params, prepare=prepare or None)
+        return _answer(cursor, cursor.fetchall() if cursor.description else [])
+
+    async def _pipeline(self, batch: Sequence[Sent]) -> list[Answer]:
+        cursors = [self.raw.cursor() for _ in batch]
+        with self.raw.pipeline():
+            for cursor, sent in zip(cursors, batch, strict=True):
+                cursor.execute(sent.text, sent.params)
+        return [
+            _answer(cursor, cursor.fetchall() if cursor.description else []) for cursor in cursors
+        ]
+
+    async def copy(self, text: bytes, types: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> int:
+        with self._cursor.copy(text) as copy:
+            copy.set_types(types)
+            write_row = copy.write_row
+            for row in rows:
+                write_row(row)
+        return self._cursor.rowcount
+
+    async def close(self) -> None:
+        self.raw.close()
+
+
+class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
+    """For tasks."""
+
+    def __init__(self, raw: psycopg.AsyncConnection[Any], preparing: Preparing) -> None:
+        super().__init__(raw, preparing)
+        self._cursor = raw.cursor()
+
+    async def _ask(self, sent: Sent, prepare: bool) -> Answer:
+        cursor = self._cursor
+        await cursor.execute(sent.text, sent.params, prepare=prepare or None)
+        return _answer(cursor, await cursor.fetchall() if cursor.description else [])
+
+    async def _pipeline(self, batch: Sequence[Sent]) -> list[Answer]:
+        cursors = [self.raw.cursor() for _ in batch]
+        async with self.raw.pipeline():
+            for cursor, sent in zip(cursors, batch, strict=True):
+                await cursor.execute(sent.text, sent.params)
+        return [
+            _answer(cursor, await cursor.fetchall() if cursor.description else [])
+            for cursor in cursors
+        ]
+
+    async def copy(self, text: bytes, types: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> int:
+        async with self._cursor.copy(text) as copy:
+            copy.set_types(types)
+            for row in rows:
+                await copy.write_row(row)
+        return self._cursor.rowcount
+
+    async def close(self) -> None:
+        await self.raw.close()
+
+
+def _answer(
+    cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any], rows: list[tuple[Any, ...]]
+) -> Answer:
+    status = cursor.statusmessage or ""
+    # psycopg also counts the rows that a SELECT gave, and those of no statement at all as -1.
+    changes = status.startswith(("INSERT", "UPDATE", "DELETE", "MERGE"))
+    return Answer(rows, cursor.rowcount if changes else 0, status)

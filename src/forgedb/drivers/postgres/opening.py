@@ -1,0 +1,26 @@
+"""Opening a PostgreSQL database, for threads or for tasks."""
+
+from __future__ import annotations
+
+from forgedb.drivers.blocked import Blocked, finish
+from forgedb.drivers.postgres.options import PostgresOptions
+from forgedb.drivers.postgres.pool import AwaitedPool, BlockingPool, Clock
+from forgedb.drivers.postgres.runner import PostgresRunner
+from forgedb.drivers.turns import TaskTurns, ThreadTurns
+from forgedb.operations.binding import SchemaCheck
+
+
+def open_blocking(
+    options: PostgresOptions, clock: Clock, schema_check: SchemaCheck | None
+) -> Blocked:
+    """A runner for threads.  Raises Unavailable where the server can't be reached."""
+    runner = PostgresRunner(BlockingPool(options, clock), ThreadTurns, schema_check)
+    finish(runner.open())
+    return Blocked(runner)
+
+
+async def open_awaited(
+    options: PostgresOptions, clock: Clock, schema_check: SchemaCheck | None
+) -> PostgresRunner:
+    """A runner for the tasks of one event loop.  Raises Unavailable."""
+    return await PostgresRunner(AwaitedPool(options, clock), TaskTurns, schema_check).open()

@@ -1,0 +1,113 @@
+"""What can be said of a PostgreSQL database when it is opened, in its URL or in the call.
+
+Options of libpq (``sslmode``, ``application_name``, ``connect_timeout``, ``options``) stay in the
+URL, and go to libpq as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from forgedb.errors import InvalidValue
+from forgedb.url import redacted
+from forgedb.validation import check_integer
+
+POOL_SIZE_MAX = 1000
+POOL_TIMEOUT_SECONDS_MAX = 3600.0
+PREPARE_THRESHOLD_MAX = 1000
+
+
+class PostgresOptions(msgspec.Struct, frozen=True):
+    """``url`` is libpq's own; ``shown`` is it without its password."""
+
+    url: str
+    shown: str
+    pool_min_size: int = 1
+    pool_max_size: int = 10
+    pool_timeout_seconds: float = 10.0
+    prepare_threshold: int | None = 5
+
+    def __repr__(self) -> str:
+        return f"PostgresOptions({self.shown!r})"
+
+
+def postgres_options(url: str, given: Mapping[str, Any]) -> PostgresOptions:
+    """The options of the URL and of the call, checked.  Raises InvalidValue."""
+    parts = urlsplit(url)
+    own: dict[str, Any] = {}
+    for_libpq: list[tuple[str, str]] = []
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name in _CHECKS:
+            own[name] = value
+        else:
+            for_libpq.append((name, value))
+    for name, value in given.items():
+        if name not in _CHECKS:
+            raise InvalidValue(
+                name,
+                value,
+                f"no such option: there are {', '.join(_CHECKS)}; libpq's own go into the URL",
+            )
+        own[name] = value
+    checked = {name: _CHECKS[name](name, value) for name, value in own.items()}
+    if "pool_timeout" in checked:
+        checked["pool_timeout_seconds"] = checked.pop("pool_timeout")
+    shown = redacted(url)
+    libpq_url = urlunsplit(parts._replace(query=urlencode(for_libpq, quote_via=quote)))
+    try:
+        conninfo_to_dict(libpq_url)
+    except psycopg.ProgrammingError as error:
+        # Its words may quote the URL, password and all.
+        known = "it has an option that libpq doesn't know, or a part that isn't a URL's"
+        raise InvalidValue("url", shown, known) from (error if url == shown else None)
+    options = PostgresOptions(libpq_url, shown, **checked)
+    if options.pool_min_size > options.pool_max_size:
+        raise InvalidValue(
+            "pool_min_size",
+            options.pool_min_size,
+            f"it must not be more than pool_max_size, {options.pool_max_size}",
+        )
+    return options
+
+
+def _size(name: str, value: Any) -> int:
+    return check_integer(name, _number(value), least=1, greatest=POOL_SIZE_MAX)
+
+
+def _least_size(name: str, value: Any) -> int:
+    return check_integer(name, _number(value), least=0, greatest=POOL_SIZE_MAX)
+
+
+def _timeout(name: str, value: Any) -> float:
+    try:
+        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if 0 < seconds <= POOL_TIMEOUT_SECONDS_MAX:
+        return seconds
+    raise InvalidValue(name, value, "it must be a timedelta, or more than 0 and up to 3600 seconds")
+
+
+def _prepare_threshold(name: str, value: Any) -> int | None:
+    if value is None or value == "never":
+        return None
+    return check_integer(name, _number(value), least=0, greatest=PREPARE_THRESHOLD_MAX)
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "pool_min_size": _least_size,
+    "pool_max_size": _size,
+    "pool_timeout": _timeout,
+    "prepare_threshold": _prepare_threshold,
+}

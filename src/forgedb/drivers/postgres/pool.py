@@ -1,0 +1,224 @@
+"""Connections on loan from psycopg_pool, for threads or for tasks, behind the same coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import psycopg_pool
+
+from forgedb.drivers import refusals
+from forgedb.drivers.postgres.connection import PostgresConnection
+from forgedb.drivers.postgres.link import AwaitedLink, BlockingLink, Link
+from forgedb.drivers.postgres.options import PostgresOptions
+from forgedb.drivers.postgres.preparing import NOT_BY_ITSELF, Preparing
+from forgedb.drivers.postgres.values import ADAPTERS
+from forgedb.errors import Unavailable
+
+Clock = Callable[[], datetime] | None
+
+UTC = "SET TimeZone TO 'UTC'"
+
+STARTING_UP = "57P03"
+
+FIRST_LOOK_SECONDS = 0.02
+"""How long the first connection is waited for before looking whether it was refused."""
+
+# The pool reports each failed attempt to connect; without a handler Python would print them.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
+
+class Pool(ABC):
+    """What lends connections; the last attempt to open one that failed is remembered."""
+
+    def __init__(self, options: PostgresOptions, clock: Clock) -> None:
+        self.options = options
+        self.clock = clock
+        self.refused: psycopg.Error | None = None
+
+    async def open(self) -> None:
+        """Open the first connection.  Raises Unavailable, with the reason, where there is none."""
+        await self._open()
+        give_up_at = time.monotonic() + self.options.pool_timeout_seconds
+        while True:
+            try:
+                connection = await self._lend(FIRST_LOOK_SECONDS)
+            except psycopg_pool.PoolTimeout as error:
+                refused = self.refused is not None and self.refused.sqlstate != STARTING_UP
+                if refused or time.monotonic() > give_up_at:
+                    await self.close()
+                    raise self._exhausted() from (self.refused or error)
+            else:
+                await self.give(connection)
+                return
+
+    async def take(self) -> PostgresConnection:
+        """An idle connection, a new one, or the next one given back.
+
+        Raises Unavailable (none was free in time), UsageError (closed).
+        """
+        try:
+            return await self._lend(self.options.pool_timeout_seconds)
+        except psycopg_pool.PoolTimeout as error:
+            raise self._exhausted() from error
+        except psycopg_pool.PoolClosed as error:
+            raise refusals.closed() from error
+
+    @abstractmethod
+    async def give(self, connection: PostgresConnection) -> None:
+        """Give back what ``take`` gave; a lost one is replaced."""
+
+    @abstractmethod
+    async def renew(self) -> None:
+        """Replace the idle connections that are lost, after one was found so."""
+
+    @abstractmethod
+    async def sleep(self, seconds: float) -> None: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    @property
+    @abstractmethod
+    def closed(self) -> bool: ...
+
+    @abstractmethod
+    async def _open(self) -> None: ...
+
+    @abstractmethod
+    async def _lend(self, timeout_seconds: float) -> PostgresConnection: ...
+
+    def lent(self, link: Link[Any]) -> PostgresConnection:
+        """What is lent of a new connection."""
+        return PostgresConnection(link, self.options.shown, self.clock)
+
+    def _settings(self) -> dict[str, Any]:
+        options = self.options
+        return {
+            "conninfo": options.url,
+            "min_size": options.pool_min_size,
+            "max_size": options.pool_max_size,
+            "open": False,
+            "kwargs": {
+                "autocommit": True,
+                "context": ADAPTERS,
+                "prepare_threshold": None if options.prepare_threshold is None else NOT_BY_ITSELF,
+                "lender": self,
+            },
+        }
+
+    def _exhausted(self) -> Unavailable:
+        options = self.options
+        if self.refused is not None:
+            words = " ".join(str(self.refused).split())
+            return Unavailable(f"{options.shown} can't be reached: {words}", retryable=True)
+        return Unavailable(
+            f"all {options.pool_max_size} connections of the pool stayed busy for"
+            f" {options.pool_timeout_seconds:g} s: {options.shown}; end transactions sooner, or"
+            " set pool_max_size or pool_timeout higher",
+            retryable=True,
+        )
+
+
+class _BlockingConnection(psycopg.Connection[Any]):
+    lent: PostgresConnection
+
+    @classmethod
+    def connect(cls, conninfo: str = "", *, lender: Pool, **kwargs: Any) -> Any:  # type: ignore[override]
+        try:
+            raw = super().connect(conninfo, **kwargs)
+        except psycopg.Error as error:
+            lender.refused = error
+            raise
+        lender.refused = None
+        raw.lent = lender.lent(BlockingLink(raw, Preparing(lender.options.prepare_threshold)))
+        if raw.info.parameter_status("TimeZone") != "UTC":
+            raw.execute(UTC)
+        return raw
+
+
+class BlockingPool(Pool):
+    """For threads."""
+
+    def __init__(self, options: PostgresOptions, clock: Clock) -> None:
+        super().__init__(options, clock)
+        self._pool = psycopg_pool.ConnectionPool(
+            connection_class=_BlockingConnection, **self._settings()
+        )
+
+    async def _open(self) -> None:
+        self._pool.open()
+
+    async def _lend(self, timeout_seconds: float) -> PostgresConnection:
+        return self._pool.getconn(timeout_seconds).lent
+
+    async def give(self, connection: PostgresConnection) -> None:
+        self._pool.putconn(connection.link.raw)
+
+    async def renew(self) -> None:
+        self._pool.check()
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    async def close(self) -> None:
+        self._pool.close()
+
+    @property
+    def closed(self) -> bool:
+        return self._pool.closed
+
+
+class _AwaitedConnection(psycopg.AsyncConnection[Any]):
+    lent: PostgresConnection
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", *, lender: Pool, **kwargs: Any) -> Any:  # type: ignore[override]
+        try:
+            raw = await super().connect(conninfo, **kwargs)
+        except psycopg.Error as error:
+            lender.refused = error
+            raise
+        lender.refused = None
+        raw.lent = lender.lent(AwaitedLink(raw, Preparing(lender.options.prepare_threshold)))
+        if raw.info.parameter_status("TimeZone") != "UTC":
+            await raw.execute(UTC)
+        return raw
+
+
+class AwaitedPool(Pool):
+    """For tasks of one event loop."""
+
+    def __init__(self, options: PostgresOptions, clock: Clock) -> None:
+        super().__init__(options, clock)
+        self._pool = psycopg_pool.AsyncConnectionPool(
+            connection_class=_AwaitedConnection, **self._settings()
+        )
+
+    async def _open(self) -> None:
+        await self._pool.open()
+
+    async def _lend(self, timeout_seconds: float) -> PostgresConnection:
+        return (await self._pool.getconn(timeout_seconds)).lent
+
+    async def give(self, connection: PostgresConnection) -> None:
+        await self._pool.putconn(connection.link.raw)
+
+    async def renew(self) -> None:
+        await self._pool.check()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    @property
+    def closed(self) -> bool:
+        return self._pool.closed

@@ -1,0 +1,36 @@
+"""When a statement is prepared on the server: after a few uses, and never within a pipeline.
+
+psycopg can do this by itself, but takes a statement for prepared that a pipeline skipped after an
+error; and it forgets all that it prepared at a ROLLBACK.
+"""
+
+from __future__ import annotations
+
+STATEMENTS_MAX = 90
+"""Fewer than psycopg keeps on a connection."""
+
+NOT_BY_ITSELF = 1_000_000_000
+"""psycopg's own threshold: out of reach."""
+
+
+class Preparing:
+    """What one connection has prepared, by text; ``threshold`` None prepares nothing."""
+
+    def __init__(self, threshold: int | None) -> None:
+        self._threshold = threshold
+        self._uses: dict[bytes, int] = {}
+
+    def is_due(self, text: bytes) -> bool:
+        """Whether the statement's next use is the one that prepares it."""
+        return self._uses.get(text, 0) == self._threshold
+
+    def used(self, text: bytes) -> None:
+        """Count a use that went well."""
+        uses = self._uses.get(text, 0)
+        if uses == 0 and len(self._uses) >= STATEMENTS_MAX:
+            return
+        self._uses[text] = uses + 1
+
+    def forget(self) -> None:
+        """Begin anew: psycopg has let go of what was prepared."""
+        self._uses.clear()

@@ -1,0 +1,261 @@
+"""Operations on PostgreSQL, written once: for tasks as it is, for threads behind ``Blocked``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from forgedb.drivers import refusals
+from forgedb.drivers.postgres.connection import PostgresConnection
+from forgedb.drivers.postgres.errors import is_transient
+from forgedb.drivers.postgres.pool import AwaitedPool, Pool
+from forgedb.drivers.turns import Turns
+from forgedb.errors import Unavailable, UsageError
+from forgedb.operations.binding import Async, Dao, Mode, SchemaCheck, Sync
+from forgedb.operations.steps import Steps
+
+R = TypeVar("R")
+
+ATTEMPTS_MAX = 8
+PAUSE_SECONDS_FIRST = 0.02
+PAUSE_SECONDS_MAX = 1.0
+
+
+class PostgresRunner(Async):
+    """A database: each operation on a connection of the pool's, tried again where that is safe."""
+
+    dialect = "postgres"
+
+    def __init__(
+        self,
+        pool: Pool,
+        turns: Callable[[], Turns],
+        schema_check: SchemaCheck | None = None,
+    ) -> None:
+        self._pool = pool
+        self._turns = turns
+        self._user = turns().user
+        self._schema_check = schema_check
+        self._schema_ready = schema_check is None
+        self._in_transaction: set[Hashable] = set()
+        """Who has a transaction open: the outer handle is out of use for them."""
+
+    def __repr__(self) -> str:
+        return f"PostgresRunner({self._pool.options.shown!r})"
+
+    async def open(self) -> PostgresRunner:
+        await self._pool.open()
+        return self
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def require_schema(self, mode: Mode) -> None:
+        if not self._schema_ready:
+            await self.check_schema(self, mode)
+
+    async def check_schema(self, through: Async, mode: Mode) -> None:
+        """As require_schema, asked through an open transaction."""
+        if not self._schema_ready and self._schema_check is not None:
+            self._schema_ready = await through.read(self._schema_check(self.dialect, mode))
+
+    async def read(self, steps: Steps[R]) -> R:
+        if self._in_transaction:
+            self._refuse_outer_use()
+        connection = await self._pool.take()
+        try:
+            return await connection.drive(steps)
+        finally:
+            await self._pool.give(connection)
+
+    async def snapshot(self, steps: Steps[R]) -> R:
+        async with self.transaction(read_only=True) as transaction:
+            return await transaction.read(steps)
+
+    async def write(self, steps: Steps[R]) -> R:
+        if self._in_transaction:
+            self._refuse_outer_use()
+        connection = await self._pool.take()
+        try:
+            connection.begin(read_only=False)
+            try:
+                result = await connection.drive(steps)
+            except BaseException:
+                await connection.rollback()
+                raise
+            await connection.commit()
+            return result
+        finally:
+            await self._pool.give(connection)
+
+    @asynccontextmanager
+    async def transaction(self, *, read_only: bool = False) -> AsyncGenerator[PostgresTransaction]:
+        """One connection for the block: committed at its end, rolled back if it raises."""
+        if self._in_transaction:
+            self._refuse_outer_use()
+        connection = await self._pool.take()
+        try:
+            connection.begin(read_only=read_only)
+            transaction = PostgresTransaction(self, connection, read_only, self._turns())
+            user = self._user()
+            self._in_transaction.add(user)
+            try:
+                yield transaction
+            except BaseException:
+                await transaction.end()
+                await connection.rollback()
+                raise
+            else:
+                await transaction.end()
+                await (connection.rollback() if read_only else connection.commit())
+            finally:
+                self._in_transaction.remove(user)
+        finally:
+            await self._pool.give(connection)
+
+    async def backup(self, path: str) -> None:
+        raise UsageError(
+            "a PostgreSQL database is copied by its own tools:"
+            f" pg_dump --format=custom --file={path} {self._pool.options.shown}"
+        )
+
+    async def blocking(self, work: Callable[[Sync], R]) -> R:
+        if self._in_transaction:
+            self._refuse_outer_use()
+        if self._pool.closed:
+            raise refusals.closed()
+        import asyncio
+
+        from forgedb.drivers.postgres.opening import open_blocking
+
+        assert isinstance(self._pool, AwaitedPool), "threads call it themselves"
+        options, clock = self._pool.options, self._pool.clock
+
+        def call() -> R:
+            runner = open_blocking(options, clock, None)
+            try:
+                return work(runner)
+            finally:
+                runner.close()
+
+        return await asyncio.to_thread(call)
+
+    def bound(
+        self,
+        function: Callable[..., Steps[R]],
+        dao: Dao[Any],
+        mode: Mode,
+        *,
+        on_any_schema: bool = False,
+    ) -> Callable[..., Coroutine[Any, Any, R]]:
+        once = super().bound(function, dao, mode, on_any_schema=on_any_schema)
+
+        async def bound(*args: Any, **kwargs: Any) -> R:
+            try:
+                return await once(*args, **kwargs)
+            except Unavailable as error:
+                if not is_transient(error) or not _can_repeat(args, kwargs):
+                    raise
+                return await self._again(lambda: once(*args, **kwargs), error)
+
+        return bound
+
+    async def _again(self, attempt: Callable[[], Coroutine[Any, Any, R]], after: Unavailable) -> R:
+        """Try an operation again that failed for no fault of its own, with growing pauses."""
+        from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
+        from tenacity.wait import wait_random_exponential
+
+        await self._pool.renew()
+        retrying = AsyncRetrying(
+            sleep=self._pool.sleep,
+            stop=stop_after_attempt(ATTEMPTS_MAX - 1),
+            wait=wait_random_exponential(PAUSE_SECONDS_FIRST, PAUSE_SECONDS_MAX),
+            retry=retry_if_exception(is_transient),
+            reraise=True,
+        )
+        return await retrying(attempt)
+
+    def _refuse_outer_use(self) -> None:
+        if self._user() in self._in_transaction:
+            raise refusals.outer_use()
+
+
+class PostgresTransaction(Async):
+    """An open transaction; several that use it take turns."""
+
+    dialect = "postgres"
+
+    def __init__(
+        self,
+        outer: PostgresRunner,
+        connection: PostgresConnection,
+        read_only: bool,
+        turns: Turns,
+    ) -> None:
+        self._outer = outer
+        self._connection = connection
+        self._read_only = read_only
+        self._turns = turns
+        self._open = True
+
+    async def end(self) -> None:
+        async with self._turns:
+            self._open = False
+
+    async def require_schema(self, mode: Mode) -> None:
+        await self._outer.check_schema(self, mode)
+
+    async def read(self, steps: Steps[R]) -> R:
+        async with self._turns:
+            self._check()
+            return await self._connection.drive(steps)
+
+    snapshot = read
+
+    async def query(self, steps: Steps[R]) -> R:
+        async with self.transaction(read_only=True):
+            return await self._connection.drive(steps)
+
+    async def write(self, steps: Steps[R]) -> R:
+        async with self.transaction():
+            return await self._connection.drive(steps)
+
+    @asynccontextmanager
+    async def transaction(self, *, read_only: bool = False) -> AsyncGenerator[PostgresTransaction]:
+        """A savepoint: what the block did is undone if it raises, and only that."""
+        async with self._turns:
+            self._check()
+            if self._read_only and not read_only:
+                raise refusals.read_only()
+            connection = self._connection
+            connection.savepoint()
+            inner = PostgresTransaction(self._outer, connection, read_only, self._turns)
+            try:
+                yield inner
+            except BaseException:
+                await connection.rollback_to()
+                raise
+            finally:
+                inner._open = False
+            connection.release()
+
+    async def backup(self, path: str) -> None:
+        raise refusals.not_in_a_transaction("a backup")
+
+    async def close(self) -> None:
+        raise refusals.closes_by_itself()
+
+    async def blocking(self, work: Callable[[Sync], R]) -> R:
+        raise refusals.not_in_a_transaction("a migration")
+
+    def _check(self) -> None:
+        if not self._open:
+            raise refusals.ended()
+
+
+def _can_repeat(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a second call would see the same arguments: an iterator or a file is spent."""
+    return not any(isinstance(each, Iterator) or hasattr(each, "write") for each in args) and not (
+        any(isinstance(each, Iterator) or hasattr(each, "write") for each in kwargs.values())
+    )

@@ -1,0 +1,130 @@
+"""What every handle on a database offers: its DAOs, on behalf of one actor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic
+
+from forgedb.errors import UsageError
+from forgedb.operations.binding import Context, H_co
+from forgedb.url import DatabaseUrl, parse_url, url_from_environment
+from forgedb.validation import check_optional_text, check_time
+
+if TYPE_CHECKING:
+    from forgedb.dao.audit import AuditDao
+    from forgedb.dao.leases import LeasesDao
+    from forgedb.dao.mirrors import MirrorsDao
+    from forgedb.dao.objects import ObjectsDao
+    from forgedb.dao.projects import ProjectsDao
+    from forgedb.dao.relationships import RelationshipsDao
+    from forgedb.dao.repositories import RepositoriesDao
+
+ACTOR_CHARS_MAX = 200
+REQUEST_ID_CHARS_MAX = 200
+SOURCE_IP_CHARS_MAX = 45
+REASON_CHARS_MAX = 2000
+
+Clock = Callable[[], datetime] | None
+
+
+class Handle(Generic[H_co]):
+    """The DAOs on one runner, each made when first asked for."""
+
+    def __init__(self, runner: H_co, context: Context, url: DatabaseUrl) -> None:
+        self._runner = runner
+        self._context = context
+        self._url = url
+
+    def __repr__(self) -> str:
+        return f"<forgedb.{type(self).__name__} {self._url.shown} actor={self._context.actor!r}>"
+
+    @property
+    def actor(self) -> str | None:
+        """On whose behalf this handle acts."""
+        return self._context.actor
+
+    @cached_property
+    def projects(self) -> ProjectsDao[H_co]:
+        from forgedb.dao.projects import ProjectsDao
+
+        return ProjectsDao(self._runner, self._context)
+
+    @cached_property
+    def repositories(self) -> RepositoriesDao[H_co]:
+        from forgedb.dao.repositories import RepositoriesDao
+
+        return RepositoriesDao(self._runner, self._context)
+
+    @cached_property
+    def leases(self) -> LeasesDao[H_co]:
+        from forgedb.dao.leases import LeasesDao
+
+        return LeasesDao(self._runner, self._context)
+
+    @cached_property
+    def audit(self) -> AuditDao[H_co]:
+        from forgedb.dao.audit import AuditDao
+
+        return AuditDao(self._runner, self._context)
+
+    @cached_property
+    def objects(self) -> ObjectsDao[H_co]:
+        from forgedb.dao.objects import ObjectsDao
+
+        return ObjectsDao(self._runner, self._context)
+
+    @cached_property
+    def mirrors(self) -> MirrorsDao[H_co]:
+        from forgedb.dao.mirrors import MirrorsDao
+
+        return MirrorsDao(self._runner, self._context)
+
+    @cached_property
+    def relationships(self) -> RelationshipsDao[H_co]:
+        from forgedb.dao.relationships import RelationshipsDao
+
+        return RelationshipsDao(self._runner, self._context)
+
+
+def make_context(
+    actor: str | None,
+    request_id: str | None = None,
+    source_ip: str | None = None,
+    reason: str | None = None,
+) -> Context:
+    """Who acts, checked.  Raises InvalidValue."""
+    return Context(
+        check_optional_text("actor", actor, ACTOR_CHARS_MAX, length_min=1),
+        check_optional_text("request_id", request_id, REQUEST_ID_CHARS_MAX, length_min=1),
+        check_optional_text("source_ip", source_ip, SOURCE_IP_CHARS_MAX, length_min=1),
+        check_optional_text("reason", reason, REASON_CHARS_MAX, length_min=1),
+    )
+
+
+def understood(
+    url: str | None, options: dict[str, Any]
+) -> tuple[DatabaseUrl, Clock, dict[str, Any]]:
+    """The URL, or the environment's; the clock; and all other options, the URL's too.
+
+    Raises InvalidValue.
+    """
+    parsed = parse_url(url_from_environment() if url is None else url)
+    clock = options.pop("clock", None)
+    checked = None if clock is None else (lambda: check_time("clock()", clock()))
+    return parsed, checked, {**parsed.options, **options}
+
+
+@contextmanager
+def postgres_installed() -> Generator[None]:
+    """Raise UsageError, and say what to install, where PostgreSQL's driver can't be imported."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("psycopg", "psycopg_pool", "tenacity"):
+            raise
+        raise UsageError(
+            "PostgreSQL needs its driver, which isn't installed: pip install 'forgedb[postgres]'"
+        ) from error

@@ -1,0 +1,66 @@
+"""The databases and surfaces that must all do the same, and how a test reaches each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import forgedb
+from forgedb import Database
+from tests.servers.postgres import Databases
+from tests.servers.tasks import Tasks, Waited
+
+
+class Reached(NamedTuple):
+    """A database and a surface: which URL, and whether tasks use it."""
+
+    url: str
+    by_tasks: bool = False
+
+
+DATABASES = {
+    "sqlite-file": Reached("sqlite:///{folder}/forge.db"),
+    "sqlite-memory": Reached("sqlite://"),
+    "sqlite-tasks": Reached("sqlite:///{folder}/forge.db", by_tasks=True),
+    "postgres": Reached("postgresql://"),
+    "postgres-tasks": Reached("postgresql://", by_tasks=True),
+}
+
+
+class Connect(ExitStack):
+    """A context manager: opens one database, as often as asked, and closes it in the end."""
+
+    def __init__(self, reached: Reached, folder: Path, postgres: Callable[[], Databases]) -> None:
+        super().__init__()
+        self._reached = reached
+        self._folder = folder
+        self._postgres = postgres
+        self._url: str | None = None
+        self._tasks: Tasks | None = None
+
+    def __call__(self, **options: Any) -> Database:
+        """The database, with no table in it yet."""
+        return self._open(options, migrated=False)
+
+    def migrated(self, **options: Any) -> Database:
+        """The database, with forgedb's schema."""
+        db = self._open(options, migrated=True)
+        if not self._reached.url.startswith("postgresql"):
+            db.migrate()
+        return db
+
+    def _open(self, options: dict[str, Any], *, migrated: bool) -> Database:
+        if self._url is None:
+            self._url = self._reached.url.format(folder=self._folder)
+            if self._url == "postgresql://":
+                made = self._postgres().new(migrated=migrated)
+                self._url = self.enter_context(made)
+        if not self._reached.by_tasks:
+            return self.enter_context(forgedb.connect(self._url, **options))
+        if self._tasks is None:
+            self._tasks = self.enter_context(Tasks())
+        tasks, url = self._tasks, self._url
+        db = Waited(tasks.run(lambda: forgedb.connect_async(url, **options)), tasks)
+        return cast("Database", self.enter_context(db))

@@ -1,0 +1,88 @@
+"""What type checkers know of both surfaces; ``make check`` reads it, and nothing runs it.
+
+Each comment that ignores an error asserts that there is one: both checkers complain of an ignored
+error that isn't there.
+"""
+
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import timedelta
+from typing import Any, assert_type
+
+import forgedb
+from forgedb import (
+    AddResult,
+    AppliedMigration,
+    AsyncDatabase,
+    Database,
+    Lease,
+    NewObject,
+    Page,
+    Project,
+    Repository,
+    Ulid,
+    VerifyReport,
+)
+from forgedb.dao.leases import LeasesDao
+from forgedb.dao.projects import ProjectsDao
+from forgedb.operations.binding import Dao
+from forgedb.operations.steps import Step
+
+
+def a_call_gives_the_model(db: Database, id: Ulid, objects: list[NewObject]) -> None:
+    assert_type(db.projects.get(id), Project)
+    assert_type(db.projects.create("a", "A"), Project)
+    assert_type(db.repositories.list(id, after=None, limit=10), Page[Repository])
+    assert_type(db.leases.active(id), Lease | None)
+    assert_type(db.objects.add_many(id, objects, fencing_token=1), AddResult)
+    assert_type(db.audit.verify(), VerifyReport)
+    assert_type(db.client.query("SELECT 1"), list[tuple[Any, ...]])
+    assert_type(db.client.query_as(Project, "SELECT 1"), list[Project])
+    assert_type(db.migrate(), list[AppliedMigration])
+    with db.transaction() as tx, tx.leases.hold(id, wait=timedelta(seconds=1)) as lease:
+        assert_type(tx, Database)
+        assert_type(lease, Lease)
+
+
+async def an_awaited_call_gives_the_same(
+    adb: AsyncDatabase, id: Ulid, objects: list[NewObject]
+) -> None:
+    assert_type(await forgedb.connect_async(), AsyncDatabase)
+    assert_type(await adb.projects.get(id), Project)
+    assert_type(await adb.projects.create("a", "A"), Project)
+    assert_type(await adb.repositories.list(id, after=None, limit=10), Page[Repository])
+    assert_type(await adb.leases.active(id), Lease | None)
+    assert_type(await adb.objects.add_many(id, objects, fencing_token=1), AddResult)
+    assert_type(await adb.audit.verify(), VerifyReport)
+    assert_type(await adb.client.query("SELECT 1"), list[tuple[Any, ...]])
+    assert_type(await adb.client.query_as(Project, "SELECT 1"), list[Project])
+    assert_type(await adb.migrate(), list[AppliedMigration])
+    async with adb.transaction() as tx, tx.leases.hold(id) as lease:
+        assert_type(tx, AsyncDatabase)
+        assert_type(lease, Lease)
+
+
+async def a_forgotten_await_is_an_error(adb: AsyncDatabase, id: Ulid) -> None:
+    adb.projects.delete(id)  # type: ignore[unused-coroutine]
+    assert adb.projects.get(id).slug  # type: ignore[attr-defined]
+    with adb.leases.hold(id):  # type: ignore[misc]
+        pass
+
+
+async def an_await_too_many_is_an_error(db: Database, id: Ulid) -> None:
+    await db.projects.get(id)  # type: ignore[misc]
+
+
+def arguments_are_checked(db: Database, adb: AsyncDatabase, id: Ulid) -> None:
+    db.projects.get(7)  # type: ignore[arg-type]
+    db.projects.get(id, id)  # type: ignore[call-arg]
+    db.leases.acquire(id, length=1)  # type: ignore[call-arg]
+    adb.leases.acquire(id, duration=1)  # type: ignore[unused-coroutine, arg-type]
+
+
+def the_class_gives_the_steps(dao: Dao[Any], id: Ulid) -> None:
+    assert_type(ProjectsDao.get(dao, id), Generator[Step, Any, Project])
+    assert_type(LeasesDao.active(dao, id), Generator[Step, Any, Lease | None])
