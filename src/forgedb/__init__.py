@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from forgedb.errors import StillReferenced as StillReferenced
     from forgedb.errors import Unavailable as Unavailable
     from forgedb.errors import UsageError as UsageError
+    from forgedb.every import every as every
     from forgedb.ids import Ulid as Ulid
     from forgedb.ids import new_ulid as new_ulid
     from forgedb.migrations.applied import AppliedMigration as AppliedMigration
@@ -81,6 +82,7 @@ _HOMES = {
         "Unavailable",
         "UsageError",
     ),
+    "forgedb.every": ("every",),
     "forgedb.ids": ("Ulid", "new_ulid"),
     "forgedb.migrations.applied": ("AppliedMigration",),
     "forgedb.models": (

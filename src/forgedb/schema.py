@@ -7,17 +7,49 @@ import msgspec
 from forgedb.database import Database
 from forgedb.errors import SchemaOutdated
 
-TABLES = """
-SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY rowid
-"""
+TABLES = {
+    "sqlite": """
+    SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY rowid
+    """,
+    "postgres": """
+    SELECT relname
+    FROM pg_class
+    WHERE relnamespace = current_schema()::regnamespace
+      AND relkind IN ('r', 'p') AND NOT relispartition
+    ORDER BY oid
+    """,
+}
 
-COLUMNS = """
-SELECT name, type, "notnull", pk FROM pragma_table_info(:table) ORDER BY cid
-"""
+COLUMNS = {
+    "sqlite": """
+    SELECT name, type, "notnull", pk FROM pragma_table_info(:table) ORDER BY cid
+    """,
+    "postgres": """
+    SELECT a.attname,
+        replace(format_type(a.atttypid, a.atttypmod), 'timestamp with time zone', 'timestamptz'),
+        a.attnotnull, coalesce(array_position(k.conkey, a.attnum), 0)
+    FROM pg_attribute AS a
+    LEFT JOIN pg_constraint AS k ON k.conrelid = a.attrelid AND k.contype = 'p'
+    WHERE a.attrelid = :table::regclass AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY a.attnum
+    """,
+}
 
-REFERENCES = """
-SELECT "from", "table", "to" FROM pragma_foreign_key_list(:table) ORDER BY id DESC, seq
-"""
+REFERENCES = {
+    "sqlite": """
+    SELECT "from", "table", "to" FROM pragma_foreign_key_list(:table) ORDER BY id DESC, seq
+    """,
+    "postgres": """
+    SELECT a.attname, p.relname, f.attname
+    FROM pg_constraint AS k
+    JOIN pg_class AS p ON p.oid = k.confrelid
+    JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+    JOIN pg_attribute AS f ON f.attrelid = k.confrelid AND f.attnum = k.confkey[1]
+    WHERE k.conrelid = :table::regclass AND k.contype = 'f' AND k.conparentid = 0
+    ORDER BY k.oid
+    """,
+}
+"""By dialect; keys are of one column."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -41,7 +73,7 @@ def read_schema(db: Database) -> list[Table]:
     Raises SchemaOutdated where there is none yet.
     """
     with db.transaction(read_only=True) as tx:
-        names = [str(name) for (name,) in tx.client.query(TABLES)]
+        names = [str(name) for (name,) in tx.client.query(TABLES[tx.client.dialect])]
         if not names:
             raise SchemaOutdated(["every migration"])
         return [Table(name, _columns(tx, name)) for name in names]
@@ -74,11 +106,12 @@ def mermaid(tables: list[Table]) -> str:
 
 
 def _columns(db: Database, table: str) -> list[Column]:
+    client, of_table = db.client, {"table": table}
     parents = {
         column: f"{parent}.{key}"
-        for column, parent, key in db.client.query(REFERENCES, {"table": table})
+        for column, parent, key in client.query(REFERENCES[client.dialect], of_table)
     }
     return [
         Column(name, kind, not required and not key, key > 0, parents.get(name))
-        for name, kind, required, key in db.client.query(COLUMNS, {"table": table})
+        for name, kind, required, key in client.query(COLUMNS[client.dialect], of_table)
     ]

@@ -20,6 +20,16 @@ COUNTS = {
 }
 
 
+SIZE = {
+    "sqlite": "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+    "postgres": "SELECT pg_database_size(current_database())",
+}
+
+
+class _Last(msgspec.Struct):
+    at: datetime | None
+
+
 class Status(msgspec.Struct, frozen=True):
     """Counts are of live rows; ``size`` is the database's own, in bytes."""
 
@@ -48,11 +58,11 @@ def read_status(db: Database, shown_url: str) -> Status:
             name: query(text, {"now": now} if ":now" in text else None)
             for name, text in COUNTS.items()
         }
-        last = query("SELECT max(at) FROM audit_entries")
+        (last,) = tx.client.query_as(_Last, "SELECT max(at) FROM audit_entries")
         return Status(
             shown_url,
             query("SELECT max(version) FROM schema_migrations"),
-            query("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"),
+            query(SIZE[tx.client.dialect]),
             **counts,
-            last_change_at=None if last is None else datetime.fromisoformat(last),
+            last_change_at=last.at,
         )

@@ -24,6 +24,7 @@ def faults_of(db: Database, repository_id: str, grants: Sequence[Grant]) -> list
         *tokens(leases),
         *audited_once(leases, entries),
         *told_once(leases, grants),
+        *written_while_live(leases, entries),
         *believed_alone(grants),
         *(f"audit: {problem}" for problem in db.audit.verify(repository_id).problems),
     ]
@@ -56,6 +57,22 @@ def audited_once(leases: Sequence[Lease], entries: Sequence[AuditEntry]) -> list
     expected.update((lease.id, "end") for lease in leases if lease.ended_at is not None)
     wrong = (told - expected) + (expected - told)
     return [f"entries: {what} of {lease_id}" for lease_id, what in wrong]
+
+
+def written_while_live(leases: Sequence[Lease], entries: Sequence[AuditEntry]) -> list[str]:
+    """Each write had the newest token, and its lease was neither over nor ended."""
+    span = {it.fencing_token: (it.acquired_at, it.ended_at or it.expires_at) for it in leases}
+    found = []
+    newest = 0
+    for entry in entries:
+        if entry.action == "lease.acquire":
+            newest = entry.changes["fencing_token"][1]
+        if entry.action == "objects.add":
+            token = entry.changes["fencing_token"][1]
+            begins, ends = span[token]
+            if token != newest or not begins <= entry.at <= ends:
+                found.append(f"write: with token {token} at {entry.at}")
+    return found
 
 
 def told_once(leases: Sequence[Lease], grants: Sequence[Grant]) -> list[str]:

@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 
 from msgspec.structs import asdict
 
-from forgedb import Database, Lease, LeaseHeld
+from forgedb import Database, Lease, LeaseHeld, NewObject
 from forgedb.audit.stream import created
 from forgedb.dao.leases import INSERT, LAST, LeasesDao, _end_steps, _expired
+from forgedb.dao.objects import ObjectsDao
 from forgedb.dao.repositories import advanced, lock_repository, stream_of
 from forgedb.ids import new_ulid
 from forgedb.operations.binding import write
@@ -23,7 +24,6 @@ from forgedb.operations.steps import Change, Steps, Together, now, one
 GAP_SECONDS = 0.005
 
 BACKSTOPS = (
-    "DROP TRIGGER leases_insert_keeps_others",
     "DROP INDEX leases_one_open_per_repository",
     "DROP INDEX leases_one_per_fencing_token",
 )
@@ -33,6 +33,8 @@ def without_backstops(db: Database) -> None:
     """Leave the leases to the code alone."""
     for drop in BACKSTOPS:
         db.client.execute(drop)
+    if db.client.dialect == "sqlite":
+        db.client.execute("DROP TRIGGER leases_insert_keeps_others")
 
 
 class Plain(LeasesDao[Any]):
@@ -107,6 +109,21 @@ class KeepsTheToken(Plain):
     """Grants every lease the same token."""
 
     token_step = 0
+
+
+class AsksForNoLease(ObjectsDao[Any]):
+    """Writes objects with whatever token it is given."""
+
+    @write
+    def add_many(  # type: ignore[override]
+        self, repository_id: str, objects: list[NewObject], fencing_token: int
+    ) -> Steps[None]:
+        locked = yield from lock_repository(repository_id)
+        at = yield from now()
+        stream = stream_of(self.context, locked)
+        changes = {"added": (None, 0), "fencing_token": (None, fencing_token)}
+        yield stream.entry(at, "objects.add", repository_id, changes)
+        yield advanced(locked, stream)
 
 
 class AuditsTwice(Plain):

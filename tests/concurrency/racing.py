@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import forgedb
-from forgedb import LeaseHeld, LeaseLost
+from forgedb import LeaseHeld, LeaseLost, NewObject, ObjectType
 
 DURATION_SECONDS = (0.002, 0.02)
 
@@ -22,13 +24,18 @@ class Grant(NamedTuple):
     until: datetime
 
 
-def compete(leases: Any, repository_id: str, seconds: float, seed: int) -> list[Grant]:
-    """Acquire again and again, and then release, force, stamp, or let the time run out."""
+def compete(
+    leases: Any, objects: Any, repository_id: str, seconds: float, seed: int, slower: float = 1.0
+) -> list[Grant]:
+    """Acquire again and again, write, and then release, force, stamp, or let the time run out.
+
+    Some write when their time may be over: whether they still could is the database's to say.
+    """
     chance = random.Random(seed)
     grants: list[Grant] = []
     over_at = time.monotonic() + seconds
     while time.monotonic() < over_at:
-        span = chance.uniform(*DURATION_SECONDS)
+        span = slower * chance.uniform(*DURATION_SECONDS)
         try:
             lease = leases.acquire(repository_id, duration=timedelta(seconds=span))
         except LeaseHeld as held:
@@ -38,8 +45,16 @@ def compete(leases: Any, repository_id: str, seconds: float, seed: int) -> list[
         time.sleep(chance.uniform(0, 1.5 * span))
         until = max(since, min(datetime.now(UTC), lease.expires_at))
         grants.append(Grant(lease.id, lease.fencing_token, since, until))
+        if chance.random() < 0.5:
+            _write(objects, repository_id, lease.fencing_token)
         _finish(leases, lease.id, chance.random())
     return grants
+
+
+def _write(objects: Any, repository_id: str, fencing_token: int) -> None:
+    with suppress(LeaseLost):
+        new = NewObject(os.urandom(20), ObjectType.BLOB, 1)
+        objects.add_many(repository_id, [new], fencing_token)
 
 
 def _finish(leases: Any, lease_id: str, choice: float) -> None:
@@ -61,4 +76,4 @@ def compete_as_a_process(
     with forgedb.connect(url, actor=f"worker:{seed}") as db:
         db.leases.active(repository_id)
         time.sleep(max(0.0, start_at - time.time()))
-        return compete(db.leases, repository_id, seconds, seed)
+        return compete(db.leases, db.objects, repository_id, seconds, seed)

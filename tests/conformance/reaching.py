@@ -14,10 +14,11 @@ from tests.servers.tasks import Tasks, Waited
 
 
 class Reached(NamedTuple):
-    """A database and a surface: which URL, and whether tasks use it."""
+    """A database and a surface: which URL, whether tasks use it, and whether as its owner."""
 
     url: str
     by_tasks: bool = False
+    by_role: bool = False
 
 
 DATABASES = {
@@ -26,7 +27,11 @@ DATABASES = {
     "sqlite-tasks": Reached("sqlite:///{folder}/forge.db", by_tasks=True),
     "postgres": Reached("postgresql://"),
     "postgres-tasks": Reached("postgresql://", by_tasks=True),
+    "postgres-role": Reached("postgresql://", by_role=True),
 }
+
+BY_OWNER = [name for name, reached in DATABASES.items() if not reached.by_role]
+"""Where a test may alter the schema."""
 
 
 class Connect(ExitStack):
@@ -57,6 +62,8 @@ class Connect(ExitStack):
             if self._url == "postgresql://":
                 made = self._postgres().new(migrated=migrated)
                 self._url = self.enter_context(made)
+                if self._reached.by_role and migrated:
+                    self._url = self._postgres().as_application(self._url)
         if not self._reached.by_tasks:
             return self.enter_context(forgedb.connect(self._url, **options))
         if self._tasks is None:

@@ -18,7 +18,7 @@ import forgedb.audit.verify
 from forgedb import Database, VerifyProblem, VerifyReport
 from forgedb.audit.chain import entry_hash
 from tests.conformance.conftest import Clock
-from tests.conformance.reaching import DATABASES, Connect
+from tests.conformance.reaching import BY_OWNER, DATABASES, Connect
 from tests.conformance.rich import OID, OTHER_OID, Rich, make_rich
 from tests.conformance.values import FREE, every_page
 
@@ -75,7 +75,7 @@ class Tampered(NamedTuple):
         return found
 
 
-@pytest.fixture(scope="module", params=DATABASES)
+@pytest.fixture(scope="module", params=BY_OWNER)
 def untouched(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Rich]:
@@ -801,7 +801,7 @@ def test_an_entry_that_is_no_text_any_more_is_named_and_the_rest_still_read(
     tampered: Tampered,
 ) -> None:
     stream = tampered.rich.repository.id
-    # PostgreSQL's text is always text, but its times go beyond Python's, once no rule is in the way.
+    # PostgreSQL's text is always text, but its times go beyond Python's where no rule stops them.
     unreadable = "actor = CAST(x'ff' AS TEXT)"
     if tampered.tx.client.dialect == "postgres":
         unreadable = "at = '4000-01-01 BC'"

@@ -26,6 +26,7 @@ import psycopg
 from psycopg import sql
 
 import forgedb
+from forgedb.grants import grants
 
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
@@ -204,6 +205,7 @@ class Databases:
         self._prefix = f"forgedb_test_{os.getpid()}_{os.urandom(3).hex()}"
         self._made = 0
         self._template: str | None = None
+        self._role: str | None = None
         self._left: list[str] = []
         """What isn't needed any more; dropped later, when its sessions have ended."""
         self._admin = psycopg.connect(url, autocommit=True)
@@ -220,6 +222,8 @@ class Databases:
         self._drop_left()
         if self._template is not None:
             self._drop(self._template)
+        if self._role is not None:
+            self._admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(self._role)))
         self._admin.close()
 
     @contextmanager
@@ -231,6 +235,18 @@ class Databases:
             yield self.url_of(name)
         finally:
             self._left.append(name)
+
+    def as_application(self, url: str) -> str:
+        """The database's URL for a role that has what ``forgedb grants`` gives, and no more."""
+        if self._role is None:
+            self._role = f"{self._prefix}_application"
+            self._admin.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(self._role)))
+        with psycopg.connect(url, autocommit=True) as owner:
+            for statement in grants(self._role):
+                owner.execute(statement.encode())
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(netloc=f"{self._role}@{host}"))
 
     def url_of(self, name: str) -> str:
         return urlunsplit(urlsplit(self._url)._replace(path=f"/{name}"))

@@ -23,6 +23,7 @@ COMMANDS = {
     "audit": "audit",
     "backup": "backup",
     "schema": "schema",
+    "grants": "grants",
 }
 """Each command's module in ``forgedb.cli.commands``, in the order of the help."""
 

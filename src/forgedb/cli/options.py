@@ -35,7 +35,7 @@ SHARED: tuple[click.Parameter, ...] = (
         metavar="URL",
         expose_value=False,
         callback=_keep(_URL),
-        help="The database, such as sqlite:///forge.db.",
+        help="The database: sqlite:///forge.db, or postgresql://host/forge.",
     ),
     click.Option(
         ["--actor"],

@@ -117,7 +117,7 @@ class PostgresRunner(Async):
     async def backup(self, path: str) -> None:
         raise UsageError(
             "a PostgreSQL database is copied by its own tools:"
-            f" pg_dump --format=custom --file={path} {self._pool.options.shown}"
+            f" pg_dump --format=custom --file={path} DATABASE"
         )
 
     async def blocking(self, work: Callable[[Sync], R]) -> R:

@@ -1,0 +1,42 @@
+"""One history, lived again on every database: the same entries and hashes, to the last byte."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from hashlib import sha256
+from itertools import count
+
+import pytest
+
+import forgedb.ids
+from tests.conformance.conftest import START, Clock
+from tests.conformance.reaching import Connect
+from tests.conformance.rich import make_rich
+
+RECORDED = "feabca2c905afc4dcaaf08c13ea353444b6e009e5b12b7ea1dbdc5fa1112e230"
+"""SHA-256 of the history's export, as it came out when it was first recorded."""
+
+
+class Counting:
+    """Ids in the order of the asking, from one that was new once."""
+
+    def __init__(self) -> None:
+        numbers = count(int(START.timestamp() * 1000) << 80)
+        self.next = lambda: next(numbers)
+
+
+@pytest.fixture(autouse=True)
+def the_same_ids_each_time() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forgedb.ids, "_generator", Counting())
+        yield
+
+
+def test_a_recorded_history_has_the_same_hashes_everywhere(connect: Connect, clock: Clock) -> None:
+    db = connect.migrated(actor="user:ada", clock=clock)
+    make_rich(db, clock)
+    exported = io.BytesIO()
+    assert db.audit.export(exported) > 30
+    assert sha256(exported.getvalue()).hexdigest() == RECORDED
+    assert db.audit.verify().problems == []
