@@ -1,4 +1,4 @@
-"""A valid row of each table of the SQLite schema, and the statements that put it in."""
+"""A valid row of each table of the schema, and the scripts that make the tables."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import apsw
-
 import forgedb.ids
 
-SCRIPT = (
-    Path(forgedb.ids.__file__).parent / "migrations" / "sqlite" / "0001_initial.sql"
-).read_text(encoding="utf-8")
+MIGRATIONS = Path(forgedb.ids.__file__).parent / "migrations"
+SQLITE_SCRIPT = (MIGRATIONS / "sqlite" / "0001_initial.sql").read_text(encoding="utf-8")
+POSTGRES_SCRIPT = (MIGRATIONS / "postgres" / "0001_initial.sql").read_text(encoding="utf-8")
 
 TIME = "2026-11-22T10:00:00.000000Z"
 LATER = "2026-11-23T10:00:00.000000Z"
@@ -106,7 +104,7 @@ VALID: dict[str, dict[str, Any]] = {
         "direction": "push",
         "remote_url": "https://example.org/new.git",
         "credential_ref": "vault:new",
-        "enabled": 1,
+        "enabled": True,
         "interval_seconds": 3600,
         "status": "running",
         "next_run_at": LATER,
@@ -168,17 +166,21 @@ THERE: Iterable[tuple[str, dict[str, Any]]] = (
     ("lease_import_lines", {"line_number": 7, "legacy_lease_id": "lease-1"}),
 )
 
-
-def insert(
-    raw: apsw.Connection, table: str, *, verb: str = "INSERT", tail: str = "", **changed: Any
-) -> None:
-    """Insert the table's valid row with some columns changed."""
-    row = VALID[table] | changed
-    assert row.keys() == VALID[table].keys(), "no such column"
-    values = ", ".join(f":{column}" for column in row)
-    raw.execute(f"{verb} INTO {table} ({', '.join(row)}) VALUES ({values}) {tail}", row)
-
-
-def content(raw: apsw.Connection) -> dict[str, list[Any]]:
-    """All rows of all tables."""
-    return {table: list(raw.execute(f"SELECT * FROM {table}")) for table in VALID}
+ULID_COLUMNS = (
+    ("projects", "id"),
+    ("repositories", "id"),
+    ("repositories", "project_id"),
+    ("leases", "id"),
+    ("leases", "repository_id"),
+    ("leases", "previous_lease_id"),
+    ("audit_entries", "stream_id"),
+    ("audit_entries", "id"),
+    ("audit_entries", "target_id"),
+    ("mirrors", "id"),
+    ("mirrors", "repository_id"),
+    ("mirrors", "run_token"),
+    ("repository_relationships", "id"),
+    ("repository_relationships", "source_id"),
+    ("repository_relationships", "target_id"),
+    ("lease_import_lines", "lease_id"),
+)

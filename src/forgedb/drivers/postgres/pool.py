@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import psycopg_pool
@@ -24,6 +24,10 @@ from forgedb.errors import Unavailable
 Clock = Callable[[], datetime] | None
 
 UTC = "SET TimeZone TO 'UTC'"
+
+ONE_PLAN = "SET plan_cache_mode TO force_generic_plan"
+"""Statements are found by keys, whose plan is the same for all values; planning a partitioned
+table anew for each value costs more than the search."""
 
 STARTING_UP = "57P03"
 
@@ -94,6 +98,10 @@ class Pool(ABC):
     @abstractmethod
     async def _lend(self, timeout_seconds: float) -> PostgresConnection: ...
 
+    def settings(self) -> tuple[LiteralString, ...]:
+        """What is set on a new connection."""
+        return (UTC,) if self.options.prepare_threshold is None else (UTC, ONE_PLAN)
+
     def lent(self, link: Link[Any]) -> PostgresConnection:
         """What is lent of a new connection."""
         return PostgresConnection(link, self.options.shown, self.clock)
@@ -138,8 +146,8 @@ class _BlockingConnection(psycopg.Connection[Any]):
             raise
         lender.refused = None
         raw.lent = lender.lent(BlockingLink(raw, Preparing(lender.options.prepare_threshold)))
-        if raw.info.parameter_status("TimeZone") != "UTC":
-            raw.execute(UTC)
+        for setting in lender.settings():
+            raw.execute(setting)
         return raw
 
 
@@ -187,8 +195,8 @@ class _AwaitedConnection(psycopg.AsyncConnection[Any]):
             raise
         lender.refused = None
         raw.lent = lender.lent(AwaitedLink(raw, Preparing(lender.options.prepare_threshold)))
-        if raw.info.parameter_status("TimeZone") != "UTC":
-            await raw.execute(UTC)
+        for setting in lender.settings():
+            await raw.execute(setting)
         return raw
 
 

@@ -1,14 +1,22 @@
-"""When the SQLite schema itself sets updated_at, and to what."""
+"""When the schema itself sets updated_at, and to what."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import apsw
 import pytest
 
-from tests.schema.rows import LATER, PROJECT, REPOSITORY, THIRD_REPOSITORY, TIME, ulid
+from tests.schema.reaching import Raw
+from tests.schema.rows import (
+    LATER,
+    OTHER_REPOSITORY,
+    PROJECT,
+    REPOSITORY,
+    THIRD_REPOSITORY,
+    TIME,
+    ulid,
+)
 
 KEYS = {
     "projects": PROJECT,
@@ -30,7 +38,7 @@ CHANGES: tuple[tuple[str, str, Any], ...] = (
     ("mirrors", "direction", "pull"),
     ("mirrors", "remote_url", "https://example.org/moved.git"),
     ("mirrors", "credential_ref", None),
-    ("mirrors", "enabled", 0),
+    ("mirrors", "enabled", False),
     ("mirrors", "interval_seconds", None),
     ("mirrors", "next_run_at", None),
     ("mirrors", "last_started_at", None),
@@ -53,39 +61,39 @@ A_TEXT = {
 FUTURE = "2999-12-31T23:59:58.000000Z"
 
 
-def updated_at(raw: apsw.Connection, table: str) -> str:
-    row = raw.execute(f"SELECT updated_at FROM {table} WHERE id = ?", (KEYS[table],)).fetchall()
+def updated_at(raw: Raw, table: str) -> str:
+    row = raw.execute(f"SELECT updated_at FROM {table} WHERE id = :id", id=KEYS[table])
     return str(row[0][0])
 
 
-def change(raw: apsw.Connection, table: str, **columns: Any) -> None:
+def change(raw: Raw, table: str, **columns: Any) -> None:
     settings = ", ".join(f"{column} = :{column}" for column in columns)
-    raw.execute(f"UPDATE {table} SET {settings} WHERE id = :key", columns | {"key": KEYS[table]})
+    raw.execute(f"UPDATE {table} SET {settings} WHERE id = :key", key=KEYS[table], **columns)
 
 
 @pytest.mark.parametrize(("table", "column", "value"), CHANGES)
 def test_a_change_that_leaves_updated_at_moves_it_on(
-    raw: apsw.Connection, table: str, column: str, value: object
+    raw: Raw, table: str, column: str, value: object
 ) -> None:
     change(raw, table, updated_at=FUTURE)
     change(raw, table, **{column: value})
     assert updated_at(raw, table) == "2999-12-31T23:59:58.000001Z"
 
 
-def test_a_status_of_a_mirror_moves_it_on(raw: apsw.Connection) -> None:
+def test_a_status_of_a_mirror_moves_it_on(raw: Raw) -> None:
     change(raw, "mirrors", updated_at=FUTURE)
     change(raw, "mirrors", status="ok", run_token=None, run_deadline_at=None)
     assert updated_at(raw, "mirrors") == "2999-12-31T23:59:58.000001Z"
 
 
-def test_a_url_of_a_relationship_moves_it_on(raw: apsw.Connection) -> None:
+def test_a_url_of_a_relationship_moves_it_on(raw: Raw) -> None:
     change(raw, "repository_relationships", updated_at=FUTURE)
     change(raw, "repository_relationships", target_id=None, target_url="https://example.org/a.git")
     assert updated_at(raw, "repository_relationships") == "2999-12-31T23:59:58.000001Z"
 
 
-def test_deleting_a_project_moves_it_on(raw: apsw.Connection) -> None:
-    raw.execute("UPDATE repositories SET deleted_at = ?", (LATER,))
+def test_deleting_a_project_moves_it_on(raw: Raw) -> None:
+    raw.execute("UPDATE repositories SET deleted_at = :at", at=LATER)
     change(raw, "projects", updated_at=FUTURE)
     change(raw, "projects", deleted_at=LATER)
     assert updated_at(raw, "projects") == "2999-12-31T23:59:58.000001Z"
@@ -103,7 +111,7 @@ def test_deleting_a_project_moves_it_on(raw: apsw.Connection) -> None:
 )
 @pytest.mark.parametrize("table", KEYS)
 def test_a_clock_that_stands_behind_gives_one_microsecond_more(
-    raw: apsw.Connection, table: str, before: str, after: str
+    raw: Raw, table: str, before: str, after: str
 ) -> None:
     change(raw, table, updated_at=before)
     change(raw, table, **{A_TEXT[table]: "changed"})
@@ -111,7 +119,7 @@ def test_a_clock_that_stands_behind_gives_one_microsecond_more(
 
 
 @pytest.mark.parametrize("table", KEYS)
-def test_else_it_becomes_the_time_of_the_change(raw: apsw.Connection, table: str) -> None:
+def test_else_it_becomes_the_time_of_the_change(raw: Raw, table: str) -> None:
     change(raw, table, updated_at="2020-01-01T00:00:00.000000Z")
     before = datetime.now(UTC)
     change(raw, table, **{A_TEXT[table]: "changed"})
@@ -120,7 +128,7 @@ def test_else_it_becomes_the_time_of_the_change(raw: apsw.Connection, table: str
 
 
 @pytest.mark.parametrize("table", KEYS)
-def test_an_updated_at_that_is_given_stays(raw: apsw.Connection, table: str) -> None:
+def test_an_updated_at_that_is_given_stays(raw: Raw, table: str) -> None:
     change(raw, table, **{A_TEXT[table]: "changed"}, updated_at=LATER)
     assert updated_at(raw, table) == LATER
 
@@ -134,18 +142,21 @@ def test_an_updated_at_that_is_given_stays(raw: apsw.Connection, table: str) -> 
     ],
 )
 def test_the_audit_trail_and_the_lease_epoch_leave_it(
-    raw: apsw.Connection, table: str, columns: dict[str, Any]
+    raw: Raw, table: str, columns: dict[str, Any]
 ) -> None:
     change(raw, table, **columns)
     assert updated_at(raw, table) == TIME
 
 
-def test_each_row_of_a_statement_moves_on_from_its_own_time(raw: apsw.Connection) -> None:
-    raw.execute(
-        "UPDATE repositories SET updated_at = '3000-01-0' || substr(id, -1) || :rest",
-        {"rest": "T00:00:00.000000Z"},
-    )
+def test_each_row_of_a_statement_moves_on_from_its_own_time(raw: Raw) -> None:
+    days = {REPOSITORY: "02", OTHER_REPOSITORY: "03", THIRD_REPOSITORY: "04"}
+    for repository, day in days.items():
+        raw.execute(
+            "UPDATE repositories SET updated_at = :at WHERE id = :id",
+            at=f"3000-01-{day}T00:00:00.000000Z",
+            id=repository,
+        )
     raw.execute("UPDATE repositories SET description = 'changed'")
-    assert raw.execute("SELECT updated_at FROM repositories ORDER BY id").fetchall() == [
-        (f"3000-01-0{day}T00:00:00.000001Z",) for day in (2, 3, 4)
+    assert raw.execute("SELECT updated_at FROM repositories ORDER BY id") == [
+        (f"3000-01-{day}T00:00:00.000001Z",) for day in days.values()
     ]
