@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,17 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORGEDB_ACTOR", "user:ada")
 
 
-@pytest.fixture
-def forgedb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Forgedb:
-    cli = Forgedb(f"sqlite:///{tmp_path}/forge.db", capsys)
-    cli.ok("migrate")
-    return cli
+@pytest.fixture(params=["sqlite", "postgres"])
+def forgedb(
+    request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Forgedb]:
+    if request.param == "sqlite":
+        cli = Forgedb(f"sqlite:///{tmp_path}/forge.db", capsys)
+        cli.ok("migrate")
+        yield cli
+        return
+    with request.getfixturevalue("postgres").new(migrated=True) as url:
+        yield Forgedb(url, capsys)
 
 
 @pytest.fixture

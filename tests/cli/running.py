@@ -78,3 +78,7 @@ def all_commands() -> Iterator[str]:
             yield from (f"{name} {each}" for each in command.commands)
         else:
             yield name
+
+
+on_sqlite = pytest.mark.parametrize("forgedb", ["sqlite"], indirect=True)
+"""For what is about SQLite's file."""

@@ -13,7 +13,7 @@ import pytest
 import forgedb as library
 from forgedb import NewObject, ObjectType, Page
 from forgedb.cli.output import fields, print_page
-from tests.cli.running import Forgedb
+from tests.cli.running import Forgedb, on_sqlite
 
 
 def test_a_projects_life(forgedb: Forgedb) -> None:
@@ -114,6 +114,7 @@ def test_control_characters_of_a_name_do_not_reach_the_terminal(forgedb: Forgedb
     assert len(shown.splitlines()) == 2
 
 
+@on_sqlite
 def test_a_backup_is_a_whole_database(forgedb: Forgedb, repository: str, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     forgedb.ok("backup", str(copy))
@@ -125,6 +126,7 @@ def test_a_backup_is_a_whole_database(forgedb: Forgedb, repository: str, tmp_pat
     assert sorted(each.name for each in tmp_path.glob("*copy*")) == ["copy.db"]
 
 
+@on_sqlite
 def test_a_backup_never_replaces_the_database_itself(
     forgedb: Forgedb, repository: str, tmp_path: Path
 ) -> None:
@@ -135,6 +137,7 @@ def test_a_backup_never_replaces_the_database_itself(
     assert forgedb.data("repo", "show", repository)["slug"] == "api"
 
 
+@on_sqlite
 def test_a_backup_never_replaces_a_database_in_use(
     forgedb: Forgedb, repository: str, tmp_path: Path
 ) -> None:
@@ -150,6 +153,22 @@ def test_a_backup_never_replaces_a_database_in_use(
         assert [each.slug for each in db.projects.list().items] == ["platform"]
 
 
+@on_sqlite
+def test_a_backup_that_can_not_be_written_says_where(forgedb: Forgedb) -> None:
+    result = forgedb("backup", "/nowhere/copy.db")
+    assert result.code == 1
+    assert "/nowhere/copy.db" in result.error
+
+
+@pytest.mark.parametrize("forgedb", ["postgres"], indirect=True)
+def test_a_backup_of_postgresql_is_left_to_its_own_tools(forgedb: Forgedb, tmp_path: Path) -> None:
+    result = forgedb("backup", str(tmp_path / "copy.db"))
+    assert result.code == 2
+    assert "pg_dump" in result.error
+    assert not (tmp_path / "copy.db").exists()
+
+
+@on_sqlite
 def test_a_backup_says_its_size_as_json(forgedb: Forgedb, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     told = forgedb.data("backup", str(copy))
@@ -204,6 +223,7 @@ def test_pages_are_not_kept_once_they_are_printed(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.count("\n") == 12
 
 
+@on_sqlite
 def test_a_backup_replaces_no_device(forgedb: Forgedb, tmp_path: Path) -> None:
     device = tmp_path / "pipe"
     os.mkfifo(device)

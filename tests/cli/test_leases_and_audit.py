@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import forgedb as library
-from tests.cli.running import Forgedb
+from tests.cli.running import Forgedb, on_sqlite
 
 
 def test_a_leases_life(forgedb: Forgedb, repository: str) -> None:
@@ -81,6 +81,7 @@ def test_entries_are_listed_shown_and_exported(
     assert file.read_text().splitlines() == lines
 
 
+@on_sqlite
 def test_a_history_that_was_edited_is_found_and_named(forgedb: Forgedb, repository: str) -> None:
     assert forgedb.ok("audit", "verify") == "2 entries in 2 streams: nothing wrong\n"
     with library.connect(forgedb.url) as db:
@@ -97,6 +98,7 @@ def test_a_history_that_was_edited_is_found_and_named(forgedb: Forgedb, reposito
     assert report.json["problems"][0]["seq"] == 1
 
 
+@on_sqlite
 def test_an_export_never_goes_over_a_file_that_is_there(forgedb: Forgedb, repository: str) -> None:
     database = forgedb.url.removeprefix("sqlite:///")
     refused = forgedb("audit", "export", "--output", database)

@@ -12,7 +12,7 @@ import pytest
 import forgedb as library
 from forgedb.cli import exit_code_of
 from forgedb.errors import AuditViolation, MigrationDrift, Unavailable
-from tests.cli.running import Forgedb, all_commands, process
+from tests.cli.running import Forgedb, all_commands, on_sqlite, process
 from tests.git.making import make_repository
 
 COMMANDS = sorted(all_commands())
@@ -107,7 +107,6 @@ def test_every_command_is_run_by_a_test_and_named_in_the_docs() -> None:
         (["audit", "verify", "--stream", UNKNOWN_ID], 6, UNKNOWN_ID),
         (["object", "find", "abc"], 2, "40 hexadecimal"),
         (["import", "/nowhere"], 1, "/nowhere"),
-        (["backup", "/nowhere/copy.db"], 1, "/nowhere/copy.db"),
         (["migrate", "--target", "99"], 2, "99"),
         (["--url", "mysql://ada:pw@h/x", "status"], 2, "mysql://ada:***@h/x"),
         (["--url", "sqlite:////nowhere/x.db", "status"], 1, "/nowhere"),
@@ -142,6 +141,7 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
     assert file.read_text() == "dear diary, " * 1000
 
 
+@on_sqlite
 def test_a_database_locked_past_the_timeout_has_its_own_exit_code(forgedb: Forgedb) -> None:
     with library.connect(forgedb.url) as db, db.transaction():
         result = forgedb("--url", f"{forgedb.url}?busy_timeout=0.05", "project", "create", "x")
@@ -274,10 +274,21 @@ def test_the_schema_is_shown_as_diagram_and_table(forgedb: Forgedb) -> None:
     shown = forgedb.ok("schema")
     assert shown.startswith("erDiagram\n")
     assert "    projects ||--o{ repositories : project_id\n" in shown
-    assert "repositories\tproject_id\tTEXT\tno\t-\tprojects.id\n" in shown
+    id_type = "TEXT" if forgedb.url.startswith("sqlite") else "ulid"
+    assert f"repositories\tproject_id\t{id_type}\tno\t-\tprojects.id\n" in shown
     assert "erDiagram" not in forgedb.ok("schema", "--format", "table")
     tables = forgedb.data("schema")["tables"]
     assert {"projects", "audit_entries", "schema_migrations"} <= {each["name"] for each in tables}
+
+
+def test_grants_are_statements_for_psql(forgedb: Forgedb) -> None:
+    shown = forgedb.ok("grants", "--role", "app").splitlines()
+    assert shown[0] == 'GRANT USAGE ON SCHEMA "public" TO "app";'
+    assert 'GRANT SELECT, INSERT ON "public".audit_entries TO "app";' in shown
+    assert forgedb.data("grants", "--role", "app")["statements"] == shown
+    assert 'ON "forge".leases' in forgedb.ok("grants", "--role", "app", "--schema", "forge")
+    assert forgedb("grants").code == 2
+    assert forgedb("grants", "--role", "").code == 2
 
 
 @pytest.mark.parametrize(

@@ -65,11 +65,20 @@ def as_a_stranger(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_code_block_of_a_page_does_what_the_page_says(page, tmp_path, as_a_stranger):
+def test_every_code_block_of_a_page_does_what_the_page_says(
+    page, tmp_path, as_a_stranger, postgres
+):
     folder = tmp_path / "folder"
     folder.mkdir()
     command = [sys.executable, "-m", "tests.docs.page", str(page)]
-    done = subprocess.run(command, cwd=folder, env=as_a_stranger, capture_output=True, text=True)
+    with postgres.new() as url:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**as_a_stranger, "DATABASE_URL": url},
+            capture_output=True,
+            text=True,
+        )
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{len(blocks_of(page))} blocks" in done.stdout
 

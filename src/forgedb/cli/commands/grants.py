@@ -13,9 +13,10 @@ from forgedb.cli.output import print_json
 @click.option("--schema", default="public", show_default=True, help="Where forgedb's tables are.")
 @json_option
 def command(role: str, schema: str, as_json: bool) -> None:
-    """Print the grants for a PostgreSQL role that can't rewrite history.
+    """Print the SQL of what a PostgreSQL role needs.
 
-    Let the tables' owner run them: forgedb grants --role app | psql DATABASE
+    It reads and writes as an application does, and can't rewrite history.  Let the tables' owner
+    run it: forgedb grants --role app | psql DATABASE
     """
     from forgedb.grants import grants
 
