@@ -21,10 +21,10 @@ LOCK := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= CUSTOM_COMPILE_COMMAND='make r
 export PYTHONDONTWRITEBYTECODE =
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench format requirements wheel clean
+.PHONY: help demo test test-postgres check bench format requirements wheel clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 demo: export FORGEDB_URL = sqlite:///forge.db
 demo: $(RUN) ## Record this checkout in forge.db and show what the database knows
@@ -36,6 +36,10 @@ demo: $(RUN) ## Record this checkout in forge.db and show what the database know
 test: $(DEV) ## Run all tests and report their coverage
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov
 
+test-postgres: $(DEV) ## Run what needs PostgreSQL, on the server that the environment names
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal \
+		-k 'postgres or pgbouncer'
+
 # Pyright comes whole from its package, node too: it has nothing to ask a network.
 check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 check: $(DEV) ## Lint, check the format, the types and the layers
@@ -45,7 +49,7 @@ check: $(DEV) ## Lint, check the format, the types and the layers
 	$(BIN)/pyright --pythonpath $(BIN)/python $(TYPED)
 	$(BIN)/lint-imports --no-logo
 
-bench: $(RUN) ## Measure against the raw driver and print each ratio
+bench: $(DEV) ## Measure against the raw driver and print each ratio
 	$(BIN)/python -m benchmarks
 
 format: $(DEV) ## Format the code and fix what the linter can

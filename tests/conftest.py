@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.servers.postgres import Databases, PostgresServer, embedded_programs
+from tests.servers.postgres import Databases, PostgresServer, server_programs
 
 settings.register_profile("same", derandomize=True, deadline=None, max_examples=40)
 settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
@@ -20,12 +20,15 @@ settings.load_profile("same")
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A maintenance database of a server: FORGEDB_TEST_POSTGRES_URL, or one started for tests."""
+    """A maintenance database of a server: FORGEDB_TEST_POSTGRES_URL, or one started for tests.
+
+    FORGEDB_TEST_POSTGRES_PROGRAMS is a folder of other programs than the wheel's to start it by.
+    """
     given = os.environ.get("FORGEDB_TEST_POSTGRES_URL")
     if given:
         yield given
         return
-    with PostgresServer(embedded_programs()) as server:
+    with PostgresServer(server_programs()) as server:
         yield server.url("postgres")
 
 

@@ -58,10 +58,10 @@ def embedded_programs() -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
-def debian_programs(major: int) -> Path | None:
-    """The programs of a Debian package, if it is installed."""
-    programs = Path(f"/usr/lib/postgresql/{major}/bin")
-    return programs if (programs / "initdb").exists() else None
+def server_programs() -> Path:
+    """The programs in FORGEDB_TEST_POSTGRES_PROGRAMS, a folder, or else the wheel's."""
+    given = os.environ.get("FORGEDB_TEST_POSTGRES_PROGRAMS")
+    return Path(given) if given else embedded_programs()
 
 
 class PostgresServer:
