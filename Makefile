@@ -9,8 +9,8 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
 
-# What both type checkers read: the package, and the tests of the types it gives its users.
-TYPED := src $(wildcard tests/typing)
+# What both type checkers read: the package, the examples, and the tests of the types users get.
+TYPED := src examples tests/typing
 
 # No index address, host or folder of one machine may end up in a lock file.
 LOCK := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= CUSTOM_COMPILE_COMMAND='make requirements' \

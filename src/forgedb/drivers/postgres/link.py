@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import psycopg
+from psycopg.pq import ExecStatus
 
 from forgedb.drivers.postgres.preparing import Preparing
 
@@ -92,7 +93,7 @@ class BlockingLink(Link[psycopg.Connection[Any]]):
     async def _ask(self, sent: Sent, prepare: bool) -> Answer:
         cursor = self._cursor
         cursor.execute(sent.text, sent.params, prepare=prepare or None)
-        return _answer(cursor, cursor.fetchall() if cursor.description else [])
+        return _answer(cursor, cursor.fetchall() if _has_rows(cursor) else [])
 
     async def _pipeline(self, batch: Sequence[Sent]) -> list[Answer]:
         cursors = [self.raw.cursor() for _ in batch]
@@ -100,7 +101,7 @@ class BlockingLink(Link[psycopg.Connection[Any]]):
             for cursor, sent in zip(cursors, batch, strict=True):
                 cursor.execute(sent.text, sent.params)
         return [
-            _answer(cursor, cursor.fetchall() if cursor.description else []) for cursor in cursors
+            _answer(cursor, cursor.fetchall() if _has_rows(cursor) else []) for cursor in cursors
         ]
 
     async def copy(self, text: bytes, types: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> int:
@@ -125,7 +126,7 @@ class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
     async def _ask(self, sent: Sent, prepare: bool) -> Answer:
         cursor = self._cursor
         await cursor.execute(sent.text, sent.params, prepare=prepare or None)
-        return _answer(cursor, await cursor.fetchall() if cursor.description else [])
+        return _answer(cursor, await cursor.fetchall() if _has_rows(cursor) else [])
 
     async def _pipeline(self, batch: Sequence[Sent]) -> list[Answer]:
         cursors = [self.raw.cursor() for _ in batch]
@@ -133,7 +134,7 @@ class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
             for cursor, sent in zip(cursors, batch, strict=True):
                 await cursor.execute(sent.text, sent.params)
         return [
-            _answer(cursor, await cursor.fetchall() if cursor.description else [])
+            _answer(cursor, await cursor.fetchall() if _has_rows(cursor) else [])
             for cursor in cursors
         ]
 
@@ -146,6 +147,12 @@ class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
 
     async def close(self) -> None:
         await self.raw.close()
+
+
+def _has_rows(cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any]) -> bool:
+    # Not by cursor.description, which makes an object for every column.
+    result = cursor.pgresult
+    return result is not None and result.status == ExecStatus.TUPLES_OK
 
 
 def _answer(
