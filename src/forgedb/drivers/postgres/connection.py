@@ -77,11 +77,18 @@ class PostgresConnection:
 
     async def drive(self, steps: Steps[R]) -> R:
         """Carry out an operation's steps; what a step raises is raised inside it."""
+        # Most operations are one SelectOne: it goes the shortest way.
+        first = self.link.first
         try:
             step = steps.send(None)
             while True:
                 try:
-                    result = await self._perform(step)
+                    result: Any
+                    if type(step) is SelectOne and not self._owed and step.statement.own:
+                        row = await first(_TEXTS[step.statement][0], step.params)
+                        result = None if row is None else DECODERS[step.model][0](row)
+                    else:
+                        result = await self._perform(step)
                 except DRIVER_ERRORS as error:
                     step = steps.throw(self._translated(error))
                 else:

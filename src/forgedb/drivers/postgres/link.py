@@ -49,6 +49,13 @@ class Link(ABC, Generic[C]):
         self._note(sent, answer)
         return answer
 
+    async def first(self, text: bytes, params: Params) -> tuple[Any, ...] | None:
+        """The first row of one statement's: what most calls are, and so without detours."""
+        if self._preparing.is_done(text):
+            return await self._first(text, params)
+        rows = (await self.ask(Sent(text, params))).rows
+        return rows[0] if rows else None
+
     async def together(self, batch: Sequence[Sent]) -> list[Answer]:
         """Send several in one round trip; the first that fails is raised, the rest don't run."""
         if any(sent.params is not None and self._preparing.is_due(sent.text) for sent in batch):
@@ -80,6 +87,9 @@ class Link(ABC, Generic[C]):
     async def _ask(self, sent: Sent, prepare: bool) -> Answer: ...
 
     @abstractmethod
+    async def _first(self, text: bytes, params: Params) -> tuple[Any, ...] | None: ...
+
+    @abstractmethod
     async def _pipeline(self, batch: Sequence[Sent]) -> list[Answer]: ...
 
 
@@ -94,6 +104,10 @@ class BlockingLink(Link[psycopg.Connection[Any]]):
         cursor = self._cursor
         cursor.execute(sent.text, sent.params, prepare=prepare or None)
         return _answer(cursor, cursor.fetchall() if _has_rows(cursor) else [])
+
+    async def _first(self, text: bytes, params: Params) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._cursor.execute(text, params).fetchone()
+        return row
 
     async def _pipeline(self, batch: Sequence[Sent]) -> list[Answer]:
         cursors = [self.raw.cursor() for _ in batch]
@@ -127,6 +141,11 @@ class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
         cursor = self._cursor
         await cursor.execute(sent.text, sent.params, prepare=prepare or None)
         return _answer(cursor, await cursor.fetchall() if _has_rows(cursor) else [])
+
+    async def _first(self, text: bytes, params: Params) -> tuple[Any, ...] | None:
+        await self._cursor.execute(text, params)
+        row: tuple[Any, ...] | None = await self._cursor.fetchone()
+        return row
 
     async def _pipeline(self, batch: Sequence[Sent]) -> list[Answer]:
         cursors = [self.raw.cursor() for _ in batch]
