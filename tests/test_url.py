@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +229,68 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
             assert parsed.dialect in ("sqlite", "postgres")
             assert "\0" not in parsed.path
         assert not refused or refused.startswith("url ")
+
+
+@pytest.mark.parametrize("missing", ["psycopg", "psycopg_pool"])
+def test_without_its_driver_a_postgresql_url_says_what_to_install(missing: str) -> None:
+    script = f"""
+import sys
+sys.modules[{missing!r}] = None
+import asyncio, forgedb
+for connect in (forgedb.connect, lambda url: asyncio.run(forgedb.connect_async(url))):
+    try:
+        connect("postgresql://ada@127.0.0.1:1/forge")
+    except forgedb.UsageError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    said = "PostgreSQL needs its driver, which isn't installed: pip install 'forgedb[postgres]'"
+    assert (done.stdout.splitlines(), done.stderr) == ([said, said], "")
+
+
+def test_sqlite_is_opened_without_importing_the_other_driver(tmp_path: Path) -> None:
+    script = f"""
+import sys, forgedb
+with forgedb.connect("sqlite:///{tmp_path}/forge.db", actor="user:ada") as db:
+    db.migrate()
+    db.projects.create("a", "A")
+print([name for name in sys.modules if name.startswith(("psycopg", "asyncio", "tenacity"))])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+POSTGRES = "postgresql://ada@127.0.0.1:1/forge"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("pool_min_size", -1),
+        ("pool_max_size", 0),
+        ("pool_max_size", "many"),
+        ("pool_timeout", 0),
+        ("pool_timeout", "soon"),
+        ("prepare_threshold", -1),
+        ("prepare_threshold", "sometimes"),
+        ("readers", 4),
+    ],
+)
+def test_options_of_postgresql_that_make_no_sense_are_refused(option: str, value: Any) -> None:
+    with pytest.raises(InvalidValue) as raised:
+        forgedb.connect(POSTGRES, **{option: value})
+    assert raised.value.field == option
+    if option != "readers" and isinstance(value, str):
+        with pytest.raises(InvalidValue) as raised:
+            forgedb.connect(f"{POSTGRES}?{option}={value}")
+        assert raised.value.field == option
+
+
+def test_a_pool_is_not_smaller_than_what_it_keeps_open() -> None:
+    with pytest.raises(InvalidValue, match="pool_min_size 5 is refused"):
+        forgedb.connect(f"{POSTGRES}?pool_min_size=5&pool_max_size=4")
+
+
+def test_options_that_libpq_does_not_know_are_refused() -> None:
+    with pytest.raises(InvalidValue, match="libpq doesn't know"):
+        forgedb.connect(f"{POSTGRES}?sslmoode=require")
