@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,16 +10,18 @@ from typing import Any, NamedTuple, cast
 
 import forgedb
 from forgedb import Database
+from tests.servers.pgbouncer import pgbouncer_program
 from tests.servers.postgres import Databases
 from tests.servers.tasks import Tasks, Waited
 
 
 class Reached(NamedTuple):
-    """A database and a surface: which URL, whether tasks use it, and whether as its owner."""
+    """A database and a surface: which URL, whether tasks use it, as which role, by which way."""
 
     url: str
     by_tasks: bool = False
     by_role: bool = False
+    by_pgbouncer: bool = False
 
 
 DATABASES = {
@@ -29,6 +32,13 @@ DATABASES = {
     "postgres-tasks": Reached("postgresql://", by_tasks=True),
     "postgres-role": Reached("postgresql://", by_role=True),
 }
+
+# Who has no PgBouncer does without; where all is checked, a missing one is a failure.
+if pgbouncer_program() is not None or os.environ.get("CI"):
+    DATABASES |= {
+        "pgbouncer": Reached("postgresql://", by_pgbouncer=True),
+        "pgbouncer-tasks": Reached("postgresql://", by_tasks=True, by_pgbouncer=True),
+    }
 
 BY_OWNER = [name for name, reached in DATABASES.items() if not reached.by_role]
 """Where a test may alter the schema."""
@@ -64,6 +74,9 @@ class Connect(ExitStack):
                 self._url = self.enter_context(made)
                 if self._reached.by_role and migrated:
                     self._url = self._postgres().as_application(self._url)
+                if self._reached.by_pgbouncer:
+                    pooled = self._postgres().through_pgbouncer(self._url)
+                    self._url = f"{pooled}?prepare_threshold=never"
         if not self._reached.by_tasks:
             return self.enter_context(forgedb.connect(self._url, **options))
         if self._tasks is None:

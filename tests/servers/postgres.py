@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -27,6 +28,9 @@ from psycopg import sql
 
 import forgedb
 from forgedb.grants import grants
+
+if TYPE_CHECKING:
+    from tests.servers.pgbouncer import PgBouncer
 
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
@@ -206,6 +210,7 @@ class Databases:
         self._made = 0
         self._template: str | None = None
         self._role: str | None = None
+        self._pgbouncer: PgBouncer | None = None
         self._left: list[str] = []
         """What isn't needed any more; dropped later, when its sessions have ended."""
         self._admin = psycopg.connect(url, autocommit=True)
@@ -219,6 +224,8 @@ class Databases:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._pgbouncer is not None:
+            self._pgbouncer.close()
         self._drop_left()
         if self._template is not None:
             self._drop(self._template)
@@ -247,6 +254,14 @@ class Databases:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
         return urlunsplit(parts._replace(netloc=f"{self._role}@{host}"))
+
+    def through_pgbouncer(self, url: str) -> str:
+        """The database's URL through a PgBouncer, which is started when first asked for."""
+        if self._pgbouncer is None:
+            from tests.servers.pgbouncer import PgBouncer
+
+            self._pgbouncer = PgBouncer(self._url).__enter__()
+        return self._pgbouncer.in_front_of(url)
 
     def url_of(self, name: str) -> str:
         return urlunsplit(urlsplit(self._url)._replace(path=f"/{name}"))
