@@ -38,7 +38,7 @@ test: $(DEV) ## Run all tests and report their coverage
 
 test-postgres: $(DEV) ## Run what needs PostgreSQL, on the server that the environment names
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal \
-		-k 'postgres or pgbouncer'
+		-k postgres
 
 # Pyright comes whole from its package, node too: it has nothing to ask a network.
 check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1

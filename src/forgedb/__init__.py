@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from forgedb.errors import StillReferenced as StillReferenced
     from forgedb.errors import Unavailable as Unavailable
     from forgedb.errors import UsageError as UsageError
-    from forgedb.every import every as every
     from forgedb.ids import Ulid as Ulid
     from forgedb.ids import new_ulid as new_ulid
     from forgedb.migrations.applied import AppliedMigration as AppliedMigration
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
     from forgedb.models import VerifyProblem as VerifyProblem
     from forgedb.models import VerifyReport as VerifyReport
     from forgedb.models import Visibility as Visibility
+    from forgedb.pages import every as every
 
 __version__ = "0.1.0"
 
@@ -82,7 +82,6 @@ _HOMES = {
         "Unavailable",
         "UsageError",
     ),
-    "forgedb.every": ("every",),
     "forgedb.ids": ("Ulid", "new_ulid"),
     "forgedb.migrations.applied": ("AppliedMigration",),
     "forgedb.models": (
@@ -108,6 +107,7 @@ _HOMES = {
         "VerifyReport",
         "Visibility",
     ),
+    "forgedb.pages": ("every",),
 }
 
 _home_of = {name: home for home, names in _HOMES.items() for name in names}

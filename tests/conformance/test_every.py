@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +54,8 @@ def test_tasks_go_through_the_pages_with_async_for(tmp_path: Path) -> None:
             return found
 
     assert len(asyncio.run(go())) == 5
+
+
+def test_no_module_of_the_package_takes_the_place_of_a_public_name() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(forgedb.__path__)}
+    assert modules.isdisjoint(forgedb.__all__)
