@@ -6,6 +6,7 @@ coroutine returns, so that nothing ever waits; an awaited link waits as usual.
 
 from __future__ import annotations
 
+import select
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -25,6 +26,9 @@ class Sent(NamedTuple):
 
     text: bytes
     params: Params | None = None
+
+
+ALIVE = Sent(b"SELECT 1")
 
 
 class Answer(NamedTuple):
@@ -82,6 +86,24 @@ class Link(ABC, Generic[C]):
     @property
     def lost(self) -> bool:
         return self.raw.closed
+
+    async def is_alive(self) -> bool:
+        """Whether the idle connection can be used; the server is asked only if it said something.
+
+        A session that was ended has its last words waiting, and looking for them costs no trip.
+        """
+        if self.lost:
+            return False
+        waiting = select.poll()
+        waiting.register(self.raw.pgconn.socket, select.POLLIN)
+        if not waiting.poll(0):
+            return True
+        try:
+            await self._ask(ALIVE, prepare=False)
+        except psycopg.Error:
+            await self.close()
+            return False
+        return True
 
     @abstractmethod
     async def _ask(self, sent: Sent, prepare: bool) -> Answer: ...

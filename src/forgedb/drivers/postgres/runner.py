@@ -94,7 +94,7 @@ class PostgresRunner(Async):
         """One connection for the block: committed at its end, rolled back if it raises."""
         if self._in_transaction:
             self._refuse_outer_use()
-        connection = await self._pool.take()
+        connection = await self._take_alive()
         try:
             connection.begin(read_only=read_only)
             transaction = PostgresTransaction(self, connection, read_only, self._turns())
@@ -113,6 +113,14 @@ class PostgresRunner(Async):
                 self._in_transaction.remove(user)
         finally:
             await self._pool.give(connection)
+
+    async def _take_alive(self) -> PostgresConnection:
+        """A connection for a block that can't be run again if it turns out to be gone."""
+        connection = await self._pool.take()
+        while not await connection.link.is_alive():
+            await self._pool.give(connection)
+            connection = await self._pool.take()
+        return connection
 
     async def backup(self, path: str) -> None:
         raise UsageError(
@@ -157,11 +165,16 @@ class PostgresRunner(Async):
             except Unavailable as error:
                 if not is_transient(error) or not _can_repeat(args, kwargs):
                     raise
-                return await self._again(lambda: once(*args, **kwargs), error)
+                return await self._again(once, args, kwargs)
 
         return bound
 
-    async def _again(self, attempt: Callable[[], Coroutine[Any, Any, R]], after: Unavailable) -> R:
+    async def _again(
+        self,
+        once: Callable[..., Coroutine[Any, Any, R]],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> R:
         """Try an operation again that failed for no fault of its own, with growing pauses."""
         from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
         from tenacity.wait import wait_random_exponential
@@ -174,7 +187,8 @@ class PostgresRunner(Async):
             retry=retry_if_exception(is_transient),
             reraise=True,
         )
-        return await retrying(attempt)
+        # An `async def`, not a lambda that gives its coroutine: that one tenacity wouldn't await.
+        return await retrying(once, *args, **kwargs)
 
     def _refuse_outer_use(self) -> None:
         if self._user() in self._in_transaction:
