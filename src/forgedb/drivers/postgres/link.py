@@ -6,9 +6,11 @@ coroutine returns, so that nothing ever waits; an awaited link waits as usual.
 
 from __future__ import annotations
 
+import asyncio
 import select
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import psycopg
@@ -27,6 +29,8 @@ class Sent(NamedTuple):
     text: bytes
     params: Params | None = None
 
+
+CANCEL_SECONDS = 5.0
 
 ALIVE = Sent(b"SELECT 1")
 
@@ -170,6 +174,15 @@ class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
         return row
 
     async def _pipeline(self, batch: Sequence[Sent]) -> list[Answer]:
+        # In a task of its own: a pipeline that is left in the middle can't be taken up again.
+        sending = asyncio.ensure_future(self._send(batch))
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            await self._stop(sending)
+            raise
+
+    async def _send(self, batch: Sequence[Sent]) -> list[Answer]:
         cursors = [self.raw.cursor() for _ in batch]
         async with self.raw.pipeline():
             for cursor, sent in zip(cursors, batch, strict=True):
@@ -178,6 +191,20 @@ class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
             _answer(cursor, await cursor.fetchall() if _has_rows(cursor) else [])
             for cursor in cursors
         ]
+
+    async def _stop(self, sending: asyncio.Future[list[Answer]]) -> None:
+        """Cancel what the server is doing and wait for that; give the connection up if it can't."""
+        with suppress(psycopg.Error, asyncio.CancelledError):
+            if not sending.done():
+                await self.raw.cancel_safe(timeout=CANCEL_SECONDS)
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([sending], timeout=CANCEL_SECONDS)
+        if sending.done():
+            # Looked at, or asyncio would complain that nobody did.
+            sending.exception()
+        else:
+            sending.cancel()
+            await self.close()
 
     async def copy(self, text: bytes, types: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> int:
         async with self._cursor.copy(text) as copy:

@@ -34,6 +34,10 @@ STARTING_UP = "57P03"
 FIRST_LOOK_SECONDS = 0.02
 """How long the first connection is waited for before looking whether it was refused."""
 
+RECONNECT_SECONDS = 1.0
+"""How long the pool tries by itself to replace a connection; then each call that needs one does.
+By itself it would pause longer and longer, and be asleep when the server is back."""
+
 # The pool reports each failed attempt to connect; without a handler Python would print them.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
@@ -112,6 +116,7 @@ class Pool(ABC):
             "conninfo": options.url,
             "min_size": options.pool_min_size,
             "max_size": options.pool_max_size,
+            "reconnect_timeout": RECONNECT_SECONDS,
             "open": False,
             "kwargs": {
                 "autocommit": True,

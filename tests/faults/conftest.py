@@ -1,0 +1,68 @@
+"""What breaks is a database of the session's server, or a server of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import psycopg
+import pytest
+
+import forgedb.sql.split
+from forgedb import Database
+from tests.faults.surfaces import Surface, beside
+from tests.servers.network import Network
+from tests.servers.postgres import Databases
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrations_are_split_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forgedb.sql.split, "split", cache(forgedb.sql.split.split))
+        yield
+
+
+@pytest.fixture
+def url(postgres: Databases) -> Iterator[str]:
+    """A database of PostgreSQL with forgedb's schema."""
+    with postgres.new(migrated=True) as url:
+        yield url
+
+
+@pytest.fixture(params=["threads", "tasks"])
+def open_db(request: pytest.FixtureRequest) -> Iterator[Surface]:
+    """Opens databases, and closes them after the test."""
+    with Surface(by_tasks=request.param == "tasks") as surface:
+        yield surface
+
+
+@pytest.fixture
+def db(open_db: Surface, url: str) -> Iterator[Database]:
+    """The database; its history must prove itself at the end."""
+    db = open_db(url)
+    yield db
+    assert db.audit.verify().problems == []
+
+
+@pytest.fixture
+def admin(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A session beside forgedb's."""
+    with beside(url) as session:
+        yield session
+
+
+@pytest.fixture
+def network(postgres_url: str) -> Iterator[Network]:
+    with Network(postgres_url) as network:
+        yield network
+
+
+@pytest.fixture
+def far_db(open_db: Surface, network: Network, url: str) -> Iterator[Database]:
+    """The database through the network, by one connection at a time."""
+    db = open_db(network.url(url), pool_max_size=1)
+    db.projects.list()
+    yield db
+    network.flow()
+    assert db.audit.verify().problems == []
