@@ -54,7 +54,9 @@ def value(session: psycopg.Connection[Any], query: str, *params: Any) -> Any:
     return None if row is None else row[0]
 
 
-OTHERS = "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+OTHERS = (
+    "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+)
 
 
 def waits_for_a_lock(session: psycopg.Connection[Any]) -> bool:
@@ -95,7 +97,11 @@ END $$;
 
 
 def refuse_first(
-    session: psycopg.Connection[Any], times: int, *, sqlstate: str = "40001", at_commit: bool = False
+    session: psycopg.Connection[Any],
+    times: int,
+    *,
+    sqlstate: str = "40001",
+    at_commit: bool = False,
 ) -> None:
     """Refuse the first so many audit entries, and so whatever change they are about."""
     session.execute(RAISING)
@@ -109,7 +115,9 @@ def refuse_first(
 
 def attempts(session: psycopg.Connection[Any]) -> int:
     """How often an audit entry was to be written since ``refuse_first``."""
-    return int(value(session, "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM attempts"))
+    return int(
+        value(session, "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM attempts")
+    )
 
 
 def fill_pool(db: Database, connections: int) -> None:

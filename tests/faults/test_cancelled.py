@@ -26,7 +26,9 @@ SQLITE = {"readers": 2, "busy_timeout": 5.0}
 
 ENDLESS = {
     "postgres": "SELECT pg_sleep(600)",
-    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
+    "sqlite": (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    ),
 }
 
 Work = Callable[[AsyncDatabase], Awaitable[Any]]

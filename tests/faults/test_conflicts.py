@@ -37,7 +37,7 @@ def test_of_two_transactions_that_wait_for_each_other_one_commits_and_one_is_tol
 ) -> None:
     admin.execute("SET deadlock_timeout TO '1min'")
     database = admin.info.dbname
-    admin.execute(f'ALTER DATABASE "{database}" SET deadlock_timeout TO \'50ms\''.encode())
+    admin.execute(f"ALTER DATABASE \"{database}\" SET deadlock_timeout TO '50ms'".encode())
     db = open_db(url)
     project = db.projects.create("platform", "Platform")
     both = [db.repositories.create(project.id, slug) for slug in ("a", "b")]
@@ -55,7 +55,9 @@ def test_of_two_transactions_that_wait_for_each_other_one_commits_and_one_is_tol
         return name
 
     with ThreadPoolExecutor(2) as threads:
-        told = [done.result() for done in [threads.submit(change, 0, 1), threads.submit(change, 1, 0)]]
+        told = [
+            done.result() for done in [threads.submit(change, 0, 1), threads.submit(change, 1, 0)]
+        ]
     (kept,) = (each for each in told if isinstance(each, str))
     (refused,) = (each for each in told if isinstance(each, Unavailable))
     assert refused.retryable
@@ -71,7 +73,7 @@ def test_an_operation_of_its_own_that_is_a_deadlocks_victim_is_done_again(
     open_db: Surface, url: str, admin: psycopg.Connection[Any]
 ) -> None:
     # Whoever waits looks for a deadlock once, after this time: long enough for the other to wait.
-    admin.execute(f'ALTER DATABASE "{admin.info.dbname}" SET deadlock_timeout TO \'1s\''.encode())
+    admin.execute(f"ALTER DATABASE \"{admin.info.dbname}\" SET deadlock_timeout TO '1s'".encode())
     db = open_db(url)
     project = db.projects.create("platform", "Platform")
     both = sorted(db.repositories.create(project.id, slug).id for slug in ("a", "b"))
