@@ -341,6 +341,24 @@ def test_a_clients_transaction_keeps_all_or_nothing(client: Any) -> None:
     assert bodies(client) == ["three"]
 
 
+def test_a_statement_that_fails_leaves_its_transaction_usable(client: Any) -> None:
+    with client.transaction() as tx:
+        tx.execute("DELETE FROM notes WHERE id = 1")
+        with pytest.raises(UsageError):
+            tx.query("SELECT * FROM nowhere")
+        with pytest.raises(AlreadyExists):
+            tx.execute("INSERT INTO notes (id, body) VALUES (2, 'again')")
+        with pytest.raises(InvalidValue):
+            tx.query("INSERT INTO notes (id, body) VALUES (4, 'bad') RETURNING id")
+        assert bodies(tx) == ["two", "three"]
+        tx.execute("DELETE FROM notes WHERE id = 2")
+    assert bodies(client) == ["three"]
+    with client.transaction(read_only=True) as tx:
+        with pytest.raises(UsageError):
+            tx.query("SELECT * FROM nowhere")
+        assert bodies(tx) == ["three"]
+
+
 def test_a_read_only_transaction_of_a_client_refuses_to_write(client: Any) -> None:
     with client.transaction(read_only=True) as tx:
         assert len(bodies(tx)) == 3
