@@ -73,13 +73,14 @@ def sleeps(session: psycopg.Connection[Any]) -> bool:
 
 def terminate_others(session: psycopg.Connection[Any]) -> int:
     """End every other session of the database; returns how many there were."""
-    ended = value(
-        session,
-        f"SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        f" WHERE {OTHERS}) AS ended",
-    )
-    until(lambda: not value(session, f"SELECT count(*) FROM pg_stat_activity WHERE {OTHERS}"))
-    return int(ended)
+    query = f"SELECT coalesce(array_agg(pid), '{{}}') FROM pg_stat_activity WHERE {OTHERS}"
+    others: list[int] = value(session, query)
+    for each in others:
+        session.execute("SELECT pg_terminate_backend(%s)", [each])
+    # A pool may open new ones meanwhile.
+    there = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)"
+    until(lambda: not value(session, there, others))
+    return len(others)
 
 
 RAISING = """

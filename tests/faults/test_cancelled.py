@@ -15,7 +15,7 @@ import pytest
 
 import forgedb
 from forgedb import AsyncDatabase, Database, NotFound
-from tests.faults.surfaces import Surface, beside, sleeps, until
+from tests.faults.surfaces import Surface, beside, refuse_first, sleeps, until
 from tests.servers.network import Network
 
 ROUNDS = 7
@@ -235,6 +235,25 @@ def test_many_changes_that_are_cancelled_while_they_wait_for_each_other_lose_no_
     _in_a_loop(opened, work)
 
 
+def test_an_operation_that_is_cancelled_between_its_attempts_loses_no_connection(
+    url: str, admin: psycopg.Connection[Any]
+) -> None:
+    refuse_first(admin, 1_000_000)
+
+    async def work(db: AsyncDatabase) -> None:
+        for turns in range(0, 200, 5):
+            # Both are idle when the first attempt fails.
+            await _no_connection_is_missing(db)
+            task = asyncio.create_task(_a_write(db, "platform"))
+            await _pass_by(turns)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert (await db.projects.list()).items == []
+
+    _in_a_loop((url, POSTGRES), work)
+
+
 def test_an_operation_that_is_cancelled_in_a_network_that_breaks_loses_no_connection(
     network: Network, url: str
 ) -> None:
@@ -253,6 +272,31 @@ def test_an_operation_that_is_cancelled_in_a_network_that_breaks_loses_no_connec
         assert (await db.projects.list()).items == []
 
     _in_a_loop((network.url(url), POSTGRES), work)
+
+
+def test_a_block_that_is_cancelled_as_its_connection_is_looked_at_loses_no_connection(
+    network: Network, url: str, admin: psycopg.Connection[Any]
+) -> None:
+    async def run() -> None:
+        there = await forgedb.connect_async(network.url(url), pool_max_size=1, pool_timeout=5)
+        async with there as db:
+            for _ in range(3):
+                await db.client.execute("LISTEN news")
+                await asyncio.to_thread(admin.execute, "NOTIFY news")
+                # The idle connection has something to say, and it is to be asked what that means.
+                await asyncio.sleep(0.05)
+                network.stall()
+                task = asyncio.create_task(_a_block(db.acting_as("user:ada"), "platform"))
+                await _pass_by(20)
+                task.cancel()
+                await _pass_by(20)
+                network.cut()
+                network.flow()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            assert (await db.projects.list()).items == []
+
+    asyncio.run(run())
 
 
 # Interruptions that are no errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -162,6 +163,8 @@ def test_who_waits_for_the_network_is_served_when_it_takes_connections_again(
     network.refuse()
     with ThreadPoolExecutor(1) as threads:
         got = threads.submit(db.projects.get, project.id)
+        # Longer than the pool goes on about one connection.
+        time.sleep(2.5)
         network.accept()
         assert got.result(WAIT_SECONDS_MAX) == project
 

@@ -71,12 +71,17 @@ class Pool(ABC):
 
         Raises Unavailable (none was free in time), UsageError (closed).
         """
-        try:
-            return await self._lend(self.options.pool_timeout_seconds)
-        except psycopg_pool.PoolTimeout as error:
-            raise self._exhausted() from error
-        except psycopg_pool.PoolClosed as error:
-            raise refusals.closed() from error
+        give_up_at = time.monotonic() + self.options.pool_timeout_seconds
+        while True:
+            left_seconds = give_up_at - time.monotonic()
+            try:
+                # Asked for anew now and then: each time the pool tries to connect, if it must.
+                return await self._lend(min(left_seconds, RECONNECT_SECONDS))
+            except psycopg_pool.PoolTimeout as error:
+                if left_seconds <= RECONNECT_SECONDS:
+                    raise self._exhausted() from error
+            except psycopg_pool.PoolClosed as error:
+                raise refusals.closed() from error
 
     @abstractmethod
     async def give(self, connection: PostgresConnection) -> None:
@@ -224,7 +229,8 @@ class AwaitedPool(Pool):
         await self._pool.putconn(connection.link.raw)
 
     async def renew(self) -> None:
-        await self._pool.check()
+        # To the end, also where the task is cancelled: it has connections in its hands meanwhile.
+        await asyncio.shield(asyncio.ensure_future(self._pool.check()))
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

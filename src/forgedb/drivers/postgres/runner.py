@@ -116,11 +116,16 @@ class PostgresRunner(Async):
 
     async def _take_alive(self) -> PostgresConnection:
         """A connection for a block that can't be run again if it turns out to be gone."""
-        connection = await self._pool.take()
-        while not await connection.link.is_alive():
-            await self._pool.give(connection)
+        while True:
             connection = await self._pool.take()
-        return connection
+            alive = False
+            try:
+                alive = await connection.link.is_alive()
+            finally:
+                if not alive:
+                    await self._pool.give(connection)
+            if alive:
+                return connection
 
     async def backup(self, path: str) -> None:
         raise UsageError(
