@@ -8,13 +8,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
-from benchmarks import objects, reads, report, startup, writes
+from benchmarks import asynchronous, objects, reads, report, startup, writes
+from benchmarks.postgres import objects as postgres_objects
+from benchmarks.postgres import partitions as postgres_partitions
+from benchmarks.postgres import reads as postgres_reads
+from benchmarks.postgres import writes as postgres_writes
+from benchmarks.postgres.server import Server
 from benchmarks.scale import FULL, QUICK, Scale
 from benchmarks.timing import Row
 
-Benchmark: TypeAlias = Callable[[Scale, Path], Iterator[Row]]
+OnSqlite: TypeAlias = Callable[[Scale, Path], Iterator[Row]]
+OnPostgres: TypeAlias = Callable[[Scale, Server], Iterator[Row]]
 
-BENCHMARKS: dict[str, Benchmark] = {
+ON_SQLITE: dict[str, OnSqlite] = {
     "get": reads.get,
     "page": reads.page,
     "lease": writes.lease,
@@ -22,7 +28,20 @@ BENCHMARKS: dict[str, Benchmark] = {
     "repository": writes.repository,
     "depth": objects.depth,
     "migrate": startup.migrate,
+    "await": asynchronous.awaited_get,
 }
+
+ON_POSTGRES: dict[str, OnPostgres] = {
+    "postgres-get": postgres_reads.get,
+    "postgres-page": postgres_reads.page,
+    "postgres-lease": postgres_writes.lease,
+    "postgres-add-many": postgres_objects.add_many,
+    "postgres-repository": postgres_writes.repository,
+    "postgres-partitions": postgres_partitions.partitions,
+    "postgres-await": postgres_reads.awaited_get,
+}
+
+BENCHMARKS = [*ON_SQLITE, *ON_POSTGRES]
 
 
 def main() -> None:
@@ -31,12 +50,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="too little work to judge by")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
     asked = parser.parse_args()
+    names = asked.only or BENCHMARKS
+    scale = QUICK if asked.quick else FULL
+    show = report.as_json if asked.json else report.line
     if not asked.json:
         print(report.header(), flush=True)
-    show = report.as_json if asked.json else report.line
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
-        for name in asked.only or BENCHMARKS:
-            for row in BENCHMARKS[name](QUICK if asked.quick else FULL, Path(folder)):
+        for name in filter(ON_SQLITE.__contains__, names):
+            for row in ON_SQLITE[name](scale, Path(folder)):
+                print(show(row), flush=True)
+    with Server() as server:
+        for position, name in enumerate(filter(ON_POSTGRES.__contains__, names)):
+            if position == 0 and not asked.json:
+                print(server.words(), flush=True)
+            for row in ON_POSTGRES[name](scale, server):
                 print(show(row), flush=True)
 
 

@@ -22,12 +22,23 @@ def base(scale: Scale, folder: Path) -> Path:
     path = folder / "base.db"
     if not path.exists():
         with open_ours(path) as db:
-            db.migrate()
-            project = db.projects.create(slug=PROJECT, name="Platform")
-            with db.transaction() as tx:
-                for number in range(scale.repositories):
-                    tx.repositories.create(project_id=project.id, slug=f"repository-{number}")
+            fill(db, scale)
     return path
+
+
+def fill(db: forgedb.Database, scale: Scale) -> None:
+    """Make the schema, the project and its repositories."""
+    db.migrate()
+    project = db.projects.create(slug=PROJECT, name="Platform")
+    with db.transaction() as tx:
+        for number in range(scale.repositories):
+            tx.repositories.create(project_id=project.id, slug=f"repository-{number}")
+
+
+def first_repository(db: forgedb.Database) -> str:
+    """The id of one that objects are recorded for."""
+    project = db.projects.get_by_slug(PROJECT)
+    return db.repositories.list(project.id, limit=1).items[0].id
 
 
 def copy(path: Path, name: str) -> Path:

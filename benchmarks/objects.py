@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from benchmarks.databases import PROJECT, base, copy, open_ours, open_raw
+from benchmarks.databases import base, copy, first_repository, open_ours, open_raw
 from benchmarks.scale import Scale
 from benchmarks.timing import Row, Slice, Times, interleave
 from forgedb.dao.objects import INSERT
@@ -24,7 +24,7 @@ CREATED_AT = "2026-11-22T10:00:00.000000Z"
 def add_many(scale: Scale, folder: Path) -> Iterator[Row]:
     """All objects in one transaction, in Git's order and in none."""
     path = base(scale, folder)
-    objects = _generated(scale.objects)
+    objects = generated(scale.objects)
     work = "add_many of 1 M objects"
     raw, ours = _added(path, objects, scale)
     yield Row("add-many", f"{work}, in order", "executemany", len(objects), 1.3, raw, ours)
@@ -36,9 +36,9 @@ def add_many(scale: Scale, folder: Path) -> Iterator[Row]:
 def depth(scale: Scale, folder: Path) -> Iterator[Row]:
     """Pages at nine tenths of a repository's objects, and at their beginning."""
     path = copy(base(scale, folder), "deep")
-    objects = _generated(scale.objects)
+    objects = generated(scale.objects)
     with open_ours(path) as db:
-        repository_id = _repository(db)
+        repository_id = first_repository(db)
         with closing(open_raw(path, writes=True)) as raw, raw:
             raw.executemany(INSERT.sqlite, _rows(repository_id, objects))
         last_before = objects[len(objects) * 9 // 10 - 1].oid
@@ -61,7 +61,7 @@ def depth(scale: Scale, folder: Path) -> Iterator[Row]:
 def _added(path: Path, objects: Sequence[NewObject], scale: Scale) -> tuple[Times, Times]:
     """The driver sends the rows that forgedb sends, sorted batch by batch."""
     with open_ours(path) as db:
-        repository_id = _repository(db)
+        repository_id = first_repository(db)
     batches = [
         sorted(_rows(repository_id, objects[start : start + SORTED_ROWS]))
         for start in range(0, len(objects), SORTED_ROWS)
@@ -94,15 +94,9 @@ def _added(path: Path, objects: Sequence[NewObject], scale: Scale) -> tuple[Time
     return raw, ours
 
 
-def _repository(db: Any) -> str:
-    project = db.projects.get_by_slug(PROJECT)
-    found: str = db.repositories.list(project.id, limit=1).items[0].id
-    return found
-
-
-def _generated(count: int) -> list[NewObject]:
-    """Objects in the order of their oids, as Git lists them; always the same ones."""
-    source = random.Random(0)
+def generated(count: int, seed: int = 0) -> list[NewObject]:
+    """Objects in the order of their oids, as Git lists them; always the same ones of a seed."""
+    source = random.Random(seed)
     oids = sorted(source.randbytes(20) for _ in range(count))
     return [
         NewObject(oid, source.randint(1, 4), source.randrange(100_000), source.randrange(10_000))

@@ -8,7 +8,9 @@ from typing import Any
 from benchmarks.timing import Row
 
 HEADER = ("work", "against", "raw", "forgedb", "ratio", "quartiles", "CPU", "bound", "")
-WIDTHS = (46, 27, 9, 9, 6, 11, 6, 5, 4)
+WIDTHS = (50, 27, 9, 9, 6, 11, 6, 5, 4)
+
+VERDICTS = {True: "ok", False: "over", None: ""}
 
 
 def header() -> str:
@@ -26,8 +28,8 @@ def line(row: Row) -> str:
             f"{row.ratio:.2f}",
             f"{first:.2f}-{third:.2f}",
             f"{row.cpu_ratio:.2f}",
-            f"{row.bound:.1f}",
-            "ok" if row.is_within else "over",
+            "" if row.bound is None else f"{row.bound:.1f}",
+            VERDICTS[row.is_within],
         )
     )
 
@@ -55,7 +57,7 @@ def _line(cells: tuple[str, ...]) -> str:
     texts, numbers = cells[:2], cells[2:]
     left = [cell.ljust(width) for cell, width in zip(texts, WIDTHS[:2], strict=True)]
     right = [cell.rjust(width) for cell, width in zip(numbers, WIDTHS[2:], strict=True)]
-    return "  ".join([*left, *right])
+    return "  ".join([*left, *right]).rstrip()
 
 
 def _time(seconds: float) -> str:

@@ -32,8 +32,8 @@ class Row(NamedTuple):
     against: str
     operations: int
     """How many a slice does; times are shown for one of them."""
-    bound: float
-    """The greatest ratio that is good enough."""
+    bound: float | None
+    """The greatest ratio that is good enough, or None for a row that only informs."""
     raw: Times
     ours: Times
 
@@ -61,8 +61,8 @@ class Row(NamedTuple):
         return median(self.ours.wall) / self.operations
 
     @property
-    def is_within(self) -> bool:
-        return self.ratio <= self.bound
+    def is_within(self) -> bool | None:
+        return None if self.bound is None else self.ratio <= self.bound
 
     def _ratios(self) -> list[float]:
         return [ours / raw for raw, ours in zip(self.raw.wall, self.ours.wall, strict=True)]

@@ -16,9 +16,7 @@ from benchmarks.timing import Row
 
 def lease(scale: Scale, folder: Path) -> Iterator[Row]:
     """Leases of one repository after the other, each acquired and released."""
-    raw, ours = against_replay(
-        base(scale, folder), _leases, count=scale.writes, rounds=scale.rounds
-    )
+    raw, ours = against_replay(base(scale, folder), leases, count=scale.writes, rounds=scale.rounds)
     work = "lease acquire + release, audited and chained"
     yield Row("lease", work, "same statements", scale.writes, 1.4, raw, ours)
 
@@ -26,25 +24,25 @@ def lease(scale: Scale, folder: Path) -> Iterator[Row]:
 def repository(scale: Scale, folder: Path) -> Iterator[Row]:
     """Repositories added to a project that has many."""
     raw, ours = against_replay(
-        base(scale, folder), _repositories, count=scale.writes, rounds=scale.rounds
+        base(scale, folder), repositories, count=scale.writes, rounds=scale.rounds
     )
     work = "insert of a repository, audited and chained"
     yield Row("repository", work, "same statements", scale.writes, 1.5, raw, ours)
 
 
-def _leases(db: forgedb.Database) -> Iterator[Operation]:
+def leases(db: forgedb.Database) -> Iterator[Operation]:
     project = db.projects.get_by_slug(PROJECT)
-    repositories = db.repositories.list(project.id, limit=100).items
+    items = db.repositories.list(project.id, limit=100).items
 
     def cycle(repository_id: str) -> None:
         granted = db.leases.acquire(repository_id, purpose="nightly import")
         db.leases.release(granted.id)
 
     for number in count():
-        yield partial(cycle, repositories[number % len(repositories)].id)
+        yield partial(cycle, items[number % len(items)].id)
 
 
-def _repositories(db: forgedb.Database) -> Iterator[Operation]:
+def repositories(db: forgedb.Database) -> Iterator[Operation]:
     project_id = db.projects.get_by_slug(PROJECT).id
     for number in count():
         yield partial(db.repositories.create, project_id, f"new-{number}")

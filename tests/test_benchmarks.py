@@ -1,4 +1,5 @@
-"""The benchmarks run, and each gives its ratios; how fast they are is no matter of a test's."""
+"""The benchmarks run, both sides of each do the same work, and each gives its ratios; how fast
+they are is no matter of a test's."""
 
 import json
 import subprocess
@@ -7,8 +8,9 @@ from contextlib import closing
 
 import pytest
 
-from benchmarks.__main__ import BENCHMARKS
+from benchmarks.__main__ import BENCHMARKS, ON_POSTGRES
 from benchmarks.databases import base, open_ours, open_raw
+from benchmarks.postgres import server as on_postgres
 from benchmarks.scale import QUICK
 from benchmarks.timing import Row, Times
 
@@ -20,9 +22,19 @@ ROWS = {
     "repository": 1,
     "depth": 1,
     "migrate": 1,
+    "await": 2,
+    "postgres-get": 2,
+    "postgres-page": 1,
+    "postgres-lease": 2,
+    "postgres-add-many": 3,
+    "postgres-repository": 2,
+    "postgres-partitions": 2,
+    "postgres-await": 2,
 }
 
 SETTINGS = ("foreign_keys", "recursive_triggers", "cache_size", "journal_mode", "synchronous")
+
+POSTGRES_SETTINGS = ("TimeZone", "client_encoding", "DateStyle", "synchronous_commit", "jit")
 
 
 def run(*arguments):
@@ -30,14 +42,29 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.fixture
+def on_the_tests_server(postgres_url, monkeypatch):
+    monkeypatch.setenv(on_postgres.URL, postgres_url)
+
+
 def test_every_benchmark_is_run_here():
-    assert ROWS.keys() == BENCHMARKS.keys()
+    assert [*ROWS] == BENCHMARKS
 
 
-@pytest.mark.parametrize(("name", "count"), ROWS.items())
-def test_a_quick_run_gives_the_ratio_of_each_row(name, count):
-    rows = [json.loads(line) for line in run("--quick", "--json", "--only", name).splitlines()]
-    assert [row["name"] for row in rows] == [name] * count
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in ON_POSTGRES])
+def test_a_quick_run_gives_the_ratio_of_each_row(name):
+    check(run("--quick", "--json", "--only", name), [name])
+
+
+@pytest.mark.usefixtures("on_the_tests_server")
+def test_a_quick_run_on_postgresql_gives_the_ratio_of_each_row():
+    chosen = [argument for name in ON_POSTGRES for argument in ("--only", name)]
+    check(run("--quick", "--json", *chosen), [*ON_POSTGRES])
+
+
+def check(output, names):
+    rows = [json.loads(line) for line in output.splitlines()]
+    assert [row["name"] for row in rows] == [name for name in names for _ in range(ROWS[name])]
     assert all(row["ratio"] > 0 and row["raw_seconds"] > 0 for row in rows)
 
 
@@ -51,12 +78,22 @@ def test_the_table_shows_the_raw_time_the_ratio_and_the_bound_of_a_row():
     assert rows[0].endswith((" 1.7    ok", " 1.7  over"))
 
 
+@pytest.mark.usefixtures("on_the_tests_server")
+def test_the_table_says_which_server_it_is_and_that_its_writes_are_not_durable():
+    _, server, row = run("--quick", "--only", "postgres-page").splitlines()
+    assert server.startswith("PostgreSQL 1")
+    assert "fsync off, synchronous_commit off" in server
+    assert not row.endswith(("ok", "over")), "it has no bound"
+
+
 def test_a_ratio_compares_neighbours_so_that_a_slow_spell_cancels_out():
     raw, ours = Times([1.0, 10.0, 1.0], [1.0] * 3), Times([1.5, 15.0, 1.5], [1.5] * 3)
     row = Row("x", "x", "x", 1, 1.4, raw, ours)
     assert row.ratio == 1.5
     assert row.spread == (1.5, 1.5)
-    assert not row.is_within
+    assert row.is_within is False
+    assert row._replace(bound=1.5).is_within is True
+    assert row._replace(bound=None).is_within is None
 
 
 @pytest.mark.parametrize("writes", [True, False])
@@ -69,3 +106,27 @@ def test_the_raw_connection_has_the_settings_of_forgedbs(tmp_path, writes):
             ours.raw.pragma(name) for name in SETTINGS
         ]
         pool.give(ours)
+
+
+def test_the_raw_connection_to_postgresql_has_the_settings_of_forgedbs(postgres):
+    with (
+        postgres.new(migrated=True) as url,
+        on_postgres.open_ours(url) as db,
+        on_postgres.open_raw(url) as raw,
+    ):
+        for name in POSTGRES_SETTINGS:
+            ours = db.client.query_value("SELECT current_setting(:name)", {"name": name})
+            assert raw.execute("SELECT current_setting(%s)", [name]).fetchone() == (ours,)
+
+
+def test_what_both_sides_wrote_to_postgresql_is_compared_to_the_last_value(postgres):
+    with (
+        postgres.new(migrated=True) as url,
+        on_postgres.open_ours(url) as db,
+        on_postgres.open_raw(url) as raw,
+    ):
+        project = db.projects.create(slug="platform", name="Platform")
+        before = on_postgres.fingerprint(url, "projects")
+        assert before == on_postgres.fingerprint(url, "projects")
+        raw.execute("UPDATE projects SET name = 'platform' WHERE id = %s", [project.id])
+        assert before != on_postgres.fingerprint(url, "projects")

@@ -1,0 +1,1 @@
+"""The rows measured on PostgreSQL, beside psycopg."""

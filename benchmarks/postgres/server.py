@@ -1,0 +1,129 @@
+"""The PostgreSQL databases that rows are measured on: one is filled, and contenders get copies."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+import forgedb
+from benchmarks.databases import ACTOR, fill
+from benchmarks.scale import Scale
+from forgedb.sql.catalogue import Sql
+from forgedb.sql.placeholders import compile_text
+from tests.servers.postgres import PostgresServer, embedded_programs
+
+URL = "FORGEDB_BENCH_POSTGRES_URL"
+"""The environment's variable for a server to measure on, in place of one that is started."""
+
+DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
+
+UTC = "-c TimeZone=UTC"
+"""forgedb's connections read times so: a zone of its own would cost the raw one more."""
+
+
+class Server:
+    """A context manager; the server starts, and its base is filled, when first asked for."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._prefix = f"forgedb_bench_{os.getpid()}"
+        self._url: str | None = None
+        self._admin: psycopg.Connection[Any] | None = None
+        self._made: set[str] = set()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for name in [*self._made]:
+            self._drop(name)
+        self._stack.close()
+
+    def words(self) -> str:
+        """Which server it is, and how much of a write it waits for."""
+        admin = self._administration()
+        settings = [f"{name} {self._shown(admin, name)}" for name in DURABILITY]
+        return f"PostgreSQL {self._shown(admin, 'server_version')}, {', '.join(settings)}"
+
+    def base(self, scale: Scale) -> str:
+        """The URL of a database of one project and its repositories."""
+        if "base" not in self._made:
+            url = self._create("base", "template0")
+            with open_ours(url) as db:
+                fill(db, scale)
+            with open_raw(url) as raw:
+                raw.execute("VACUUM ANALYZE")
+        return self.url_of("base")
+
+    def copy(self, url: str, name: str) -> str:
+        """The URL of a new database with the same content, in place of the last of the name."""
+        self._drop(name)
+        return self._create(name, urlsplit(url).path[1:])
+
+    def _create(self, name: str, template: str) -> str:
+        text = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY wal_log")
+        named = sql.Identifier(self._full(name))
+        self._administration().execute(text.format(named, sql.Identifier(template)))
+        self._made.add(name)
+        return self.url_of(name)
+
+    def _drop(self, name: str) -> None:
+        text = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        self._administration().execute(text.format(sql.Identifier(self._full(name))))
+        self._made.discard(name)
+
+    def _administration(self) -> psycopg.Connection[Any]:
+        if self._admin is None:
+            self._url = os.environ.get(URL)
+            if not self._url:
+                started = self._stack.enter_context(PostgresServer(embedded_programs()))
+                self._url = started.url("postgres")
+            self._admin = self._stack.enter_context(open_raw(self._url))
+        return self._admin
+
+    def _full(self, name: str) -> str:
+        return f"{self._prefix}_{name}"
+
+    def url_of(self, name: str) -> str:
+        """The URL of the database that was made under the name."""
+        return urlunsplit(urlsplit(self._url or "")._replace(path=f"/{self._full(name)}"))
+
+    @staticmethod
+    def _shown(admin: psycopg.Connection[Any], setting: str) -> str:
+        found = admin.execute("SELECT current_setting(%s)", [setting]).fetchone()
+        assert found is not None
+        return str(found[0])
+
+
+def open_ours(url: str, **options: Any) -> forgedb.Database:
+    return forgedb.connect(url, actor=ACTOR, **options)
+
+
+def open_raw(url: str) -> psycopg.Connection[Any]:
+    """A connection of the driver's own, with nothing of forgedb."""
+    return psycopg.connect(url, autocommit=True, options=UTC)
+
+
+def raw_text(statement: Sql) -> Any:
+    """The statement in the driver's own format."""
+    return compile_text(statement.postgres, "postgres")[0]
+
+
+def fingerprint(url: str, table: str) -> tuple[Any, ...]:
+    """How many rows a table has, and a sum over their content, in whatever order they are."""
+    text = sql.SQL("SELECT count(*), sum(hashtextextended(t::text, 0)) FROM {} AS t")
+    with open_raw(url) as raw:
+        found = raw.execute(text.format(sql.Identifier(table))).fetchone()
+    assert found is not None
+    return found
