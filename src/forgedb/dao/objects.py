@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
-from itertools import chain, islice, repeat
+from itertools import islice
 from operator import attrgetter, lt
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from forgedb.dao.leases import required
 from forgedb.dao.paging import page
@@ -59,6 +59,16 @@ Columns: TypeAlias = tuple[Sequence[bytes], Sequence[int], Sequence[int], Sequen
 Oids: TypeAlias = list[bytes]
 Repositories: TypeAlias = list[Repository]
 Stats: TypeAlias = list[ObjectStats]
+
+
+class Run(NamedTuple):
+    """Objects in the order of their oids, and whether each oid comes but once."""
+
+    objects: Sequence[NewObject]
+    first: bytes
+    last: bytes
+    ascends: bool
+
 
 _TYPE_CODES = frozenset(map(int, ObjectType))
 
@@ -149,7 +159,7 @@ INSERT = sql(
 
 COPY = Copy(
     f"COPY object_metadata ({_ROW}) FROM STDIN (FORMAT BINARY)",
-    ("text", "bytea", "int2", "int8", "int8", "timestamptz"),
+    ("text", "bytea", "smallint", "bigint", "bigint", "timestamptz"),
 )
 
 UPDATE_DISK_SIZE = sql(
@@ -199,26 +209,26 @@ class ObjectsDao(Dao[H_co]):
         digest = sha256()
         added = given = resized = 0
 
-        def rows_of(batch: Columns) -> Iterable[tuple[Any, ...]]:
+        def whole(batch: Columns) -> Sequence[Sequence[Any]]:
             digest.update(b"".join(batch[0]))
-            return zip(repeat(repository_id), *batch, repeat(created_at))
+            count = len(batch[0])
+            return [[repository_id] * count, *batch, [created_at] * count]
 
         last = None if (yield from rows(ANY_OBJECT, repository_id=repository_id)) else b""
-        for many_objects in _sorted(objects, locked.object_format):
-            batches = _slices(many_objects, locked.object_format)
+        for run in _sorted(objects, locked.object_format):
+            batches = _slices(run.objects, locked.object_format)
             # While each oid comes after all before it, in a repository that had none, each is new.
-            if last is not None and _ascend(last, many_objects):
-                all_rows = chain.from_iterable(map(rows_of, batches))
-                added += yield from change_many(INSERT, all_rows, COPY)
-                last = cast("bytes", many_objects[-1].oid)
+            if last is not None and run.ascends and last < run.first:
+                added += yield from change_many(INSERT, map(whole, batches), COPY)
+                last = run.last
             else:
                 last = None
                 for batch in batches:
-                    new = yield from change_many(INSERT, rows_of(batch))
+                    new = yield from change_many(INSERT, [whole(batch)])
                     if new < len(batch[0]):
                         resized += yield from _reconcile(repository_id, batch)
                     added += new
-            given += len(many_objects)
+            given += len(run.objects)
         if added or resized:
             stream = stream_of(self.context, locked)
             changes = {
@@ -365,17 +375,14 @@ def _reconcile(repository_id: Ulid, given: Columns) -> Steps[int]:
             )
         if disk_size is not None:
             disk_sizes[oid] = disk_size
-    changed = [
-        (disk_size, repository_id, oid)
-        for oid, disk_size in disk_sizes.items()
-        if disk_size != there[oid][3]
-    ]
+    changed = [oid for oid, disk_size in disk_sizes.items() if disk_size != there[oid][3]]
     if changed:
-        yield from change_many(UPDATE_DISK_SIZE, changed)
+        columns = ([disk_sizes[oid] for oid in changed], [repository_id] * len(changed), changed)
+        yield from change_many(UPDATE_DISK_SIZE, [columns])
     return len(changed)
 
 
-def _sorted(objects: Iterable[NewObject], named_by: ObjectFormat) -> Iterator[Sequence[NewObject]]:
+def _sorted(objects: Iterable[NewObject], named_by: ObjectFormat) -> Iterator[Run]:
     """The objects, as many at a time as are sorted together."""
     remaining = _iterator("objects", objects)
     while batch := [*islice(remaining, SORTED_ROWS)]:
@@ -387,27 +394,25 @@ def _slices(objects: Sequence[NewObject], named_by: ObjectFormat) -> Iterator[Co
         yield _columns(objects[start : start + SLICE_ROWS], named_by)
 
 
-def _ascend(last: bytes, objects: Sequence[NewObject]) -> bool:
-    """Whether each oid comes after ``last``, and after the one before it."""
-    oids: list[Any] = [each.oid for each in objects]
-    return last < oids[0] and all(map(lt, oids, islice(oids, 1, None)))
-
-
-def _in_order(objects: Sequence[NewObject], named_by: ObjectFormat) -> Sequence[NewObject]:
+def _in_order(objects: Sequence[NewObject], named_by: ObjectFormat) -> Run:
     try:
         oids: list[Any] = [each.oid for each in objects]
     except AttributeError as error:
         raise InvalidValue("objects", error.obj, "each must be a NewObject") from error
-    try:
-        # Git lists objects sorted; finding that out costs less than sorting what is sorted.
-        if type(oids[0]) is bytes and all(map(lt, oids, islice(oids, 1, None))):
-            return objects
-    except TypeError:
-        # Bytes beside text can't be compared.
-        pass
     if {*map(type, oids)} != {bytes}:
         objects = [NewObject(*_row(each, named_by)) for each in objects]
-    return sorted(objects, key=attrgetter("oid"))
+        oids = [each.oid for each in objects]
+    # Git lists objects sorted; finding that out costs less than sorting what is sorted.
+    ascends = _ascend(oids)
+    if not ascends:
+        objects = sorted(objects, key=attrgetter("oid"))
+        oids = [each.oid for each in objects]
+        ascends = _ascend(oids)
+    return Run(objects, oids[0], oids[-1], ascends)
+
+
+def _ascend(oids: Sequence[Any]) -> bool:
+    return all(map(lt, oids, islice(oids, 1, None)))
 
 
 def _columns(objects: Sequence[NewObject], named_by: ObjectFormat) -> Columns:

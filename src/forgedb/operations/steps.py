@@ -8,7 +8,7 @@ generator as one of forgedb's own errors.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
@@ -52,14 +52,14 @@ class Copy(msgspec.Struct, frozen=True):
 
 
 class ChangeMany(msgspec.Struct, gc=False):
-    """One statement over many rows, each a tuple in the order in which the text names them.
+    """One statement over many rows, given in batches, each of a column for each of its names.
 
-    SQLite runs its text once for each row; PostgreSQL runs its text once, with an array for each
-    name.  Where all rows are known to be new, ``copy`` is a shorter way.
+    SQLite runs its text once for each row; PostgreSQL runs its text once for each batch, with an
+    array for each name.  Where all rows are known to be new, ``copy`` is a shorter way.
     """
 
     statement: Sql
-    rows: Iterable[tuple[Any, ...]]
+    batches: Iterable[Sequence[Sequence[Any]]]
     copy: Copy | None = None
 
 
@@ -119,10 +119,10 @@ def change(statement: Sql, **params: Any) -> Steps[int]:
 
 
 def change_many(
-    statement: Sql, values: Iterable[tuple[Any, ...]], copy: Copy | None = None
+    statement: Sql, batches: Iterable[Sequence[Sequence[Any]]], copy: Copy | None = None
 ) -> Steps[int]:
     """How many rows the statement changed in all."""
-    changed: int = yield ChangeMany(statement, values, copy)
+    changed: int = yield ChangeMany(statement, batches, copy)
     return changed
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, TypeVar
 
 from psycopg.pq import TransactionStatus
 
 from forgedb.drivers.postgres.errors import DRIVER_ERRORS, is_lost, translate
 from forgedb.drivers.postgres.link import Answer, Link, Sent
-from forgedb.drivers.postgres.values import DECODERS, Column
+from forgedb.drivers.postgres.packing import COPY_BEGIN, COPY_END, Column, copied
+from forgedb.drivers.postgres.values import DECODERS
 from forgedb.errors import ForgeDbError, Unavailable
 from forgedb.operations.steps import (
     Change,
@@ -127,11 +129,17 @@ class PostgresConnection:
         self._changed = True
         if step.copy is not None:
             await self._send_owed()
-            return await self.link.copy(step.copy.text.encode(), step.copy.types, step.rows)
+            blocks = (copied(step.copy.types, columns) for columns in step.batches)
+            return await self.link.copy(
+                step.copy.text.encode(), chain([COPY_BEGIN], blocks, [COPY_END])
+            )
         text, names = _TEXTS[step.statement]
-        columns = map(Column, zip(*step.rows, strict=True))
-        (answer,) = await self._together([Sent(text, dict(zip(names, columns, strict=True)))])
-        return answer.changed
+        changed = 0
+        for columns in step.batches:
+            params = dict(zip(names, map(Column, columns), strict=True))
+            (answer,) = await self._together([Sent(text, params)])
+            changed += answer.changed
+        return changed
 
     async def _send_owed(self) -> None:
         if self._owed:

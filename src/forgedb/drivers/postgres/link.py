@@ -80,8 +80,8 @@ class Link(ABC, Generic[C]):
             self._preparing.used(sent.text)
 
     @abstractmethod
-    async def copy(self, text: bytes, types: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> int:
-        """Stream rows into a ``COPY ... FROM STDIN (FORMAT BINARY)``; returns how many."""
+    async def copy(self, text: bytes, blocks: Iterable[bytes]) -> int:
+        """Stream the blocks into a ``COPY ... FROM STDIN``; returns how many rows they were."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -144,12 +144,10 @@ class BlockingLink(Link[psycopg.Connection[Any]]):
             _answer(cursor, cursor.fetchall() if _has_rows(cursor) else []) for cursor in cursors
         ]
 
-    async def copy(self, text: bytes, types: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> int:
+    async def copy(self, text: bytes, blocks: Iterable[bytes]) -> int:
         with self._cursor.copy(text) as copy:
-            copy.set_types(types)
-            write_row = copy.write_row
-            for row in rows:
-                write_row(row)
+            for block in blocks:
+                copy.write(block)
         return self._cursor.rowcount
 
     async def close(self) -> None:
@@ -206,11 +204,10 @@ class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
             sending.cancel()
             await self.close()
 
-    async def copy(self, text: bytes, types: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> int:
+    async def copy(self, text: bytes, blocks: Iterable[bytes]) -> int:
         async with self._cursor.copy(text) as copy:
-            copy.set_types(types)
-            for row in rows:
-                await copy.write_row(row)
+            for block in blocks:
+                await copy.write(block)
         return self._cursor.rowcount
 
     async def close(self) -> None:

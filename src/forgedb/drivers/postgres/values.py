@@ -6,33 +6,26 @@ JSON stays the text that was hashed, and a value that SQLite can't keep is refus
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 import psycopg
 from psycopg.adapt import AdaptersMap, Dumper, PyFormat
 from psycopg.pq import Format
-from psycopg.types import TypeInfo
 from psycopg.types.numeric import IntBinaryDumper
 from psycopg.types.string import TextBinaryLoader, TextLoader
 
+from forgedb.drivers.postgres.packing import ARRAYS, Column, Pack, array, microseconds
 from forgedb.operations.rows import Converters, Decoder, RowDecoder, make_decoders
 
 CONVERTERS: Converters = {dict: msgspec.json.decode}
 
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
 _types = psycopg.adapters.types
-_NULL = struct.pack("!i", -1)
 
-_pack_array = struct.Struct("!iiIii").pack
-_pack_length = struct.Struct("!i").pack
-_pack_counted = struct.Struct("!iq").pack
 _pack_time = struct.Struct("!q").pack
 
 
@@ -63,57 +56,7 @@ class _TimeDumper(Dumper):
     oid = _types["timestamptz"].oid
 
     def dump(self, obj: datetime) -> bytes:
-        return _pack_time(_microseconds(obj))
-
-
-def _microseconds(at: datetime) -> int:
-    if at.tzinfo is None:
-        raise TypeError("a time needs a time zone: use datetime.now(timezone.utc)")
-    return (at - _EPOCH) // _MICROSECOND
-
-
-class Column:
-    """The values of one column in many rows, of one type or None: an array to PostgreSQL."""
-
-    __slots__ = ("kind", "values")
-
-    def __init__(self, values: tuple[Any, ...]) -> None:
-        self.values = values
-        self.kind = _kind_of(values)
-
-
-def _kind_of(values: tuple[Any, ...]) -> type[Any]:
-    for value in values:
-        for kind in (bytes, str, int, datetime):
-            if isinstance(value, kind):
-                return kind
-    return str
-
-
-def _packed_bytes(values: Iterable[Any]) -> list[bytes]:
-    return [_NULL if it is None else _pack_length(len(it)) + it for it in values]
-
-
-def _packed_text(values: Iterable[Any]) -> list[bytes]:
-    return _packed_bytes([None if it is None else it.encode() for it in values])
-
-
-def _packed_integers(values: Iterable[Any]) -> list[bytes]:
-    return [_NULL if it is None else _pack_counted(8, it) for it in values]
-
-
-def _packed_times(values: Iterable[Any]) -> list[bytes]:
-    return [
-        _NULL if it is None else _pack_counted(8, (it - _EPOCH) // _MICROSECOND) for it in values
-    ]
-
-
-_ARRAYS: dict[type[Any], tuple[TypeInfo, Callable[[Iterable[Any]], list[bytes]]]] = {
-    bytes: (_types["bytea"], _packed_bytes),
-    str: (_types["text"], _packed_text),
-    int: (_types["int8"], _packed_integers),
-    datetime: (_types["timestamptz"], _packed_times),
-}
+        return _pack_time(microseconds(obj))
 
 
 class _ArrayDumper(Dumper):
@@ -126,23 +69,22 @@ class _ArrayDumper(Dumper):
 
     def upgrade(self, obj: Any, format: PyFormat) -> Dumper:
         dumper = type(self)(object)
-        info, dumper._pack = _ARRAYS[self._kind(obj)]
-        dumper.oid, dumper._item_oid = info.array_oid, info.oid
+        name, dumper._pack = ARRAYS[self._kind(obj)]
+        dumper.oid, dumper._item_oid = _types[name].array_oid, _types[name].oid
         return dumper
 
     _item_oid: int
-    _pack: Callable[[Iterable[Any]], list[bytes]]
+    _pack: Pack
 
     def dump(self, obj: Any) -> bytes:
-        items = self._pack(self._values(obj))
-        return _pack_array(1, 1, self._item_oid, len(items), 1) + b"".join(items)
+        return array(self._item_oid, self._pack(self._values(obj)))
 
     def _kind(self, obj: Any) -> type[Any]:
         kind: type[Any] = obj.kind
         return kind
 
-    def _values(self, obj: Any) -> Iterable[Any]:
-        values: Iterable[Any] = obj.values
+    def _values(self, obj: Any) -> Sequence[Any]:
+        values: Sequence[Any] = obj.values
         return values
 
 
@@ -152,8 +94,8 @@ class _BytesArrayDumper(_ArrayDumper):
     def _kind(self, obj: Any) -> type[Any]:
         return bytes
 
-    def _values(self, obj: Any) -> Iterable[Any]:
-        values: Iterable[Any] = obj
+    def _values(self, obj: Any) -> Sequence[Any]:
+        values: Sequence[Any] = obj
         return values
 
 

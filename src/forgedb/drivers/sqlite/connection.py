@@ -171,7 +171,8 @@ class SqliteConnection:
             return found if step.model is None else DECODERS[step.model][1](found)
         if isinstance(step, ChangeMany):
             before = self.raw.total_changes()
-            self._cursor.executemany(step.statement.sqlite, step.rows)
+            for columns in step.batches:
+                self._cursor.executemany(step.statement.sqlite, zip(*columns, strict=True))
             return self.raw.total_changes() - before
         if isinstance(step, Native):
             return kept(step.value)
