@@ -67,7 +67,7 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(cause, psycopg.Error) and (cause.sqlstate in RETRIED or is_lost(cause))
 
 
-def is_lost(error: Exception) -> bool:
+def is_lost(error: BaseException | None) -> bool:
     """Whether the connection is gone: what was being done when it broke is unknown."""
     if not isinstance(error, psycopg.Error):
         return False

@@ -35,8 +35,8 @@ FIRST_LOOK_SECONDS = 0.02
 """How long the first connection is waited for before looking whether it was refused."""
 
 RECONNECT_SECONDS = 1.0
-"""How long the pool tries by itself to replace a connection; then each call that needs one does.
-By itself it would pause longer and longer, and be asleep when the server is back."""
+"""How long the pool tries to replace a connection before it begins anew, if anybody waits for one.
+In one long attempt it would pause longer and longer, and be asleep when the server is back."""
 
 # The pool reports each failed attempt to connect; without a handler Python would print them.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -71,17 +71,12 @@ class Pool(ABC):
 
         Raises Unavailable (none was free in time), UsageError (closed).
         """
-        give_up_at = time.monotonic() + self.options.pool_timeout_seconds
-        while True:
-            left_seconds = give_up_at - time.monotonic()
-            try:
-                # Asked for anew now and then: each time the pool tries to connect, if it must.
-                return await self._lend(min(left_seconds, RECONNECT_SECONDS))
-            except psycopg_pool.PoolTimeout as error:
-                if left_seconds <= RECONNECT_SECONDS:
-                    raise self._exhausted() from error
-            except psycopg_pool.PoolClosed as error:
-                raise refusals.closed() from error
+        try:
+            return await self._lend(self.options.pool_timeout_seconds)
+        except psycopg_pool.PoolTimeout as error:
+            raise self._exhausted() from error
+        except psycopg_pool.PoolClosed as error:
+            raise refusals.closed() from error
 
     @abstractmethod
     async def give(self, connection: PostgresConnection) -> None:
@@ -167,8 +162,14 @@ class BlockingPool(Pool):
     def __init__(self, options: PostgresOptions, clock: Clock) -> None:
         super().__init__(options, clock)
         self._pool = psycopg_pool.ConnectionPool(
-            connection_class=_BlockingConnection, **self._settings()
+            connection_class=_BlockingConnection,
+            reconnect_failed=self._keep_trying,
+            **self._settings(),
         )
+
+    def _keep_trying(self, pool: psycopg_pool.ConnectionPool[Any]) -> None:
+        if pool.get_stats()["requests_waiting"]:
+            pool.check()
 
     async def _open(self) -> None:
         self._pool.open()
@@ -216,8 +217,14 @@ class AwaitedPool(Pool):
     def __init__(self, options: PostgresOptions, clock: Clock) -> None:
         super().__init__(options, clock)
         self._pool = psycopg_pool.AsyncConnectionPool(
-            connection_class=_AwaitedConnection, **self._settings()
+            connection_class=_AwaitedConnection,
+            reconnect_failed=self._keep_trying,
+            **self._settings(),
         )
+
+    async def _keep_trying(self, pool: psycopg_pool.AsyncConnectionPool[Any]) -> None:
+        if pool.get_stats()["requests_waiting"]:
+            await pool.check()
 
     async def _open(self) -> None:
         await self._pool.open()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from forgedb.drivers import refusals
 from forgedb.drivers.postgres.connection import PostgresConnection
-from forgedb.drivers.postgres.errors import is_transient
+from forgedb.drivers.postgres.errors import is_lost, is_transient
 from forgedb.drivers.postgres.pool import AwaitedPool, Pool
 from forgedb.drivers.turns import Turns
 from forgedb.errors import Unavailable, UsageError
@@ -170,6 +171,8 @@ class PostgresRunner(Async):
             except Unavailable as error:
                 if not is_transient(error) or not _can_repeat(args, kwargs):
                     raise
+                if is_lost(error.__cause__):
+                    await self._pool.renew()
                 return await self._again(once, args, kwargs)
 
         return bound
@@ -184,7 +187,8 @@ class PostgresRunner(Async):
         from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
         from tenacity.wait import wait_random_exponential
 
-        await self._pool.renew()
+        # Those that were in each other's way a moment ago must not meet again at once.
+        await self._pool.sleep(random.uniform(0, PAUSE_SECONDS_FIRST))  # noqa: S311
         retrying = AsyncRetrying(
             sleep=self._pool.sleep,
             stop=stop_after_attempt(ATTEMPTS_MAX - 1),
