@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from forgedb.errors import InvalidValue as InvalidValue
     from forgedb.errors import LeaseHeld as LeaseHeld
     from forgedb.errors import LeaseLost as LeaseLost
+    from forgedb.errors import LockTimeout as LockTimeout
     from forgedb.errors import MigrationDrift as MigrationDrift
     from forgedb.errors import MigrationError as MigrationError
     from forgedb.errors import NotFound as NotFound
@@ -74,6 +75,7 @@ _HOMES = {
         "InvalidValue",
         "LeaseHeld",
         "LeaseLost",
+        "LockTimeout",
         "MigrationDrift",
         "MigrationError",
         "NotFound",

@@ -26,6 +26,9 @@ LossReason = Literal["not_holder", "expired", "ended", "superseded"]
 class ForgeDbError(Exception):
     """The base of every error that forgedb raises."""
 
+    position: int | None = None
+    """Where in a script's statement the database saw the fault: characters, from 0, if it said."""
+
 
 class InvalidValue(ForgeDbError, ValueError):
     """A value was refused before anything was written."""
@@ -161,22 +164,26 @@ class MigrationError(ForgeDbError):
         applied: Sequence[str],
         pending: Sequence[str],
         why: str = "",
+        column: int = 0,
     ) -> None:
-        super().__init__(file, line, statement, tuple(applied), tuple(pending), why)
+        super().__init__(file, line, statement, tuple(applied), tuple(pending), why, column)
         self.file = file
         self.line = line
+        self.column = column
         self.statement = statement
         self.applied = tuple(applied)
         self.pending = tuple(pending)
         self.why = why
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}" if self.line else self.file
+        place = f":{self.line}:{self.column}" if self.column else f":{self.line}"
+        where = f"{self.file}{place}" if self.line else self.file
         parts = [f"{where}: {self.why or 'the migration failed'}"]
         if self.statement:
             parts.append(f"in {shown(' '.join(self.statement.split()))}")
-        parts.append(f"applied before: {', '.join(self.applied) or 'none'}")
-        parts.append(f"still pending: {', '.join(self.pending) or 'none'}")
+        if self.applied or self.pending:
+            parts.append(f"applied before: {', '.join(self.applied) or 'none'}")
+            parts.append(f"still pending: {', '.join(self.pending) or 'none'}")
         return "; ".join(parts)
 
 
@@ -215,6 +222,10 @@ class Unavailable(ForgeDbError):
         advice = "; trying again may work" if self.retryable else ""
         known = {"unknown": "; it is unknown whether the change was made"}.get(self.outcome, "")
         return f"{self.why}{known}{advice}"
+
+
+class LockTimeout(Unavailable):
+    """Someone else held a lock for longer than the call may wait; nothing was done."""
 
 
 class AuditViolation(ForgeDbError):

@@ -21,7 +21,7 @@ import pytest
 import forgedb
 from forgedb.audit.stream import OWN_ACTIONS
 from forgedb.cli import exit_code_of
-from forgedb.errors import ForgeDbError, Unavailable
+from forgedb.errors import ForgeDbError
 from tests.docs.blocks import blocks_of
 from tests.docs.page import EXEMPT
 from tests.docs.shell import Shell, commands_in, is_shown
@@ -257,12 +257,7 @@ def test_every_attribute_of_an_error_is_in_its_section():
 def test_the_exit_code_that_the_page_gives_an_error_is_the_commands():
     for kind in all_errors():
         codes = re.findall(r"Exit code (\d)(.*)", section("docs/errors.md", kind.__name__))
-        if kind is Unavailable:
-            assert codes == [("5", " if it is retryable, and 1 otherwise.")]
-            assert exit_code_of(Unavailable("locked", retryable=True)) == 5
-            assert exit_code_of(Unavailable("full")) == 1
-        else:
-            assert codes == [(str(exit_code_of(kind.__new__(kind))), ".")], kind
+        assert codes == [(str(exit_code_of(kind.__new__(kind))), ".")], kind
 
 
 def test_the_audit_page_names_every_action_that_is_recorded():

@@ -385,7 +385,7 @@ def test_a_database_that_is_busy_is_no_fault_of_the_users_and_names_no_host_or_f
             answer = bob.post(path, json={})
         assert answer.status_code == 503
         assert answer.json() == {
-            "error": "Unavailable",
+            "error": "LockTimeout",
             "message": "the database can't be used now",
             "outcome": "not_committed",
         }

@@ -19,10 +19,10 @@ from forgedb.errors import (
     ForgeDbError,
     InvalidValue,
     LeaseLost,
+    LockTimeout,
     MigrationDrift,
     NotFound,
     SchemaOutdated,
-    Unavailable,
     UsageError,
 )
 
@@ -34,12 +34,12 @@ EXIT_CODES: tuple[tuple[type[ForgeDbError], int], ...] = (
     (ActorRequired, 2),
     (SchemaOutdated, 3),
     (MigrationDrift, 4),
+    (LockTimeout, 5),
     (NotFound, 6),
     (Conflict, 7),
     (LeaseLost, 7),
     (AuditViolation, 8),
 )
-EXIT_LOCK_TIMEOUT = 5
 
 __all__ = ["exit_code_of", "main"]
 
@@ -86,8 +86,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def exit_code_of(error: ForgeDbError) -> int:
     """The exit code that stands for an error."""
-    if isinstance(error, Unavailable):
-        return EXIT_LOCK_TIMEOUT if error.retryable else EXIT_FAILURE
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), EXIT_FAILURE)
 
 

@@ -21,7 +21,9 @@ _URL = "forgedb.cli.url"
 _ACTOR = "forgedb.cli.actor"
 
 
-def _keep(key: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
+def kept(key: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
+    """A callback that keeps an option's value for the whole command line: the last one counts."""
+
     def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
         if value is not None:
             ctx.meta[key] = value
@@ -34,14 +36,14 @@ SHARED: tuple[click.Parameter, ...] = (
         ["--url"],
         metavar="URL",
         expose_value=False,
-        callback=_keep(_URL),
+        callback=kept(_URL),
         help="The database: sqlite:///forge.db, or postgresql://host/forge.",
     ),
     click.Option(
         ["--actor"],
         metavar="NAME",
         expose_value=False,
-        callback=_keep(_ACTOR),
+        callback=kept(_ACTOR),
         help="On whose behalf; else FORGEDB_ACTOR, else user:<login>.",
     ),
 )

@@ -70,15 +70,16 @@ def _read(directory: str, name: str) -> MigrationFile:
         raise _refused(name, "a migration is named NNNN_name.sql, in lower case: rename it")
     path = os.path.join(directory, name)
     try:
-        with open(path, "rb") as file:
-            content = file.read(FILE_BYTES_MAX + 1)
+        with open(path, "rb", buffering=0) as file:
+            # Asked first: to read up to a number of bytes takes a buffer of so many for each file.
+            if os.fstat(file.fileno()).st_size > FILE_BYTES_MAX:
+                raise _refused(name, f"it is larger than {FILE_BYTES_MAX} bytes: split it")
+            content = file.read()
         text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
     except OSError as error:
         raise _refused(name, f"it can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise _refused(name, f"it is not UTF-8 (byte {error.start}): save it as UTF-8") from error
-    if len(content) > FILE_BYTES_MAX:
-        raise _refused(name, f"it is larger than {FILE_BYTES_MAX} bytes: split it")
     if not text.strip():
         raise _refused(name, "it is empty: write its SQL, or remove it")
     checksum = sha256(text.encode()).hexdigest()

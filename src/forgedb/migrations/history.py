@@ -1,16 +1,24 @@
-"""The table that says which migrations a database has, and comparing it with the files."""
+"""The tables that say which migrations a database has, and which are only half done."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 
-from forgedb.errors import MigrationDrift, MigrationError
+import msgspec
+
+from forgedb.errors import UsageError
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.files import MigrationFile
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Steps, change, many, rows
-from forgedb.sql.catalogue import sql
+from forgedb.sql.catalogue import Sql, sql
+
+TABLE = "schema_migrations"
+
+_is_table = re.compile(r"[a-z_][a-z0-9_]{0,49}").fullmatch
 
 CREATE = sql(
     sqlite="""
@@ -40,16 +48,80 @@ CREATE = sql(
     """,
 )
 
-# SQLite's writer has the database to itself already.
-LOCK = sql(
-    sqlite="SELECT 1",
-    postgres="SELECT 1 FROM pg_advisory_xact_lock(hashtextextended('forgedb.migrations', 0))",
+# Made with the first file that runs in no transaction: most databases never have it.
+CREATE_BEGUN = sql(
+    sqlite="""
+    CREATE TABLE IF NOT EXISTS schema_migrations_begun (
+        version       INTEGER NOT NULL PRIMARY KEY,
+        name          TEXT NOT NULL,
+        state         TEXT NOT NULL,
+        done          INTEGER NOT NULL,
+        done_checksum TEXT NOT NULL,
+        begun_at      TEXT NOT NULL,
+        begun_by      TEXT NOT NULL,
+        error         TEXT,
+        CONSTRAINT schema_migrations_begun_state_check
+            CHECK (state IN ('running', 'failed', 'resumed'))
+    ) STRICT
+    """,
+    postgres="""
+    CREATE TABLE IF NOT EXISTS schema_migrations_begun (
+        version       bigint NOT NULL PRIMARY KEY,
+        name          text COLLATE "C" NOT NULL,
+        state         text COLLATE "C" NOT NULL,
+        done          bigint NOT NULL,
+        done_checksum text COLLATE "C" NOT NULL,
+        begun_at      timestamptz NOT NULL,
+        begun_by      text COLLATE "C" NOT NULL,
+        error         text COLLATE "C",
+        CONSTRAINT schema_migrations_begun_state_check
+            CHECK (state IN ('running', 'failed', 'resumed'))
+    )
+    """,
 )
 
-EXISTS = sql(
-    sqlite="SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'",
-    postgres="SELECT 1 WHERE to_regclass('schema_migrations') IS NOT NULL",
+EXIST = sql(
+    sqlite="""
+    SELECT
+        EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'),
+        EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations_begun')
+    """,
+    postgres="""
+    SELECT
+        to_regclass('schema_migrations') IS NOT NULL,
+        to_regclass('schema_migrations_begun') IS NOT NULL
+    """,
 )
+
+
+class BegunMigration(msgspec.Struct, frozen=True):
+    """A file that runs in no transaction, and hasn't come to its end.
+
+    ``done`` of its statements have been run; ``state`` is running, failed, or resumed (the next
+    run goes on with it).
+    """
+
+    version: int
+    name: str
+    state: str
+    done: int
+    done_checksum: str
+    begun_at: datetime
+    begun_by: str
+    error: str | None
+
+    @property
+    def label(self) -> str:
+        """The number and name, as the file's name has them: ``0001_initial``."""
+        return f"{self.version:04}_{self.name}"
+
+
+class History(msgspec.Struct, frozen=True):
+    """What a database has: all in the order of the numbers."""
+
+    applied: Sequence[AppliedMigration] = ()
+    begun: Sequence[BegunMigration] = ()
+
 
 SELECT_ALL = sql(f"SELECT {columns(AppliedMigration)} FROM schema_migrations ORDER BY version")
 
@@ -58,74 +130,112 @@ INSERT INTO schema_migrations (version, name, checksum, applied_at, duration_ms)
 VALUES (:version, :name, :checksum, :applied_at, :duration_ms)
 """)
 
+SELECT_BEGUN = sql(
+    f"SELECT {columns(BegunMigration)} FROM schema_migrations_begun ORDER BY version"
+)
 
-def read_history() -> Steps[list[AppliedMigration]]:
-    """What has been applied, in the order of the numbers; nothing where the table isn't there."""
-    if not (yield from rows(EXISTS)):
-        return []
-    return (yield from many(AppliedMigration, SELECT_ALL))
+INSERT_BEGUN = sql("""
+INSERT INTO schema_migrations_begun
+    (version, name, state, done, done_checksum, begun_at, begun_by)
+VALUES (:version, :name, 'running', 0, :done_checksum, :begun_at, :begun_by)
+""")
 
+UPDATE_BEGUN = sql("""
+UPDATE schema_migrations_begun
+SET state = :state, done = :done, done_checksum = :done_checksum, error = :error
+WHERE version = :version
+""")
 
-def record(migration: MigrationFile, at: datetime, duration_ms: int) -> Steps[AppliedMigration]:
-    """Add a migration to the history, in the transaction that applied it."""
-    applied = AppliedMigration(
-        migration.version, migration.name, migration.checksum, at, duration_ms
-    )
-    yield from change(
-        INSERT,
-        version=applied.version,
-        name=applied.name,
-        checksum=applied.checksum,
-        applied_at=applied.applied_at,
-        duration_ms=applied.duration_ms,
-    )
-    return applied
+DELETE_BEGUN = sql("DELETE FROM schema_migrations_begun WHERE version = :version")
 
 
-def create() -> Steps[None]:
-    """Make the table where it isn't there yet."""
-    yield from change(CREATE)
+class HistoryTable:
+    """One history's tables; forgedb's own, or another's of the same form.
 
-
-def lock_history() -> Steps[None]:
-    """Wait until no other process migrates the database, and keep others from it meanwhile."""
-    yield from rows(LOCK)
-
-
-def pending_of(
-    files: Sequence[MigrationFile], history: Sequence[AppliedMigration]
-) -> list[MigrationFile]:
-    """The files that the history lacks.
-
-    Raises MigrationDrift (an applied file was edited), MigrationError (an applied file is
-    missing, the database is newer than the files, a lower number came late).
+    Raises UsageError for a name that isn't plain.
     """
-    applied = {entry.version: entry for entry in history}
-    known = {migration.version: migration for migration in files}
-    for entry in history:
-        file = known.get(entry.version)
-        if file is None:
-            raise _unknown(entry, files)
-        if file.checksum != entry.checksum:
-            raise MigrationDrift(file.file, entry.checksum, file.checksum)
-    pending = [migration for migration in files if migration.version not in applied]
-    if pending and history and pending[0].version < history[-1].version:
-        raise MigrationError(
-            pending[0].file,
-            0,
-            "",
-            [entry.label for entry in history],
-            [migration.label for migration in pending],
-            f"a higher number, {history[-1].version}, is applied already: give it the next number",
+
+    def __init__(self, table: str = TABLE) -> None:
+        if not _is_table(table):
+            raise UsageError(
+                f"{table!r} can't be the history's table: use up to 50 of a-z, 0-9 and _"
+            )
+        self._table = table
+        self._statements: dict[Sql, Sql] = {}
+
+    def read(self) -> Steps[History]:
+        """What has been applied or begun; nothing where the tables aren't there."""
+        ((has_applied, has_begun),) = yield from rows(self._of(EXIST))
+        if not has_applied:
+            return History()
+        applied = yield from many(AppliedMigration, self._of(SELECT_ALL))
+        begun: Sequence[BegunMigration] = ()
+        if has_begun:
+            begun = yield from many(BegunMigration, self._of(SELECT_BEGUN))
+        return History(applied, begun)
+
+    def create(self) -> Steps[None]:
+        """Make the table where it isn't there yet."""
+        yield from change(self._of(CREATE))
+
+    def record(
+        self, migration: MigrationFile, at: datetime, duration_ms: int
+    ) -> Steps[AppliedMigration]:
+        """Add a migration to the history, in the transaction that applied it."""
+        applied = AppliedMigration(
+            migration.version, migration.name, migration.checksum, at, duration_ms
         )
-    return pending
+        yield from change(
+            self._of(INSERT),
+            version=applied.version,
+            name=applied.name,
+            checksum=applied.checksum,
+            applied_at=applied.applied_at,
+            duration_ms=applied.duration_ms,
+        )
+        return applied
+
+    def begin(self, migration: MigrationFile, at: datetime, by: str) -> Steps[None]:
+        """Note that a file is being run in no transaction."""
+        yield from change(self._of(CREATE_BEGUN))
+        yield from change(
+            self._of(INSERT_BEGUN),
+            version=migration.version,
+            name=migration.name,
+            done_checksum=checksum_of(()),
+            begun_at=at,
+            begun_by=by,
+        )
+
+    def note(
+        self, version: int, state: str, statements_done: Sequence[str], error: str | None = None
+    ) -> Steps[None]:
+        """Note how far a file has come that runs in no transaction."""
+        yield from change(
+            self._of(UPDATE_BEGUN),
+            version=version,
+            state=state,
+            done=len(statements_done),
+            done_checksum=checksum_of(statements_done),
+            error=error,
+        )
+
+    def end(self, version: int) -> Steps[None]:
+        """Forget that a file was begun: it has been recorded as applied."""
+        yield from change(self._of(DELETE_BEGUN), version=version)
+
+    def _of(self, statement: Sql) -> Sql:
+        """The statement for this table."""
+        if self._table == TABLE:
+            return statement
+        if statement not in self._statements:
+            self._statements[statement] = Sql(
+                statement.sqlite.replace(TABLE, self._table),
+                statement.postgres.replace(TABLE, self._table),
+            )
+        return self._statements[statement]
 
 
-def _unknown(entry: AppliedMigration, files: Sequence[MigrationFile]) -> MigrationError:
-    newest = files[-1].version if files else -1
-    why = (
-        "the database is newer than this program, which doesn't know it: upgrade forgedb"
-        if entry.version > newest
-        else "the database has it, but the file is missing: put it back"
-    )
-    return MigrationError(f"{entry.label}.sql", 0, "", (), (), why)
+def checksum_of(statements: Sequence[str]) -> str:
+    """SHA-256 of the statements' texts, by which an edit of those that were run is seen."""
+    return sha256("\0".join(statements).encode()).hexdigest()

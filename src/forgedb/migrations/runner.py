@@ -1,104 +1,244 @@
-"""Applying migrations: every file in a transaction of its own, with its line of history."""
+"""Bringing a database to the migrations of a folder: what is there, what is not, and doing it."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from forgedb.errors import (
-    ForgeDbError,
-    MigrationDrift,
-    MigrationError,
-    SchemaOutdated,
-    UsageError,
-)
+from forgedb.errors import SchemaOutdated, UsageError
+from forgedb.handle import Handle
 from forgedb.migrations.applied import AppliedMigration
+from forgedb.migrations.comparison import MigrationState, compare, pending_of, problem_of
 from forgedb.migrations.files import MigrationFile, load, packaged
-from forgedb.migrations.history import create, lock_history, pending_of, read_history, record
+from forgedb.migrations.history import TABLE, BegunMigration, History, HistoryTable
 from forgedb.operations.binding import Mode, Sync
-from forgedb.operations.steps import Steps, now, run
+from forgedb.operations.steps import Steps, now
 
 if TYPE_CHECKING:
+    from forgedb.migrations.alone import Alone, Resolution
+    from forgedb.migrations.applying import Applying
+    from forgedb.migrations.patience import Patience
+    from forgedb.migrations.progress import Progress
+    from forgedb.migrations.script import Script
     from forgedb.sql.lexer import Dialect
-    from forgedb.sql.split import ScriptStatement
+
+LOCK_TIMEOUT_SECONDS = 60.0
+LOCK_WAIT_SECONDS = 3.0
 
 
 class Runner:
-    """Brings a database to the migrations of a folder, by default forgedb's own."""
+    """Brings a database to the migrations of a folder, by default forgedb's own.
 
-    def __init__(self, database: Sync, directory: str | None = None) -> None:
-        self._database = database
-        self.directory = directory or packaged(database.dialect)
+    The folder holds ``NNNN_name.sql`` files, or a folder of them for each database, ``sqlite``
+    and ``postgres``.  ``lock_timeout_seconds`` is how long to wait for another process that
+    migrates, or for a table that is in use; a statement queues for ``lock_wait_seconds`` at a
+    time.  ``table`` keeps the history, so that one database can have several.
+    """
+
+    def __init__(
+        self,
+        database: Handle[Sync] | Sync,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        table: str = TABLE,
+        lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
+        lock_wait_seconds: float = LOCK_WAIT_SECONDS,
+        progress: Progress | None = None,
+    ) -> None:
+        self._database = database._runner if isinstance(database, Handle) else database
+        self.directory = directory_for(directory, self._database.dialect)
+        self._table = HistoryTable(table)
+        self._lock_timeout_seconds = lock_timeout_seconds
+        self._lock_wait_seconds = lock_wait_seconds
+        self._progress = progress
 
     def applied(self) -> list[AppliedMigration]:
         """What the database has, in the order of the numbers."""
-        return self._database.read(read_history())
+        return [*self._history().applied]
 
-    def pending(self, target: int | None = None) -> list[MigrationFile]:
+    def states(self) -> list[MigrationState]:
+        """Each migration of the folder and of the database, and what it is there.
+
+        Raises MigrationError (a file can't be read).
+        """
+        return compare(load(self.directory), self._history())
+
+    def pending(
+        self, target: int | None = None, *, allow_out_of_order: bool = False
+    ) -> list[MigrationFile]:
         """What the database lacks, up to number ``target``.
 
         Raises MigrationError, MigrationDrift, UsageError (no such target).
         """
         files = load(self.directory)
-        if target is not None and target not in {migration.version for migration in files}:
-            raise UsageError(f"there is no migration {target} in {self.directory}")
-        missing = pending_of(files, self.applied())
-        return [each for each in missing if target is None or each.version <= target]
+        _check_target(files, target, self.directory)
+        lacking = pending_of(files, self._history(), allow_out_of_order=allow_out_of_order)
+        return [each for each in lacking if target is None or each.version <= target]
 
     def migrate(
-        self,
-        target: int | None = None,
-        report: Callable[[AppliedMigration], None] | None = None,
+        self, target: int | None = None, *, allow_out_of_order: bool = False
     ) -> list[AppliedMigration]:
-        """Apply what is pending and return it; ``report`` is called after each file.
+        """Apply what is pending and return it.
 
         Every file is read and split into statements before the first one runs.
 
         Raises MigrationError (its file was rolled back, those before it stay), MigrationDrift,
-        UsageError (no such target), Unavailable.
+        LockTimeout, UsageError (no such target), Unavailable.
         """
-        parsed = [
-            (migration, parse(migration, self._database.dialect))
-            for migration in self.pending(target)
-        ]
-        done: list[AppliedMigration] = []
-        for position, (migration, statements) in enumerate(parsed):
-            applied = self._database.write(
-                _apply(migration, statements, done, [later for later, _ in parsed[position:]])
-            )
+        scripts = self._planned(target, allow_out_of_order=allow_out_of_order)
+        if not scripts:
+            return []
+        applying, patience = self._applying(), self._patience()
+        for position, script in enumerate(scripts):
+            applying.pending = scripts[position:]
+            if script.mode == "no-transaction":
+                applied = self._alone(applying, patience).apply(script)
+            else:
+                unlinked = script.mode == "rebuild"
+                steps = partial(applying.in_transaction, script)
+                applied = patience.write(steps, unlinked=unlinked)
             if applied is not None:
-                done.append(applied)
-                if report is not None:
-                    report(applied)
-        return done
+                self._note(applied, applying)
+        return applying.done
 
+    def rehearse(
+        self, target: int | None = None, *, allow_out_of_order: bool = False
+    ) -> list[AppliedMigration]:
+        """Apply what is pending in one transaction, roll it back, and return what it was.
 
-def parse(migration: MigrationFile, dialect: Dialect) -> list[ScriptStatement]:
-    """The file's statements.  Raises MigrationError for text that can't be split or run."""
-    # Nothing is pending on most starts, and nothing is split then.
-    from forgedb.sql.split import ScriptError, split, transaction_control
+        Raises as migrate; UsageError where a file can't run in a transaction.
+        """
+        scripts = self._planned(target, allow_out_of_order=allow_out_of_order)
+        for script in scripts:
+            if script.mode == "no-transaction":
+                raise UsageError(
+                    f"{script.migration.file} runs in no transaction, and so can't be tried and"
+                    " undone: give the number before it as the target"
+                )
+        if not scripts:
+            return []
+        unlinked = any(script.mode == "rebuild" for script in scripts)
+        try:
+            self._patience().write(partial(self._rehearsal, scripts), unlinked=unlinked)
+        except _RolledBack as end:
+            return end.applied
+        raise AssertionError("a rehearsal ends with its rollback")
 
-    try:
-        statements = split(migration.text, dialect)
-    except ScriptError as error:
-        raise MigrationError(migration.file, error.line, "", (), (), error.why) from error
-    if not statements:
-        raise MigrationError(
-            migration.file, 0, "", (), (), "it holds no statement: write its SQL, or remove it"
-        )
-    for statement in statements:
-        keyword = transaction_control(statement)
-        if keyword is not None:
-            raise MigrationError(
-                migration.file,
-                statement.line,
-                statement.text,
-                (),
-                (),
-                f"{keyword} is refused: each file runs in one transaction of the runner's",
+    def baseline(self, version: int) -> list[AppliedMigration]:
+        """Record the files up to a number as applied, without running them, and return them.
+
+        Raises UsageError (no such number, the database has a history already), MigrationError,
+        LockTimeout.
+        """
+        files = load(self.directory)
+        _check_target(files, version, self.directory)
+        upto = [migration for migration in files if migration.version <= version]
+        return self._patience().write(partial(self._record, upto))
+
+    def unfinished(self) -> list[BegunMigration]:
+        """The files that were begun outside a transaction, and didn't come to their end."""
+        return [*self._history().begun]
+
+    def invalid_indexes(self) -> list[str]:
+        """The indexes that PostgreSQL doesn't use, since making them failed: schema and name."""
+        return self._alone(self._applying(), self._patience()).invalid_indexes()
+
+    def resolve(self, version: int, how: Resolution) -> list[str]:
+        """Let the next run go on with an unfinished file, or take it as applied.
+
+        Be sure that no process still runs it.  Returns what was done, in words.
+
+        Raises UsageError (no such unfinished file), MigrationError, Conflict (an index is INVALID).
+        """
+        begun = next((each for each in self.unfinished() if each.version == version), None)
+        if begun is None:
+            raise UsageError(f"migration {version} isn't unfinished: there is nothing to resolve")
+        found = [each for each in load(self.directory) if each.version == version]
+        if not found:
+            raise UsageError(f"there is no file of {begun.label} in {self.directory}: put it back")
+        from forgedb.migrations.script import parse
+
+        script = parse(found[0], self._database.dialect)
+        return self._alone(self._applying(), self._patience()).resolve(script, begun, how)
+
+    def _planned(self, target: int | None, *, allow_out_of_order: bool) -> list[Script]:
+        pending = self.pending(target, allow_out_of_order=allow_out_of_order)
+        if not pending:
+            return []
+        # Nothing is pending on most starts, and nothing is split then.
+        from forgedb.migrations.script import parse
+
+        scripts = [parse(migration, self._database.dialect) for migration in pending]
+        if self._progress is not None:
+            self._progress.planned(pending)
+        return scripts
+
+    def _applying(self) -> Applying:
+        from forgedb.migrations.applying import Applying
+
+        return Applying(self._table, self._lock_wait_seconds)
+
+    def _patience(self) -> Patience:
+        from forgedb.migrations.patience import Patience
+
+        report = None if self._progress is None else self._progress.waiting
+        return Patience(self._database, self._lock_timeout_seconds, report)
+
+    def _alone(self, applying: Applying, patience: Patience) -> Alone:
+        from forgedb.migrations.alone import Alone
+
+        return Alone(self._database, patience, applying)
+
+    def _rehearsal(self, scripts: Sequence[Script]) -> Steps[None]:
+        applying = self._applying()
+        yield from applying.locked_history()
+        for position, script in enumerate(scripts):
+            applying.pending = scripts[position:]
+            self._note((yield from applying.unlocked(script, time.monotonic())), applying)
+        raise _RolledBack(applying.done)
+
+    def _record(self, files: Sequence[MigrationFile]) -> Steps[list[AppliedMigration]]:
+        history = yield from self._applying().locked_history()
+        known: list[AppliedMigration | BegunMigration] = [*history.applied, *history.begun]
+        if known:
+            raise UsageError(
+                f"the database has a history already, up to {known[-1].label}: a baseline is for"
+                " a database without one"
             )
-    return statements
+        at = yield from now()
+        recorded: list[AppliedMigration] = []
+        for migration in files:
+            entry = yield from self._table.record(migration, at, 0)
+            recorded.append(entry)
+        return recorded
+
+    def _note(self, applied: AppliedMigration, applying: Applying) -> None:
+        applying.done.append(applied)
+        if self._progress is not None:
+            self._progress.applied(applied)
+
+    def _history(self) -> History:
+        return self._database.read(self._table.read())
+
+
+class _RolledBack(Exception):
+    """Ends a rehearsal."""
+
+    def __init__(self, applied: list[AppliedMigration]) -> None:
+        super().__init__(applied)
+        self.applied = applied
+
+
+def directory_for(directory: str | os.PathLike[str] | None, dialect: Dialect) -> str:
+    """The folder of a database's files: the given one, or one of the database's name in it."""
+    if directory is None:
+        return packaged(dialect)
+    given = os.fspath(directory)
+    own = os.path.join(given, dialect)
+    return own if os.path.isdir(own) else given
 
 
 def schema_check(dialect: Dialect, mode: Mode) -> Steps[bool]:
@@ -107,18 +247,21 @@ def schema_check(dialect: Dialect, mode: Mode) -> Steps[bool]:
     A database that is newer than the code may be read, and warns of it.
     """
     files = load(packaged(dialect))
-    history = yield from read_history()
-    applied = {entry.version for entry in history}
-    pending = [migration.label for migration in files if migration.version not in applied]
-    if pending:
-        raise SchemaOutdated(pending)
-    if history[-1].version > files[-1].version:
+    history = yield from HistoryTable().read()
+    states = compare(files, history)
+    lacking = [each.label for each in states if each.is_pending]
+    if lacking:
+        raise SchemaOutdated(lacking)
+    newer = [each for each in states if each.state == "newer"]
+    if newer:
         if mode == "write":
-            pending_of(files, history)
+            problem = problem_of(newer[0], states)
+            assert problem is not None, "a newer database is one"
+            raise problem
         import warnings
 
         warnings.warn(
-            f"the database has migration {history[-1].version}, and this forgedb knows up to"
+            f"the database has migration {newer[-1].version}, and this forgedb knows up to"
             f" {files[-1].version}: upgrade forgedb; until then it only reads",
             stacklevel=2,
         )
@@ -126,33 +269,6 @@ def schema_check(dialect: Dialect, mode: Mode) -> Steps[bool]:
     return True
 
 
-def _apply(
-    migration: MigrationFile,
-    statements: Sequence[ScriptStatement],
-    done: Sequence[AppliedMigration],
-    pending: Sequence[MigrationFile],
-) -> Steps[AppliedMigration | None]:
-    """Run one file, unless another process has done so since its history was read."""
-    began = time.monotonic()
-    yield from lock_history()
-    yield from create()
-    history = yield from read_history()
-    for entry in history:
-        if entry.version == migration.version:
-            if entry.checksum != migration.checksum:
-                raise MigrationDrift(migration.file, entry.checksum, migration.checksum)
-            return None
-    for statement in statements:
-        try:
-            yield from run(statement.text)
-        except ForgeDbError as error:
-            raise MigrationError(
-                migration.file,
-                statement.line,
-                statement.text,
-                [entry.label for entry in done],
-                [later.label for later in pending],
-                str(error),
-            ) from error
-    at = yield from now()
-    return (yield from record(migration, at, round((time.monotonic() - began) * 1000)))
+def _check_target(files: Sequence[MigrationFile], target: int | None, directory: str) -> None:
+    if target is not None and target not in {migration.version for migration in files}:
+        raise UsageError(f"there is no migration {target} in {directory}")

@@ -78,6 +78,18 @@ class Sync(ABC):
     def write(self, steps: Steps[R]) -> R:
         """All of the changes, or none."""
 
+    def attempt(self, steps: Steps[R], patience_seconds: float, *, unlinked: bool = False) -> R:
+        """As write, waiting no longer than this for SQLite's one writer; PostgreSQL has many.
+
+        ``unlinked`` leaves SQLite's foreign keys unchecked, as the rebuild of a table needs.
+        Raises LockTimeout.
+        """
+        return self.write(steps)
+
+    def alone(self, steps: Steps[R]) -> R:
+        """Each statement by itself, in no transaction: for those that refuse to run in one."""
+        return self.read(steps)
+
     @abstractmethod
     def transaction(self, *, read_only: bool = False) -> AbstractContextManager[Sync]:
         """One connection for the block; in a transaction, a savepoint."""

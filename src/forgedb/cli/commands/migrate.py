@@ -1,59 +1,320 @@
-"""``forgedb migrate``: bring the schema up to date."""
+"""``forgedb migrate`` and its kin: bring a schema up to date, and say how it stands."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from forgedb.cli.options import Command, given_url, json_option
+from forgedb.cli.options import Group, given_url, json_option, kept
 
+if TYPE_CHECKING:
+    from forgedb.migrations.comparison import MigrationState
+    from forgedb.migrations.progress import Progress
+    from forgedb.migrations.runner import Runner
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EXIT_FAILURE = 1
 EXIT_PENDING = 3
+EXIT_DRIFT = 4
+
+EXIT_CODES = {
+    "edited": EXIT_DRIFT,
+    "missing": EXIT_FAILURE,
+    "newer": EXIT_FAILURE,
+    "late": EXIT_FAILURE,
+    "failed": EXIT_FAILURE,
+    "running": EXIT_PENDING,
+    "pending": EXIT_PENDING,
+    "applied": 0,
+}
+"""Of the states that there are, the first one listed decides."""
+
+_DIRECTORY = "forgedb.cli.migrations"
+_TABLE = "forgedb.cli.history"
 
 
-@click.command(cls=Command)
-@click.option("--dry-run", is_flag=True, help="Say what would be applied; exit 3 if anything.")
+def folder_options(function: F) -> F:
+    """``--dir`` and ``--table``, taken before a command's name and after it."""
+    function = click.option(
+        "--table",
+        metavar="NAME",
+        expose_value=False,
+        callback=kept(_TABLE),
+        help="The table of the history; else schema_migrations.",
+    )(function)
+    return click.option(
+        "--dir",
+        metavar="DIR",
+        type=click.Path(),
+        expose_value=False,
+        callback=kept(_DIRECTORY),
+        help="The folder of the files, or of sqlite/ and postgres/; else forgedb's own.",
+    )(function)
+
+
+def locking_options(function: F) -> F:
+    """``--lock-timeout`` and ``--lock-wait``, in seconds."""
+    function = click.option(
+        "--lock-wait",
+        type=click.FloatRange(min=0.001),
+        default=3.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long a statement queues for a table's lock, on PostgreSQL.",
+    )(function)
+    return click.option(
+        "--lock-timeout",
+        type=click.FloatRange(min=0),
+        default=60.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to try again while others hold a lock; then exit 5.",
+    )(function)
+
+
+@click.group(cls=Group, invoke_without_command=True)
+@click.option(
+    "--dry-run",
+    is_flag=False,
+    flag_value="list",
+    type=click.Choice(["list", "execute"]),
+    help="Say what would be applied, and exit 3 if anything; =execute does it, and rolls it back.",
+)
 @click.option("--target", type=int, metavar="N", help="Go no further than migration N.")
+@click.option("--allow-out-of-order", is_flag=True, help="Apply numbers below the newest too.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@locking_options
+@folder_options
 @json_option
 @click.pass_context
-def command(ctx: click.Context, dry_run: bool, target: int | None, as_json: bool) -> None:
+def command(
+    ctx: click.Context,
+    dry_run: str | None,
+    target: int | None,
+    allow_out_of_order: bool,
+    quiet: bool,
+    lock_timeout: float,
+    lock_wait: float,
+    as_json: bool,
+) -> None:
     """Make the database, or bring its schema up to date.
 
     Each migration is applied in a transaction of its own.  Running it again does nothing.
     """
+    if ctx.invoked_subcommand is not None:
+        return
+    order = {"allow_out_of_order": allow_out_of_order}
+    if dry_run == "list":
+        with _runner(looks_only=True, target=target) as runner:
+            pending = [each.label for each in runner.pending(target, **order)]
+        if not quiet:
+            _report("pending", pending, [f"would apply {label}" for label in pending], as_json)
+        if pending:
+            ctx.exit(EXIT_PENDING)
+        return
+    progress: Progress | None = None
+    if not quiet and not as_json:
+        from forgedb.cli.progress import Shown
+
+        progress = Shown("would apply" if dry_run else "applied")
+    times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
+    with _runner(target=target, progress=progress, **times) as runner:
+        applied = (runner.rehearse if dry_run else runner.migrate)(target, **order)
+    if as_json or (not applied and not quiet):
+        _report("rehearsed" if dry_run else "applied", applied, [], as_json)
+    if dry_run and applied:
+        ctx.exit(EXIT_PENDING)
+
+
+@command.command()
+@folder_options
+@json_option
+@click.pass_context
+def status(ctx: click.Context, as_json: bool) -> None:
+    """Show each migration, and whether it is applied; exit 3, 4 or 1 if not all are as they should.
+
+    States: applied, pending, late (a higher number is applied), edited (not what was applied),
+    missing (its file is gone), newer (than all files), running and failed (in no transaction).
+    """
+    from forgedb.cli.output import jsonable, print_json, print_list
+
+    with _runner(looks_only=True) as runner:
+        states, invalid = runner.states(), runner.invalid_indexes()
+    if as_json:
+        shown = [
+            {
+                "version": each.version,
+                "name": each.name,
+                "state": each.state,
+                "applied_at": jsonable(each.applied_at),
+                "duration_ms": None if each.applied is None else each.applied.duration_ms,
+            }
+            for each in states
+        ]
+        print_json({"migrations": shown, "invalid_indexes": invalid})
+    else:
+        print_list(
+            states,
+            {
+                "MIGRATION": lambda each: each.label,
+                "STATE": lambda each: each.state,
+                "APPLIED AT": lambda each: each.applied_at,
+                "MS": lambda each: None if each.applied is None else str(each.applied.duration_ms),
+            },
+        )
+        for index in invalid:
+            click.echo(f"the index {index} is INVALID, and isn't used", err=True)
+    ctx.exit(_exit_code(states, invalid))
+
+
+@command.command()
+@folder_options
+@json_option
+@click.pass_context
+def verify(ctx: click.Context, as_json: bool) -> None:
+    """Compare the history with the files; exit 0 if they agree, 3 pending, 4 drift, 1 else."""
+    from forgedb.migrations.comparison import problem_of
+
+    with _runner(looks_only=True) as runner:
+        states, invalid = runner.states(), runner.invalid_indexes()
+    problems = [str(found) for each in states if (found := problem_of(each, states)) is not None]
+    problems += [f"the index {index} is INVALID, and isn't used" for index in invalid]
+    pending = [each.label for each in states if each.state in ("pending", "running")]
+    if as_json:
+        from forgedb.cli.output import print_json
+
+        print_json({"checked": len(states), "problems": problems, "pending": pending})
+    else:
+        for words in [*problems, *(f"{label} is pending" for label in pending)]:
+            click.echo(words)
+        if not problems and not pending:
+            click.echo(f"{len(states)} migrations, each as it was applied")
+    ctx.exit(_exit_code(states, invalid))
+
+
+@command.command()
+@click.argument("number", type=int, metavar="N")
+@locking_options
+@folder_options
+@json_option
+def baseline(number: int, lock_timeout: float, lock_wait: float, as_json: bool) -> None:
+    """Record the migrations up to N as applied, without running them.
+
+    For a database that had its schema before it had a history.
+    """
+    times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
+    with _runner(target=number, **times) as runner:
+        recorded = runner.baseline(number)
+    _report("recorded", recorded, [f"recorded {entry.label}" for entry in recorded], as_json)
+
+
+@command.command()
+@click.argument("name")
+@folder_options
+@json_option
+def new(name: str, as_json: bool) -> None:
+    """Write the next migration's files, one for each database, in --dir (else migrations)."""
+    from forgedb.migrations.creating import create_files
+
+    directory: str | None = click.get_current_context().meta.get(_DIRECTORY)
+    paths = create_files(directory or "migrations", name)
+    _report("files", paths, paths, as_json)
+
+
+@command.command()
+@click.argument("number", type=int, metavar="[N]", required=False)
+@click.option("--retry", "how", flag_value="retry", help="Let the next run go on with it.")
+@click.option("--applied", "how", flag_value="applied", help="It was finished by hand.")
+@locking_options
+@folder_options
+@json_option
+@click.pass_context
+def resolve(
+    ctx: click.Context,
+    number: int | None,
+    how: str | None,
+    lock_timeout: float,
+    lock_wait: float,
+    as_json: bool,
+) -> None:
+    """Show what failed outside a transaction, and INVALID indexes; or settle migration N.
+
+    Be sure that no process still runs it.  --retry drops the INVALID index that it left, and the
+    next `forgedb migrate` goes on with the statement that failed.
+    """
+    times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
+    with _runner(**times) as runner:
+        if number is not None and how is not None:
+            words = runner.resolve(number, "retry" if how == "retry" else "applied")
+            _report("done", words, words, as_json)
+            return
+        if number is not None or how is not None:
+            raise click.UsageError("Give N and one of --retry, --applied; or neither, to look.")
+        unfinished, invalid = runner.unfinished(), runner.invalid_indexes()
+    if as_json:
+        from forgedb.cli.output import jsonable, print_json
+
+        print_json({"unfinished": jsonable(unfinished), "invalid_indexes": invalid})
+    else:
+        for each in unfinished:
+            failed = f": {each.error}" if each.error else ""
+            click.echo(
+                f"{each.label} is {each.state} after {each.done} of its statements, by"
+                f" {each.begun_by} since {each.begun_at:%Y-%m-%d %H:%M:%S} UTC{failed}\n"
+                f"  to go on: forgedb migrate resolve {each.version} --retry\n"
+                f"  if it was finished by hand: forgedb migrate resolve {each.version} --applied"
+            )
+        for index in invalid:
+            click.echo(f"the index {index} is INVALID: DROP INDEX CONCURRENTLY {index}")
+        if not unfinished and not invalid:
+            click.echo("nothing to resolve")
+    ctx.exit(EXIT_FAILURE if unfinished or invalid else 0)
+
+
+@contextmanager
+def _runner(
+    *, looks_only: bool = False, target: int | None = None, **options: Any
+) -> Generator[Runner]:
+    """The runner on what the command line names; mistakes and mere looks make no file."""
+    import os
+
     from forgedb.database import connect
+    from forgedb.migrations.runner import Runner
     from forgedb.url import parse_url
 
+    meta = click.get_current_context().meta
+    directory: str | None = meta.get(_DIRECTORY)
+    if _TABLE in meta:
+        options["table"] = meta[_TABLE]
     url = given_url()
-    if dry_run:
-        import os
-
-        parsed = parse_url(url)
-        if parsed.dialect == "sqlite" and not os.path.exists(parsed.path):
-            # Looking must not make the file.
-            url = "sqlite://"
-    if target is not None:
-        # Asked of a database that has nothing yet, so that a wrong number makes no file.
+    parsed = parse_url(url)
+    if parsed.dialect == "sqlite" and not os.path.exists(parsed.path):
         with connect("sqlite://") as nothing:
-            nothing.pending_migrations(target)
+            runner = Runner(nothing, directory, **options)
+            runner.pending(target)
+            if looks_only:
+                yield runner
+                return
     with connect(url) as db:
-        if dry_run:
-            pending = [migration.label for migration in db.pending_migrations(target)]
-            _report("pending", pending, [f"would apply {label}" for label in pending], as_json)
-            if pending:
-                ctx.exit(EXIT_PENDING)
-            return
-        applied = db.migrate(target)
-        done = [f"applied {entry.label} in {entry.duration_ms} ms" for entry in applied]
-        _report("applied", applied, done, as_json)
+        yield Runner(db, directory, **options)
 
 
-def _report(name: str, migrations: Sequence[object], lines: Sequence[str], as_json: bool) -> None:
+def _exit_code(states: Sequence[MigrationState], invalid: Sequence[str]) -> int:
+    found = {each.state for each in states}
+    code = next((code for state, code in EXIT_CODES.items() if state in found), 0)
+    return code if code == EXIT_DRIFT or not invalid else EXIT_FAILURE
+
+
+def _report(name: str, items: Sequence[object], lines: Sequence[str], as_json: bool) -> None:
     if as_json:
         # Not needed, and not imported, by those who look whether there is anything to do.
         from forgedb.cli.output import jsonable, print_json
 
-        print_json({name: jsonable(migrations)})
+        print_json({name: jsonable(items)})
         return
     for line in lines or ["nothing to apply"]:
         click.echo(line)

@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, TypeVar
 
+import psycopg
 from psycopg.pq import TransactionStatus
 
 from forgedb.drivers.postgres.errors import DRIVER_ERRORS, is_lost, translate
@@ -92,7 +93,7 @@ class PostgresConnection:
                     else:
                         result = await self._perform(step)
                 except DRIVER_ERRORS as error:
-                    step = steps.throw(self._translated(error))
+                    step = steps.throw(self._translated(error, step))
                 else:
                     step = steps.send(result)
         except StopIteration as stop:
@@ -224,9 +225,12 @@ class PostgresConnection:
         except DRIVER_ERRORS as error:
             raise self._translated(error) from error
 
-    def _translated(self, error: Exception) -> ForgeDbError:
+    def _translated(self, error: Exception, step: Step | None = None) -> ForgeDbError:
         translated = translate(error, self._where)
         translated.__cause__ = error
+        if isinstance(step, Run) and isinstance(error, psycopg.Error):
+            found = error.diag.statement_position
+            translated.position = None if found is None else int(found) - 1
         return translated
 
 

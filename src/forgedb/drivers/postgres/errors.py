@@ -8,7 +8,7 @@ import psycopg
 import psycopg_pool
 
 from forgedb.drivers import refusals
-from forgedb.errors import ForgeDbError, InvalidValue, Unavailable, UsageError
+from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, Unavailable, UsageError
 
 DRIVER_ERRORS = (psycopg.Error, OverflowError, TypeError, UnicodeError, struct_error)
 """What a call of psycopg can raise: its own errors, and Python's about a parameter's value."""
@@ -28,6 +28,8 @@ _UNAVAILABLE = {
     "55P03": ("a lock was held by someone else past lock_timeout", True),
     "57014": ("the statement was cancelled, or ran into statement_timeout", True),
 }
+
+_LOCKED = frozenset({"40P01", "55P03"})
 
 _LOST_CLASSES = ("08", "57P")
 """SQLSTATEs that end the connection: connection exceptions, and a server that shuts down."""
@@ -49,7 +51,8 @@ def translate(error: Exception, where: str) -> ForgeDbError:
         return Unavailable(f"the connection was lost: {where} ({words})", retryable=True)
     if code in _UNAVAILABLE:
         why, retryable = _UNAVAILABLE[code]
-        return Unavailable(f"{why}: {where} ({words})", retryable=retryable)
+        raised = LockTimeout if code in _LOCKED else Unavailable
+        return raised(f"{why}: {where} ({words})", retryable=retryable)
     if code.startswith("23"):
         return _constraint(error, words)
     if code.startswith(_DATA_CLASS) or (not code and isinstance(error, psycopg.DataError)):

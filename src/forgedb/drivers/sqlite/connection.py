@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -66,6 +67,7 @@ class SqliteConnection:
 
     def _configure(self, options: SqliteOptions, writes: bool) -> None:
         raw = self.raw
+        self._busy_timeout_seconds = options.busy_timeout_seconds
         raw.set_busy_timeout(int(options.busy_timeout_seconds * 1000))
         raw.pragma("foreign_keys", True)
         raw.pragma("recursive_triggers", True)
@@ -109,7 +111,7 @@ class SqliteConnection:
                     else:
                         result = self.perform(step)
                 except DRIVER_ERRORS as error:
-                    step = steps.throw(self._translated(error))
+                    step = steps.throw(self._translated(error, step))
                 else:
                     step = steps.send(result)
         except StopIteration as stop:
@@ -217,9 +219,31 @@ class SqliteConnection:
             self.execute("ROLLBACK TO forgedb")
             self.execute(RELEASE)
 
-    def _translated(self, error: Exception) -> ForgeDbError:
+    @contextmanager
+    def waiting(self, patience_seconds: float) -> Generator[None]:
+        """Wait no longer than this for other processes, in the block."""
+        self.raw.set_busy_timeout(int(patience_seconds * 1000))
+        try:
+            yield
+        finally:
+            self.raw.set_busy_timeout(int(self._busy_timeout_seconds * 1000))
+
+    @contextmanager
+    def linked(self, checked: bool) -> Generator[None]:
+        """Check foreign keys in the block, or don't; a transaction can't change that."""
+        self.raw.pragma("foreign_keys", checked)
+        try:
+            yield
+        finally:
+            self.raw.pragma("foreign_keys", True)
+
+    def _translated(self, error: Exception, step: Step | None = None) -> ForgeDbError:
         translated = translate(error, self.raw, self.where)
         translated.__cause__ = error
+        offset = getattr(error, "error_offset", -1)
+        if isinstance(step, Run) and offset >= 0:
+            # SQLite counts bytes.
+            translated.position = len(step.text.encode()[:offset].decode(errors="ignore"))
         return translated
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import apsw
 
 from forgedb.drivers import refusals
-from forgedb.errors import ForgeDbError, InvalidValue, Unavailable, UsageError
+from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, Unavailable, UsageError
 
 DRIVER_ERRORS = (apsw.Error, OverflowError, TypeError, UnicodeError)
 """What a call of apsw can raise: its own errors, and Python's about a parameter's value."""
@@ -41,6 +41,8 @@ _UNAVAILABLE: dict[type[Exception], tuple[str, bool]] = {
     apsw.AbortError: ("the statement was aborted by a rollback", True),
 }
 
+_LOCKED = (apsw.BusyError, apsw.LockedError)
+
 
 def translate(error: Exception, connection: apsw.Connection | None, where: str) -> ForgeDbError:
     """The error to raise in its place; ``where`` names the database without its password."""
@@ -48,7 +50,8 @@ def translate(error: Exception, connection: apsw.Connection | None, where: str) 
         return _constraint(error, connection)
     for kind, (why, retryable) in _UNAVAILABLE.items():
         if isinstance(error, kind):
-            return Unavailable(f"{why}: {where}", retryable=retryable)
+            raised = LockTimeout if isinstance(error, _LOCKED) else Unavailable
+            return raised(f"{why}: {where}", retryable=retryable)
     if isinstance(error, OverflowError | UnicodeError | apsw.TooBigError):
         return InvalidValue("parameter", None, f"SQLite can't hold it ({error})")
     if isinstance(error, TypeError):

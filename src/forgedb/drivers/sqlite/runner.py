@@ -16,7 +16,9 @@ from typing import TypeVar
 from forgedb.drivers import refusals
 from forgedb.drivers.pool import Pool
 from forgedb.drivers.sqlite.connection import RELEASE, SAVEPOINT, SqliteConnection
+from forgedb.drivers.sqlite.holder import writer_of
 from forgedb.drivers.sqlite.options import SqliteOptions
+from forgedb.errors import LockTimeout
 from forgedb.operations.binding import Mode, SchemaCheck, Sync
 from forgedb.operations.steps import Steps
 
@@ -104,6 +106,32 @@ class SqliteRunner(Sync):
         finally:
             self.writer.give(connection)
 
+    def attempt(self, steps: Steps[R], patience_seconds: float, *, unlinked: bool = False) -> R:
+        if self._in_transaction:
+            self._refuse_outer_use()
+        connection = self.writer.take()
+        try:
+            with connection.waiting(patience_seconds), connection.linked(not unlinked):
+                return connection.write(steps)
+        except LockTimeout as error:
+            who = writer_of(self.options.path)
+            if who is None:
+                raise
+            raise LockTimeout(
+                f"{who} is writing to the database: {self.options.path}", retryable=True
+            ) from error
+        finally:
+            self.writer.give(connection)
+
+    def alone(self, steps: Steps[R]) -> R:
+        if self._in_transaction:
+            self._refuse_outer_use()
+        connection = self.writer.take()
+        try:
+            return connection.drive(steps)
+        finally:
+            self.writer.give(connection)
+
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Generator[SqliteTransaction]:
         """One connection for the block: committed at its end, rolled back if it raises."""
@@ -178,6 +206,12 @@ class SqliteTransaction(Sync):
             return self._connection.drive(steps)
 
     snapshot = query = read
+
+    def attempt(self, steps: Steps[R], patience_seconds: float, *, unlinked: bool = False) -> R:
+        raise refusals.not_in_a_transaction("a migration")
+
+    def alone(self, steps: Steps[R]) -> R:
+        raise refusals.not_in_a_transaction("a migration")
 
     def write(self, steps: Steps[R]) -> R:
         with self._lock:

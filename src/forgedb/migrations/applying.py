@@ -1,0 +1,117 @@
+"""Running one file in a transaction, its line of history with it.
+
+Everything here is steps: who carries them out decides how long to wait, and tries again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from forgedb.errors import ForgeDbError, LockTimeout, MigrationDrift, MigrationError
+from forgedb.migrations.applied import AppliedMigration
+from forgedb.migrations.history import History, HistoryTable
+from forgedb.migrations.locking import lock
+from forgedb.migrations.script import Script
+from forgedb.operations.steps import Steps, now, rows, run
+from forgedb.sql.catalogue import sql
+from forgedb.sql.lexer import Lines
+from forgedb.sql.split import ScriptStatement
+
+DANGLING = sql(
+    sqlite="""
+    SELECT "table", parent FROM pragma_foreign_key_check
+    """,
+    postgres="SELECT '', '' WHERE false",
+)
+"""Rows whose foreign key finds no parent; PostgreSQL never has any."""
+
+
+class Applying:
+    """How one runner applies: which history, and how long a statement queues for a lock."""
+
+    def __init__(self, table: HistoryTable, lock_wait_seconds: float) -> None:
+        self.table = table
+        self.lock_wait_seconds = lock_wait_seconds
+        self.done: list[AppliedMigration] = []
+        """What this run has applied."""
+        self.pending: Sequence[Script] = ()
+        """What it is going to apply, the file that is being run among them."""
+
+    def locked_history(self) -> Steps[History]:
+        """The history, under the lock: nobody else changes it before the transaction ends."""
+        yield from lock(self.lock_wait_seconds)
+        yield from self.table.create()
+        return (yield from self.table.read())
+
+    def in_transaction(self, script: Script) -> Steps[AppliedMigration | None]:
+        """Run a file, unless another process has done so; nothing of it stays where it fails."""
+        began = time.monotonic()
+        history = yield from self.locked_history()
+        if self.is_applied(script, history):
+            return None
+        return (yield from self.unlocked(script, began))
+
+    def unlocked(self, script: Script, began: float) -> Steps[AppliedMigration]:
+        """Run a file in the open transaction, whose lock is held."""
+        dangling: Counter[tuple[str, str]] = Counter()
+        if script.mode == "rebuild":
+            dangling = Counter((yield from rows(DANGLING)))
+        for statement in script.statements:
+            try:
+                yield from run(statement.text)
+            except ForgeDbError as error:
+                if isinstance(error, LockTimeout):
+                    raise
+                raise self.failed(script, statement, error) from error
+        if script.mode == "rebuild":
+            self._refuse_more(dangling, Counter((yield from rows(DANGLING))), script)
+        at = yield from now()
+        duration_ms = round((time.monotonic() - began) * 1000)
+        return (yield from self.table.record(script.migration, at, duration_ms))
+
+    def failed(
+        self, script: Script, statement: ScriptStatement, error: ForgeDbError, advice: str = ""
+    ) -> MigrationError:
+        """The error for a statement that the database refused."""
+        line, column = statement.line, statement.column
+        if error.position is not None:
+            down, right = Lines(statement.text).place(error.position)
+            line, column = line + down - 1, right if down > 1 else column + right - 1
+        return MigrationError(
+            script.migration.file,
+            line,
+            statement.text,
+            [entry.label for entry in self.done],
+            [later.migration.label for later in self.pending],
+            f"{error}{advice}",
+            column,
+        )
+
+    def is_applied(self, script: Script, history: History) -> bool:
+        """Whether the file is in the history.  Raises MigrationDrift for another text of it."""
+        migration = script.migration
+        for entry in history.applied:
+            if entry.version == migration.version:
+                if entry.checksum != migration.checksum:
+                    raise MigrationDrift(migration.file, entry.checksum, migration.checksum)
+                return True
+        return False
+
+    def _refuse_more(
+        self,
+        before: Counter[tuple[str, str]],
+        after: Counter[tuple[str, str]],
+        script: Script,
+    ) -> None:
+        for (child, parent), count in (after - before).items():
+            raise MigrationError(
+                script.migration.file,
+                0,
+                "",
+                [entry.label for entry in self.done],
+                [later.migration.label for later in self.pending],
+                f"{count} more row(s) of {child} would refer to rows of {parent} that aren't there:"
+                " copy every row that others refer to, with its key",
+            )

@@ -1,0 +1,132 @@
+"""What a database has of the files, file by file, and what of that must not be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from forgedb.errors import MigrationDrift, MigrationError
+from forgedb.migrations.applied import AppliedMigration
+from forgedb.migrations.files import MigrationFile
+from forgedb.migrations.history import BegunMigration, History
+
+State = Literal["applied", "pending", "late", "edited", "missing", "newer", "running", "failed"]
+"""What one migration is in one database:
+
+applied and pending; late (pending, though a higher number is applied); edited (applied with
+another text); missing (applied, but the file is gone); newer (applied, with a number above all
+files'); running and failed (begun outside a transaction, and not at its end).
+"""
+
+
+class MigrationState(msgspec.Struct, frozen=True):
+    """A migration, of the files, of the database, or of both."""
+
+    version: int
+    name: str
+    state: State
+    file: MigrationFile | None
+    applied: AppliedMigration | None
+    begun: BegunMigration | None
+
+    @property
+    def label(self) -> str:
+        """The number and name, as in ``0001_initial``."""
+        if self.file is not None:
+            return self.file.label
+        return f"{self.version:04}_{self.name}"
+
+    @property
+    def applied_at(self) -> datetime | None:
+        """When it was applied."""
+        return None if self.applied is None else self.applied.applied_at
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it is still to be applied."""
+        return self.applied is None
+
+
+def compare(files: Sequence[MigrationFile], history: History) -> list[MigrationState]:
+    """The state of each migration, in the order of the numbers."""
+    known = {migration.version: migration for migration in files}
+    applied = {entry.version: entry for entry in history.applied}
+    begun = {entry.version: entry for entry in history.begun}
+    newest_file = max(known, default=-1)
+    newest_applied = max(applied, default=-1)
+    states: list[MigrationState] = []
+    for version in sorted({*known, *applied, *begun}):
+        file, entry, unfinished = known.get(version), applied.get(version), begun.get(version)
+        state: State
+        if entry is not None:
+            if file is None:
+                state = "newer" if version > newest_file else "missing"
+            else:
+                state = "applied" if file.checksum == entry.checksum else "edited"
+        elif unfinished is not None and unfinished.state != "resumed":
+            state = "failed" if unfinished.state == "failed" else "running"
+        elif file is None:
+            state = "missing"
+        else:
+            state = "late" if version < newest_applied else "pending"
+        named = file or entry or unfinished
+        assert named is not None, "a version comes from one of the three"
+        states.append(MigrationState(version, named.name, state, file, entry, unfinished))
+    return states
+
+
+def problem_of(
+    each: MigrationState, states: Sequence[MigrationState], *, allow_out_of_order: bool = False
+) -> MigrationDrift | MigrationError | None:
+    """Why nothing may be applied while a migration is in this state, if so."""
+    if each.state in ("applied", "pending", "running"):
+        return None
+    if each.state == "edited":
+        assert each.file is not None
+        assert each.applied is not None
+        return MigrationDrift(each.file.file, each.applied.checksum, each.file.checksum)
+    if each.state == "late" and allow_out_of_order:
+        return None
+    newest = max((other.version for other in states if other.applied), default=-1)
+    failed = "" if each.begun is None else f" ({each.begun.error})"
+    done = 0 if each.begun is None else each.begun.done
+    reasons: dict[State, str] = {
+        "newer": "the database is newer than this program, which doesn't know it: upgrade forgedb",
+        "missing": "the database has it, but the file is missing: put it back",
+        "late": f"a higher number, {newest}, is applied already: give it the next number,"
+        " or allow it with --allow-out-of-order",
+        "failed": f"it failed after {done} of its statements, in no transaction{failed}:"
+        f" see `forgedb migrate resolve {each.version}`",
+    }
+    if each.state not in reasons:
+        return None
+    applied = [other.label for other in states if not other.is_pending]
+    pending = [other.label for other in states if other.is_pending]
+    in_history = each.state in ("newer", "missing")
+    return MigrationError(
+        f"{each.label}.sql",
+        0,
+        "",
+        () if in_history else applied,
+        () if in_history else pending,
+        reasons[each.state],
+    )
+
+
+def pending_of(
+    files: Sequence[MigrationFile], history: History, *, allow_out_of_order: bool = False
+) -> list[MigrationFile]:
+    """The files that the history lacks, in the order of their numbers.
+
+    Raises MigrationDrift (an applied file was edited), MigrationError (an applied file is
+    missing, the database is newer than the files, a lower number came late, a file failed halfway).
+    """
+    states = compare(files, history)
+    for each in states:
+        problem = problem_of(each, states, allow_out_of_order=allow_out_of_order)
+        if problem is not None:
+            raise problem
+    return [each.file for each in states if each.is_pending and each.file is not None]

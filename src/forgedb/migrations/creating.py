@@ -1,0 +1,49 @@
+"""New migration files: the next number, in the folder of each database."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from forgedb.errors import InvalidValue
+from forgedb.migrations.files import MigrationFile, load
+
+DIALECTS = ("sqlite", "postgres")
+DIGITS = 4
+
+TEMPLATE = (
+    "-- {words}\n--\n-- Say here why, and write the SQL below: an empty migration is refused.\n"
+)
+
+_not_in_names = re.compile(r"[^a-z0-9]+")
+
+
+def create_files(directory: str, name: str) -> list[str]:
+    """Write a migration's empty files and return their paths.
+
+    Where the folder itself holds migrations there is one, for their one database; else one in its
+    ``sqlite`` and one in its ``postgres`` folder, both with the number after the highest of either.
+
+    Raises InvalidValue (the name), MigrationError (the files that are there make no sense).
+    """
+    slug = _not_in_names.sub("_", name.lower()).strip("_")
+    if not slug:
+        raise InvalidValue("name", name, "it needs a letter or a digit of ASCII")
+    folders = [os.path.join(directory, dialect) for dialect in DIALECTS]
+    flat = _files_in(directory)
+    if flat:
+        folders = [directory]
+    there = flat or [migration for folder in folders for migration in _files_in(folder)]
+    number = max((migration.version for migration in there), default=0) + 1
+    digits = there[0].file.index("_") if there else DIGITS
+    paths = [os.path.join(folder, f"{number:0{digits}}_{slug}.sql") for folder in folders]
+    for path in paths:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        # Never over a file that someone else has just made.
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(TEMPLATE.format(words=slug.replace("_", " ").capitalize()))
+    return paths
+
+
+def _files_in(folder: str) -> list[MigrationFile]:
+    return load(folder) if os.path.isdir(folder) else []

@@ -1,0 +1,51 @@
+"""The one lock under which migrations run: SQLite's writer, or an advisory lock of PostgreSQL's.
+
+The advisory lock ends with its transaction, so that no crash leaves it behind and a pooler that
+lends connections by the transaction can't part it from its holder.  It is asked for, not waited
+for: who waits inside the server holds a connection, and can't say that it waits.
+"""
+
+from __future__ import annotations
+
+from forgedb.errors import LockTimeout
+from forgedb.operations.steps import Steps, rows
+from forgedb.sql.catalogue import sql
+
+# Every statement of the transaction gives up on a lock after lock_timeout: one that queued for
+# longer would hold up all who come behind it.
+TRY_LOCK = sql(
+    sqlite="SELECT true, :lock_wait",
+    postgres="""
+    SELECT
+        pg_try_advisory_xact_lock(hashtextextended('forgedb.migrations', 0)),
+        set_config('lock_timeout', :lock_wait, true)
+    """,
+)
+
+HOLDER = sql(
+    sqlite="SELECT 0, '', '' WHERE false",
+    postgres="""
+    SELECT held.pid, coalesce(by.usename, ''), coalesce(by.application_name, '')
+    FROM pg_locks AS held
+    LEFT JOIN pg_stat_activity AS by ON by.pid = held.pid
+    WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1
+      AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (held.classid::bigint << 32 | held.objid::bigint)
+        = hashtextextended('forgedb.migrations', 0)
+    """,
+)
+
+
+def lock(lock_wait_seconds: float) -> Steps[None]:
+    """Keep all others from migrating until the transaction ends.  Raises LockTimeout."""
+    ((has_it, _),) = yield from rows(TRY_LOCK, lock_wait=f"{round(lock_wait_seconds * 1000)}ms")
+    if has_it:
+        return
+    holders = yield from rows(HOLDER)
+    who = ", ".join(
+        f"server process {pid} of role {role}" + (f" ({program})" if program else "")
+        for pid, role, program in holders
+    )
+    raise LockTimeout(
+        f"another process is migrating this database: {who or 'it has just ended'}", retryable=True
+    )

@@ -1,0 +1,59 @@
+"""Waiting for a lock: trying again after growing pauses, until it is had or given up."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from forgedb.errors import LockTimeout
+from forgedb.operations.binding import Sync
+from forgedb.operations.steps import Steps
+
+R = TypeVar("R")
+
+PAUSE_SECONDS_FIRST = 0.02
+PAUSE_SECONDS_MAX = 0.5
+
+WRITER_SECONDS = 0.2
+"""How long one attempt waits for SQLite's writer."""
+
+SILENT_SECONDS = 1.0
+"""A wait that is over sooner isn't worth a word."""
+
+
+class Patience:
+    """Writes to a database that is in use: each is tried for so long, and ``report`` told why."""
+
+    def __init__(
+        self, database: Sync, timeout_seconds: float, report: Callable[[str], None] | None
+    ) -> None:
+        self._database = database
+        self._timeout_seconds = timeout_seconds
+        self._report = report
+
+    def write(self, begin: Callable[[], Steps[R]], *, unlinked: bool = False) -> R:
+        """Carry out in one transaction the steps that ``begin`` makes, anew for each attempt.
+
+        Raises LockTimeout.
+        """
+        began = time.monotonic()
+        pause_seconds = PAUSE_SECONDS_FIRST
+        reported = ""
+        while True:
+            try:
+                return self._database.attempt(begin(), WRITER_SECONDS, unlinked=unlinked)
+            except LockTimeout as error:
+                waited_seconds = time.monotonic() - began
+                if waited_seconds >= self._timeout_seconds:
+                    raise LockTimeout(
+                        f"gave up after {waited_seconds:.0f} s: {error.why}", retryable=True
+                    ) from error
+                if self._report and waited_seconds >= SILENT_SECONDS and error.why != reported:
+                    reported = error.why
+                    self._report(reported)
+            # Jitter, or those that wait would all come back at the same moments.
+            pause = random.uniform(0.5, 1) * pause_seconds  # noqa: S311
+            time.sleep(min(pause, max(0.0, self._timeout_seconds - waited_seconds)))
+            pause_seconds = min(2 * pause_seconds, PAUSE_SECONDS_MAX)

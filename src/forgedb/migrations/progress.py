@@ -1,0 +1,21 @@
+"""What a runner tells while it works; a caller overrides what it wants to hear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from forgedb.migrations.applied import AppliedMigration
+from forgedb.migrations.files import MigrationFile
+
+
+class Progress:
+    """Hears nothing."""
+
+    def planned(self, pending: Sequence[MigrationFile]) -> None:
+        """These files are about to be applied; another process may apply some of them first."""
+
+    def waiting(self, why: str) -> None:
+        """A lock has been waited for a while; said again when the reason changes."""
+
+    def applied(self, entry: AppliedMigration) -> None:
+        """A file has been applied by this runner."""

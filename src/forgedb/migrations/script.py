@@ -1,0 +1,86 @@
+"""A migration's file as it will be run: its statements, and what its header asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from forgedb.errors import MigrationError
+from forgedb.migrations.files import MigrationFile
+from forgedb.sql.lexer import Dialect, Lines, Token, tokens
+from forgedb.sql.split import ScriptError, ScriptStatement, split, transaction_control
+
+Mode = Literal["transaction", "no-transaction", "rebuild"]
+
+MODES: dict[str, Mode] = {"no-transaction": "no-transaction", "rebuild": "rebuild"}
+"""What may stand in a header, as in ``-- forgedb: no-transaction``."""
+
+_parse_directive = re.compile(r"--[ \t]*forgedb:[ \t]*(.*?)[ \t]*", re.IGNORECASE).fullmatch
+
+
+class Script(msgspec.Struct, frozen=True):
+    """A file's statements, and how they are run."""
+
+    migration: MigrationFile
+    statements: Sequence[ScriptStatement]
+    mode: Mode
+
+
+def parse(migration: MigrationFile, dialect: Dialect) -> Script:
+    """Read a file's statements.  Raises MigrationError for text that can't be split or run."""
+    try:
+        statements = split(migration.text, dialect)
+    except ScriptError as error:
+        raise _refused(migration, error.line, error.column, error.why) from error
+    if not statements:
+        raise _refused(migration, 0, 0, "it holds no statement: write its SQL, or remove it")
+    for statement in statements:
+        keyword = transaction_control(statement)
+        if keyword is not None:
+            raise _refused(
+                migration,
+                statement.line,
+                statement.column,
+                f"{keyword} is refused: each file runs in one transaction of the runner's",
+                statement.text,
+            )
+    return Script(migration, statements, _mode(migration, statements[0], dialect))
+
+
+def _mode(migration: MigrationFile, first: ScriptStatement, dialect: Dialect) -> Mode:
+    mode: Mode = "transaction"
+    if "forgedb:" not in migration.text.lower():
+        return mode
+    lines = Lines(migration.text)
+    for token in tokens(migration.text, dialect):
+        directive = _directive(token)
+        if directive is None:
+            continue
+        line, column = lines.place(token.start)
+        if (line, column) > (first.line, first.column):
+            why = "it says how the file is run, and stands too late: move it above the SQL"
+        elif directive not in MODES:
+            why = f"{directive!r} is nothing that it can ask for: one of {', '.join(MODES)}"
+        elif mode not in ("transaction", directive):
+            why = f"the file asks for {mode} already: split it into two files"
+        elif directive == "rebuild" and dialect == "postgres":
+            why = "PostgreSQL alters tables in place: remove it"
+        else:
+            mode = MODES[directive]
+            continue
+        raise _refused(migration, line, column, why, token.text)
+    return mode
+
+
+def _directive(token: Token) -> str | None:
+    parsed = _parse_directive(token.text.rstrip()) if token.kind == "comment" else None
+    return None if parsed is None else parsed[1].lower()
+
+
+def _refused(
+    migration: MigrationFile, line: int, column: int, why: str, statement: str = ""
+) -> MigrationError:
+    return MigrationError(migration.file, line, statement, (), (), why, column)
