@@ -42,12 +42,13 @@ test-postgres: $(DEV) ## Run what needs PostgreSQL, on the server that the envir
 
 # Pyright comes whole from its package, node too: it has nothing to ask a network.
 check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
-check: $(DEV) ## Lint, check the format, the types and the layers
+check: $(DEV) ## Lint, check the format, the types, the layers and the migrations
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy $(TYPED)
 	$(BIN)/pyright --pythonpath $(BIN)/python $(TYPED)
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/squawk src/forgedb/migrations/postgres/*.sql
 
 bench: $(DEV) ## Measure against the raw driver and print each ratio
 	$(BIN)/python -m benchmarks
