@@ -21,7 +21,7 @@ LOCK := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= CUSTOM_COMPILE_COMMAND='make r
 export PYTHONDONTWRITEBYTECODE =
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-postgres check bench format requirements wheel clean
+.PHONY: help demo test test-postgres check bench format schema requirements wheel clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -56,6 +56,9 @@ bench: $(DEV) ## Measure against the raw driver and print each ratio
 format: $(DEV) ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
+
+schema: $(DEV) ## Write schema/ and the data model's page from the migrations
+	$(BIN)/python -m tests.schema.writing
 
 requirements: $(DEV) ## Lock the newest versions of all dependencies
 	$(LOCK) --output-file=requirements/run.txt pyproject.toml

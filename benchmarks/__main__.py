@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
-from benchmarks import asynchronous, objects, reads, report, startup, writes
+from benchmarks import asynchronous, migrations, objects, reads, report, startup, writes
 from benchmarks.postgres import objects as postgres_objects
 from benchmarks.postgres import partitions as postgres_partitions
 from benchmarks.postgres import reads as postgres_reads
@@ -28,6 +28,7 @@ ON_SQLITE: dict[str, OnSqlite] = {
     "repository": writes.repository,
     "depth": objects.depth,
     "migrate": startup.migrate,
+    "migrate-files": migrations.on_sqlite,
     "await": asynchronous.awaited_get,
 }
 
@@ -38,6 +39,7 @@ ON_POSTGRES: dict[str, OnPostgres] = {
     "postgres-add-many": postgres_objects.add_many,
     "postgres-repository": postgres_writes.repository,
     "postgres-partitions": postgres_partitions.partitions,
+    "postgres-migrate": migrations.on_postgres,
     "postgres-await": postgres_reads.awaited_get,
 }
 

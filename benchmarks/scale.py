@@ -9,6 +9,7 @@ class Scale(NamedTuple):
     """Counts of rows, of slices, and of operations in a slice."""
 
     repositories: int
+    files: int
     objects: int
     rounds: int
     bulk_rounds: int
@@ -20,6 +21,7 @@ class Scale(NamedTuple):
 
 FULL = Scale(
     repositories=10_000,
+    files=200,
     objects=1_000_000,
     rounds=60,
     bulk_rounds=5,
@@ -31,6 +33,7 @@ FULL = Scale(
 
 QUICK = Scale(
     repositories=120,
+    files=5,
     objects=1_000,
     rounds=2,
     bulk_rounds=2,

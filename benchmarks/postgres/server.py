@@ -66,6 +66,11 @@ class Server:
                 raw.execute("VACUUM ANALYZE")
         return self.url_of("base")
 
+    def empty(self, name: str) -> str:
+        """The URL of a new database that holds nothing, in place of the last of the name."""
+        self._drop(name)
+        return self._create(name, "template0")
+
     def copy(self, url: str, name: str) -> str:
         """The URL of a new database with the same content, in place of the last of the name."""
         self._drop(name)

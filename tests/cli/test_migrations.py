@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,17 @@ import psycopg
 import pytest
 
 import forgedb as library
+from forgedb.cli.progress import MANY, Shown
+from forgedb.migrations.applied import AppliedMigration
+from forgedb.migrations.files import MigrationFile
 from tests.cli.running import Forgedb, on_sqlite
+from tests.cli.test_tables import on_terminal
 
 STARS = "CREATE TABLE stars (id INTEGER PRIMARY KEY);\n"
 FANS = "CREATE TABLE fans (id INTEGER PRIMARY KEY);\nINSERT INTO fans VALUES (1);\n"
+
+on_postgres = pytest.mark.parametrize("forgedb", ["postgres"], indirect=True)
+"""For what SQLite has no like of."""
 
 
 @pytest.fixture
@@ -72,6 +80,66 @@ def test_the_folder_may_be_given_before_a_command_and_after_it(
     assert (before.code, before.json) == (3, forgedb("migrate", "status", *own, "--json").json)
 
 
+@on_sqlite
+def test_options_that_a_command_would_not_heed_are_refused_before_it(
+    forgedb: Forgedb, own: list[str]
+) -> None:
+    for option in (["--json"], ["--quiet"], ["--target", "1"], ["--lock-timeout", "5"]):
+        refused = forgedb("migrate", *own, *option, "status")
+        assert (refused.code, refused.out) == (2, "")
+        assert f"{option[0]} isn't heeded before status" in refused.error
+
+
+def test_each_database_takes_its_own_folder(forgedb: Forgedb, tmp_path: Path) -> None:
+    folder, table = tmp_path / "both", ["--table", "own_history"]
+    dialect = "sqlite" if forgedb.url.startswith("sqlite") else "postgres"
+    other = "postgres" if dialect == "sqlite" else "sqlite"
+    (folder / other).mkdir(parents=True)
+    _write(folder, m0001_flat=STARS)
+    _write(folder / other, m0001_other=STARS)
+    refused = forgedb("migrate", "--dir", str(folder), *table)
+    assert refused.code == 1
+    assert f"{folder}/{dialect}: the folder can't be read" in refused.error
+    (folder / dialect).mkdir()
+    _write(folder / dialect, m0001_mine=STARS)
+    assert forgedb.ok("migrate", "--dir", str(folder), *table).startswith("applied 0001_mine in ")
+    made = forgedb.ok("migrate", "new", "more", "--dir", str(folder))
+    assert made == f"{folder}/sqlite/0002_more.sql\n{folder}/postgres/0002_more.sql\n"
+
+
+def test_a_number_is_shown_as_the_file_has_it(forgedb: Forgedb, tmp_path: Path) -> None:
+    folder = tmp_path / "short"
+    folder.mkdir()
+    _write(folder, m01_stars=STARS)
+    options = ["--dir", str(folder), "--table", "own_history"]
+    assert forgedb("migrate", "--dry-run", *options).out == "would apply 01_stars\n"
+    assert forgedb.ok("migrate", *options).startswith("applied 01_stars in ")
+    assert "\n01_stars\tapplied\t" in forgedb.ok("migrate", "status", *options)
+
+
+def test_two_histories_live_side_by_side(forgedb: Forgedb, own: list[str]) -> None:
+    forgedb.ok("migrate", *own)
+    assert forgedb.ok("migrate", "verify") == "1 migration, each as it was applied\n"
+    assert forgedb.ok("migrate", "verify", *own) == "2 migrations, each as it was applied\n"
+    mixed_up = forgedb("migrate", *own[:2])
+    assert (mixed_up.code, "0001_stars.sql is not what was applied" in mixed_up.error) == (4, True)
+
+
+def test_what_was_done_is_told_as_json(forgedb: Forgedb, folder: Path, own: list[str]) -> None:
+    assert forgedb("migrate", "--dry-run=execute", *own, "--json").json.keys() == {"rehearsed"}
+    (recorded,) = forgedb.data("migrate", "baseline", "1", *own)["recorded"]
+    assert (recorded["version"], recorded["name"], recorded["duration_ms"]) == (1, "stars", 0)
+    (applied,) = forgedb.data("migrate", *own)["applied"]
+    assert (applied["name"], len(applied["checksum"])) == ("fans", 64)
+    shown = forgedb.data("migrate", "status", *own)
+    assert shown["migrations"][1]["applied_at"] == applied["applied_at"]
+    assert shown["invalid_indexes"] == []
+    assert forgedb.data("migrate", "verify", *own) == {"checked": 2, "problems": [], "pending": []}
+    assert forgedb.data("migrate", "resolve", *own) == {"unfinished": [], "invalid_indexes": []}
+    made = forgedb.data("migrate", "new", "more", *own)
+    assert made == {"files": [f"{folder}/0003_more.sql"]}
+
+
 def test_a_dry_run_applies_nothing_and_exits_with_3(forgedb: Forgedb, own: list[str]) -> None:
     looked = forgedb("migrate", "--dry-run", *own)
     assert (looked.code, looked.out) == (3, "would apply 0001_stars\nwould apply 0002_fans\n")
@@ -101,6 +169,24 @@ def test_a_target_goes_no_further(forgedb: Forgedb, own: list[str]) -> None:
     assert _states(forgedb, own) == (3, ["applied", "pending"])
     refused = forgedb("migrate", "--target", "7", *own)
     assert (refused.code, "there is no migration 7" in refused.error) == (2, True)
+
+
+def test_a_target_holds_for_a_dry_run_too(forgedb: Forgedb, own: list[str]) -> None:
+    listed = forgedb("migrate", "--dry-run", "--target", "1", *own)
+    assert (listed.code, listed.out) == (3, "would apply 0001_stars\n")
+    tried = forgedb("migrate", "--dry-run=execute", "--target", "1", *own)
+    assert (tried.code, tried.out.count("\n")) == (3, 1)
+    quiet = forgedb("migrate", "--dry-run", "--quiet", *own)
+    assert (quiet.code, quiet.out) == (3, "")
+
+
+def test_what_runs_in_no_transaction_can_not_be_tried_and_undone(
+    forgedb: Forgedb, folder: Path, own: list[str]
+) -> None:
+    _write(folder, m0003_alone="-- forgedb: no-transaction\nSELECT 1;\n")
+    refused = forgedb("migrate", "--dry-run=execute", *own)
+    assert (refused.code, "0003_alone.sql runs in no transaction" in refused.error) == (2, True)
+    assert forgedb("migrate", "--dry-run=execute", "--target", "2", *own).code == 3
 
 
 def test_a_number_that_comes_late_is_applied_if_that_is_allowed(
@@ -155,6 +241,21 @@ def test_verify_tells_of_what_is_pending_and_what_is_missing(
     (folder / "0003_more.sql").unlink()
     (folder / "0002_fans.sql").unlink()
     assert _states(forgedb, own) == (1, ["newer", "newer"])
+    refused = forgedb("migrate", *own)
+    assert refused.code == 1
+    assert "0001_stars.sql: the database has it, and is newer than this" in refused.error
+
+
+def test_drift_decides_the_exit_code_and_a_failure_before_what_is_pending(
+    forgedb: Forgedb, folder: Path, own: list[str]
+) -> None:
+    forgedb.ok("migrate", *own)
+    _write(folder, m0003_more="SELECT 1")
+    (folder / "0001_stars.sql").unlink()
+    assert _states(forgedb, own) == (1, ["missing", "applied", "pending"])
+    _write(folder, m0002_fans=FANS + "-- and more")
+    assert _states(forgedb, own) == (4, ["missing", "edited", "pending"])
+    assert forgedb("migrate", "verify", *own).code == 4
 
 
 def test_a_baseline_records_without_running(forgedb: Forgedb, own: list[str]) -> None:
@@ -189,8 +290,8 @@ def test_new_adds_one_file_to_a_folder_of_files(
 
 def test_there_is_nothing_to_resolve(forgedb: Forgedb, own: list[str]) -> None:
     assert forgedb.ok("migrate", "resolve", *own) == "nothing to resolve\n"
+    assert forgedb.ok("migrate", "resolve", "1", *own) == "nothing to resolve\n"
     assert forgedb("migrate", "resolve", "1", "--retry", *own).code == 2
-    assert forgedb("migrate", "resolve", "1", *own).code == 2
 
 
 def test_what_failed_outside_a_transaction_is_resolved(
@@ -206,10 +307,13 @@ def test_what_failed_outside_a_transaction_is_resolved(
     assert forgedb("migrate", *own).code == 1
     shown = forgedb("migrate", "resolve", *own)
     assert shown.code == 1
-    assert "0003_alone is failed after 1 of its statements" in shown.out
-    assert "forgedb migrate resolve 3 --retry" in shown.out
+    assert "0003_alone is failed, with 1 of its statements done\n" in shown.out
+    assert f"forgedb migrate resolve 3 --retry {' '.join(own)}\n" in shown.out
+    assert forgedb("migrate", "resolve", "3", *own) == shown
     _write(folder, m0003_alone=alone.replace("nothing", "1"))
-    assert "goes on with statement 2" in forgedb.ok("migrate", "resolve", "3", "--retry", *own)
+    goes_on = "the next `forgedb migrate` goes on with statement 2 of 0003_alone\n"
+    assert forgedb.ok("migrate", "resolve", "3", "--retry", *own) == goes_on
+    assert forgedb.ok("migrate", "resolve", *own) == goes_on
     assert forgedb.ok("migrate", *own).startswith("applied 0003_alone")
     with library.connect(forgedb.url) as db:
         assert db.client.query("SELECT id FROM fans ORDER BY id") == [(1,), (2,)]
@@ -225,6 +329,60 @@ def test_what_was_finished_by_hand_is_recorded(
         "0003_alone is recorded as applied\n"
     )
     assert forgedb.ok("migrate", "verify", *own) == "3 migrations, each as it was applied\n"
+
+
+@on_postgres
+def test_an_invalid_index_is_found_and_made_anew(
+    forgedb: Forgedb, folder: Path, own: list[str]
+) -> None:
+    head = "-- forgedb: no-transaction\n"
+    unique = "CREATE UNIQUE INDEX CONCURRENTLY fans_name ON fans (name);\n"
+    _write(
+        folder,
+        m0002_fans="CREATE TABLE fans (name text); INSERT INTO fans VALUES ('ada'), ('ada');",
+        m0003_once=head + unique,
+    )
+    failed = forgedb("migrate", *own)
+    assert failed.code == 1
+    assert "0003_once.sql:2:1: " in failed.error
+    assert "the index public.fans_name is INVALID" in failed.error
+    status = forgedb("migrate", "status", *own)
+    assert (status.code, "public.fans_name is INVALID" in status.error) == (1, True)
+    verified = forgedb("migrate", "verify", *own)
+    assert verified.code == 1
+    assert "\nthe index public.fans_name is INVALID, and isn't used\n" in verified.out
+    looked = forgedb("migrate", "resolve", *own, "--json")
+    assert looked.code == 1
+    assert looked.json["invalid_indexes"] == ["public.fans_name"]
+    assert [each["name"] for each in looked.json["unfinished"]] == ["once"]
+    assert "DROP INDEX CONCURRENTLY public.fans_name" in forgedb("migrate", "resolve", *own).out
+    by_hand = forgedb("migrate", "resolve", "3", "--applied", *own)
+    assert (by_hand.code, "public.fans_name is INVALID" in by_hand.error) == (7, True)
+    # What is put before the statement that failed takes nothing from what it left behind.
+    _write(folder, m0003_once=f"{head}DELETE FROM fans;\n{unique}")
+    assert forgedb.ok("migrate", "resolve", "3", "--retry", *own).splitlines() == [
+        "dropped the INVALID index public.fans_name",
+        "the next `forgedb migrate` goes on with statement 1 of 0003_once",
+    ]
+    assert _states(forgedb, own) == (3, ["applied", "applied", "pending"])
+    forgedb.ok("migrate", *own)
+    assert _states(forgedb, own) == (0, ["applied"] * 3)
+
+
+@on_postgres
+def test_an_invalid_index_of_a_shorter_name_is_not_taken_for_the_files(
+    forgedb: Forgedb, folder: Path, own: list[str]
+) -> None:
+    forgedb.ok("migrate", *own)
+    with psycopg.connect(forgedb.url, autocommit=True) as another:
+        another.execute("INSERT INTO fans VALUES (2)")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            another.execute("CREATE UNIQUE INDEX CONCURRENTLY one ON fans ((1))")
+    alone = "-- forgedb: no-transaction\nCREATE INDEX CONCURRENTLY one_fan ON fans (id);\n"
+    _write(folder, m0003_alone=alone)
+    forgedb.ok("migrate", *own)
+    status = forgedb("migrate", "status", *own, "--json")
+    assert (status.code, status.json["invalid_indexes"]) == (1, ["public.one"])
 
 
 HOLD = """
@@ -269,6 +427,63 @@ def test_a_waiter_says_for_whom_and_gives_up_with_an_exit_code_of_its_own(
     forgedb.ok("migrate", *own)
 
 
+@on_postgres
+def test_a_table_in_use_is_waited_for_in_short_turns(
+    forgedb: Forgedb, folder: Path, own: list[str]
+) -> None:
+    forgedb.ok("migrate", *own)
+    _write(folder, m0003_older="ALTER TABLE fans ADD COLUMN age integer")
+    times = ["--lock-wait", "0.05", "--lock-timeout", "1.5"]
+    with psycopg.connect(forgedb.url) as report:
+        report.execute("SELECT FROM fans")
+        waited = forgedb("migrate", *times, *own)
+        assert waited.code == 5
+        waiting, refused = waited.error.splitlines()
+        assert waiting.startswith("waiting: 0003_older.sql:1:1: a lock was held by someone else")
+        assert refused.startswith("forgedb: error: gave up after ")
+    assert forgedb.ok("migrate", *times, *own).startswith("applied 0003_older in ")
+
+
+def test_who_only_looks_waits_for_nobody(forgedb: Forgedb, own: list[str]) -> None:
+    with _held(forgedb.url):
+        for looking in (["--dry-run"], ["status"], ["verify"]):
+            assert forgedb("migrate", *own, *looking).code == 3
+        assert forgedb.ok("migrate", "resolve", *own) == "nothing to resolve\n"
+
+
+def test_everything_that_writes_gives_up_alike_and_says_nothing_of_a_short_wait(
+    forgedb: Forgedb, own: list[str]
+) -> None:
+    with _held(forgedb.url) as holder:
+        for writing in (
+            ["migrate"],
+            ["migrate", "--dry-run=execute"],
+            ["migrate", "baseline", "1"],
+        ):
+            gave_up = forgedb(*writing, "--lock-timeout", "0", *own)
+            assert (gave_up.code, gave_up.out) == (5, "")
+            assert gave_up.error.startswith("forgedb: error: gave up after 0 s: ")
+            assert holder in gave_up.error
+    assert not _has(forgedb, "own_history")
+
+
+def test_who_waited_goes_on_when_the_other_has_ended(forgedb: Forgedb, own: list[str]) -> None:
+    command = [sys.executable, "-m", "forgedb", "--url", forgedb.url, "migrate", *own]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with _held(forgedb.url) as holder:
+        waiting = subprocess.Popen(command, **pipes, text=True)
+        assert waiting.stderr is not None
+        said = waiting.stderr.readline()
+    assert said.startswith("waiting: ")
+    assert holder in said
+    printed, errors = waiting.communicate(timeout=30)
+    assert [line[:18] for line in printed.splitlines()] == [
+        "applied 0001_stars",
+        "applied 0002_fans ",
+    ]
+    assert (waiting.returncode, errors) == (0, "")
+
+
 @on_sqlite
 def test_a_mistake_makes_no_database(forgedb: Forgedb, tmp_path: Path, folder: Path) -> None:
     url = f"sqlite:///{tmp_path}/not_yet.db"
@@ -277,9 +492,11 @@ def test_a_mistake_makes_no_database(forgedb: Forgedb, tmp_path: Path, folder: P
         ["--dir", str(folder), "--target", "9"],
         ["--dir", str(folder), "--table", "No Table"],
         ["--dir", str(folder), "--dry-run"],
+        ["--dir", str(folder), "--dry-run=execute"],
         ["--dir", str(folder), "baseline", "9"],
         ["--dir", str(folder), "status"],
         ["--dir", str(folder), "verify"],
+        ["--dir", str(folder), "resolve", "1", "--retry"],
     ):
         assert forgedb("migrate", "--url", url, *arguments).code != 0
         assert not (tmp_path / "not_yet.db").exists()
@@ -290,7 +507,13 @@ def test_a_mistake_makes_no_database(forgedb: Forgedb, tmp_path: Path, folder: P
     [
         ["--dry-run=perhaps"],
         ["--lock-timeout", "-1"],
+        ["--lock-timeout", "nan"],
+        ["--lock-timeout", "soon"],
         ["--lock-wait", "0"],
+        ["--lock-wait", "inf"],
+        ["--target", "one"],
+        ["baseline", "1", "--lock-wait", "1e9"],
+        ["resolve", "1", "--retry", "--lock-timeout", "nan"],
         ["--table", "x; DROP TABLE projects"],
         ["baseline"],
         ["baseline", "one"],
@@ -302,3 +525,62 @@ def test_a_mistake_makes_no_database(forgedb: Forgedb, tmp_path: Path, folder: P
 def test_wrong_usage_is_refused(forgedb: Forgedb, arguments: list[str]) -> None:
     result = forgedb("migrate", *arguments)
     assert (result.code, result.error.count("\n")) == (2, 1), result
+
+
+@on_sqlite
+def test_on_a_terminal_a_bar_stands_under_many(
+    forgedb: Forgedb, folder: Path, own: list[str]
+) -> None:
+    for number in range(3, MANY + 1):
+        _write(folder, **{f"m{number:04}_more": "SELECT 1"})
+    shown = on_terminal("migrate", *own, "--url", forgedb.url)
+    lines = shown.split("\r\x1b[K")
+    assert lines[0].endswith(f"─ 0 of {MANY}")
+    first, _, bar = lines[1].partition("\n")
+    assert first.startswith("applied 0001_stars in ")
+    assert bar.endswith(f" 1 of {MANY}")
+    assert lines[-1] == ""
+    assert max(len(line) for text in lines for line in text.splitlines()) <= 80
+
+
+def test_the_bar_counts_what_another_process_applied_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    shown = Shown("applied")
+    shown.planned([MigrationFile(n, "x", f"{n:02}_x.sql", "", "") for n in range(1, MANY + 1)])
+    shown.applied(AppliedMigration(15, "x", "", datetime.now(UTC), 7))
+    printed = capsys.readouterr()
+    assert printed.out == "applied 15_x in 7 ms\n"
+    assert printed.err.endswith(f" 15 of {MANY}")
+
+
+@on_sqlite
+def test_a_few_files_need_no_bar(forgedb: Forgedb, own: list[str]) -> None:
+    shown = on_terminal("migrate", *own, "--url", forgedb.url).splitlines()
+    assert [line.rpartition(" in ")[0] for line in shown] == [
+        "applied 0001_stars",
+        "applied 0002_fans",
+    ]
+
+
+@on_sqlite
+def test_an_error_has_the_bars_line_for_itself(
+    forgedb: Forgedb, folder: Path, own: list[str]
+) -> None:
+    for number in range(3, MANY + 2):
+        _write(folder, **{f"m{number:04}_more": "SELECT nothing_there"})
+    shown = on_terminal("migrate", *own, "--url", forgedb.url)
+    assert shown.count("applied 000") >= 2
+    assert "\r\x1b[Kforgedb: error: 0003_more.sql:1:" in shown
+
+
+@on_sqlite
+def test_status_is_a_table_on_a_terminal(forgedb: Forgedb, folder: Path, own: list[str]) -> None:
+    _write(folder, **{f"m0003_{'long_' * 15}name": "SELECT 1"})
+    forgedb.ok("migrate", *own)
+    shown = on_terminal("migrate", "status", *own, "--url", forgedb.url).splitlines()
+    assert shown[0].split() == ["MIGRATION", "STATE", "APPLIED", "AT", "MS"]
+    assert shown[1].startswith("0001_stars ")
+    assert max(map(len, shown)) <= 80

@@ -277,6 +277,7 @@ def test_the_schema_is_shown_as_diagram_and_table(forgedb: Forgedb) -> None:
     id_type = "TEXT" if forgedb.url.startswith("sqlite") else "ulid"
     assert f"repositories\tproject_id\t{id_type}\tno\t-\tprojects.id\n" in shown
     assert "erDiagram" not in forgedb.ok("schema", "--format", "table")
+    assert "\nCREATE TABLE projects (\n" in forgedb.ok("schema", "--format", "sql")
     tables = forgedb.data("schema")["tables"]
     assert {"projects", "audit_entries", "schema_migrations"} <= {each["name"] for each in tables}
 

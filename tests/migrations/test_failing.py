@@ -52,3 +52,69 @@ def test_a_constraint_that_stored_rows_break_rolls_the_file_back(folder: Folder)
         folder.runner.migrate()
     assert failed.value.line == 2
     assert folder.db.client.query("SELECT * FROM a") == [(1,), (2,)]
+
+
+# Where the database saw the fault.
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("SELECT nope", (1, 8)),
+        ("  SELECT nope", (1, 10)),
+        ("SELECT 1;  SELECT nope", (1, 19)),
+        ("SELECT 1;\n\n  SELECT\n    1,\n   nope\nFROM a;", (5, 4)),
+        ("-- é\n/* ü */ SELECT 'é', '日本', nope", (2, 27)),
+        ("SELECT '日本語\nは', nope", (2, 5)),
+        ("SELECT 'é' AS \"ü\", /* 🌍 */\n\t'🌍', nope FROM a", (2, 7)),
+    ],
+)
+def test_an_error_is_at_the_very_column_in_characters_not_in_bytes(
+    folder: Folder, text: str, place: tuple[int, int]
+) -> None:
+    folder.write(m0001_a=A, m0002_b=text)
+    with pytest.raises(MigrationError, match="nope") as failed:
+        folder.runner.migrate()
+    assert (failed.value.line, failed.value.column) == place
+    assert text.split("\n")[place[0] - 1][place[1] - 1 :].startswith("nope")
+    assert str(failed.value).startswith(f"0002_b.sql:{place[0]}:{place[1]}: ")
+
+
+def test_a_byte_order_mark_and_carriage_returns_move_no_place(folder: Folder) -> None:
+    folder.write(m0001_a=b"\xef\xbb\xbfSELECT 1;\r\nSELECT\r\n  nope")
+    with pytest.raises(MigrationError, match=r"^0001_a\.sql:3:3: "):
+        folder.runner.migrate()
+
+
+def test_an_error_that_the_database_does_not_place_is_at_the_statement(folder: Folder) -> None:
+    folder.write(
+        m0001_a="CREATE TABLE a (id INTEGER PRIMARY KEY);\n  INSERT INTO a VALUES (1), (1)"
+    )
+    with pytest.raises(MigrationError, match=r"^0001_a\.sql:2:3: "):
+        folder.runner.migrate()
+
+
+@pytest.mark.parametrize("dialect", ["postgres"])
+def test_an_error_inside_a_function_is_at_the_statement_that_called_it(folder: Folder) -> None:
+    folder.write(
+        m0001_a="CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS"
+        " $$ BEGIN RETURN (SELECT nope); END $$;\n\n SELECT f()"
+    )
+    with pytest.raises(MigrationError, match=r"^0001_a\.sql:3:2: .*nope"):
+        folder.runner.migrate()
+
+
+def test_a_constraint_that_the_commit_checks_rolls_the_file_back(folder: Folder) -> None:
+    folder.write(
+        m0001_a=A,
+        m0002_b="CREATE TABLE b (a INTEGER REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED);"
+        "INSERT INTO b VALUES (7);",
+        m0003_c="CREATE TABLE c (id INTEGER)",
+    )
+    with pytest.raises(
+        MigrationError, match=r"^0002_b\.sql: a row that this one refers to is missing.*COMMIT"
+    ) as failed:
+        folder.runner.migrate()
+    assert (failed.value.applied, failed.value.pending) == (("0001_a",), ("0002_b", "0003_c"))
+    assert folder.tables() == {"a"}
+    assert folder.labels() == ["0001_a"]

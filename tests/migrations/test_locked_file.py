@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import apsw
@@ -18,9 +20,10 @@ from forgedb import (
     LockTimeout,
     Unavailable,
 )
-from forgedb.migrations import Runner
+from forgedb.migrations import Runner, patience
 from forgedb.sql.lexer import Dialect
 from tests.migrations.folder import A, Folder
+from tests.migrations.watching import Heard, until
 
 
 @pytest.fixture
@@ -35,6 +38,13 @@ connection.execute("BEGIN IMMEDIATE")
 print("locked", flush=True)
 sys.stdin.read()
 """
+
+
+@pytest.fixture
+def wal(db: Database) -> None:
+    """The file is in WAL mode, as every file is that was written to once."""
+    db.client.execute("CREATE TABLE t (x)")
+    db.client.execute("DROP TABLE t")
 
 
 @pytest.fixture
@@ -119,3 +129,32 @@ def test_the_first_write_to_a_new_database_waits_for_the_other_that_makes_it(
     finally:
         timer.join()
         other.close()
+
+
+@pytest.mark.usefixtures("wal")
+def test_who_waits_to_migrate_says_so_and_for_whom_and_then_goes_on(
+    three: Folder, locked_by_another: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "SILENT_SECONDS", 0.0)
+    heard = Heard()
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(three.runner_with(progress=heard).migrate)
+        assert until(lambda: heard.reasons)
+        locked_by_another()
+        assert len(waiting.result()) == 3
+    assert len(heard.reasons) == 1
+    assert re.match(r"process \d+ \(.+\) is writing to the database: /", heard.reasons[0])
+
+
+@pytest.mark.usefixtures("wal")
+def test_who_gives_up_names_the_process_that_writes(
+    three: Folder, locked_by_another: Callable[[], None]
+) -> None:
+    runner = three.runner_with(lock_timeout_seconds=0.3)
+    for give_up in (runner.migrate, runner.rehearse, lambda: runner.baseline(1)):
+        with pytest.raises(LockTimeout, match=r"gave up after .*: process \d+ .* is writing"):
+            give_up()
+    assert three.tables() == set()
+    assert len(runner.pending()) == 3
+    locked_by_another()
+    assert len(runner.migrate()) == 3

@@ -1,55 +1,85 @@
-"""Processes that migrate at once."""
+"""Deploys at once: each file is applied once, and a check that has seen every bug it names."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import forgedb
+import pytest
+
+from forgedb import Database
 from forgedb.migrations import Runner
+from tests.migrations.mutants import (
+    AsksForNoLock,
+    BeginsNoTransaction,
+    ReadsTheHistoryOnce,
+    without_backstop,
+)
+from tests.migrations.racing import Race, competitors, faults_of, write_steps
+from tests.servers.pgbouncer import pgbouncer_program
+from tests.servers.postgres import Databases
 
-MIGRATE = """
-import sys, time, forgedb
-from forgedb.migrations import Progress, Runner
-url, folder, start = sys.argv[1:]
-time.sleep(max(0, float(start) - time.time()))
-with forgedb.connect(url) as db:
-    print(*[entry.version for entry in Runner(db._runner, folder).migrate()])
-"""
+PROCESSES = 8
+FILES = 200
+REPEATS = 5
 
-
-def _start(program: str, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(forgedb.__file__).parents[1])}
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+FILES_OF_A_MUTANT = 20
 
 
-def test_processes_that_migrate_at_once_apply_each_file_once(url: str, tmp_path: Path) -> None:
-    files = 30
-    (tmp_path / "many").mkdir()
-    for number in range(1, files + 1):
-        begins = "CREATE TABLE log (number INTEGER);" if number == 1 else ""
-        (tmp_path / "many" / f"{number:04}_step.sql").write_text(
-            f"{begins}INSERT INTO log VALUES ({number});"
-        )
-    start = str(time.time() + 0.5)
-    racing = [_start(MIGRATE, url, str(tmp_path / "many"), start) for _ in range(3)]
-    applied: list[int] = []
-    for process in racing:
-        out, err = process.communicate(timeout=60)
-        assert (process.returncode, err) == (0, "")
-        applied += map(int, out.split())
-    assert sorted(applied) == [*range(1, files + 1)]
-    with forgedb.connect(url) as db:
-        assert db.client.query("SELECT number FROM log") == [(n,) for n in range(1, files + 1)]
-        assert [
-            entry.version for entry in Runner(db._runner, str(tmp_path / "many")).applied()
-        ] == [*range(1, files + 1)]
+@pytest.fixture(scope="module")
+def race() -> Iterator[Race]:
+    with competitors(PROCESSES) as race:
+        yield race
+
+
+@pytest.fixture
+def steps(tmp_path: Path) -> Path:
+    return tmp_path / "steps"
+
+
+@pytest.mark.parametrize("repeat", range(REPEATS))
+def test_eight_processes_apply_each_of_200_files_once(
+    race: Race, url: str, steps: Path, repeat: int
+) -> None:
+    write_steps(steps, FILES)
+    told = race(Runner, url, steps)
+    assert faults_of(url, told, FILES) == []
+    assert len([numbers for numbers in told if numbers]) > 1, f"race {repeat} was none"
+
+
+# Who has no PgBouncer does without; where all is checked, a missing one is a failure.
+if pgbouncer_program() is not None or os.environ.get("CI"):
+
+    @pytest.mark.parametrize("dialect", ["postgres"])
+    def test_a_pooler_that_lends_connections_by_the_transaction_changes_nothing_about_it(
+        race: Race, url: str, postgres: Databases, steps: Path
+    ) -> None:
+        write_steps(steps, FILES)
+        pooled = f"{postgres.through_pgbouncer(url)}?prepare_threshold=never"
+        told = race(Runner, pooled, steps)
+        assert faults_of(url, told, FILES) == []
+
+
+def _faults_of_a_mutant(
+    mutant: type[Runner], race: Race, url: str, db: Database, steps: Path
+) -> list[str]:
+    write_steps(steps, FILES_OF_A_MUTANT)
+    without_backstop(db)
+    return faults_of(url, race(mutant, url, steps), FILES_OF_A_MUTANT)
+
+
+@pytest.mark.parametrize("mutant", [ReadsTheHistoryOnce, BeginsNoTransaction])
+def test_a_race_catches_a_runner_that_does_not_read_again_or_does_not_lock(
+    mutant: type[Runner], race: Race, url: str, db: Database, steps: Path
+) -> None:
+    faults = _faults_of_a_mutant(mutant, race, url, db, steps)
+    assert any("is done" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("dialect", ["postgres"])
+def test_a_race_catches_a_runner_that_takes_a_transaction_for_a_lock(
+    race: Race, url: str, db: Database, steps: Path
+) -> None:
+    faults = _faults_of_a_mutant(AsksForNoLock, race, url, db, steps)
+    assert any("is done" in fault for fault in faults)

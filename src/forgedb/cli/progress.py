@@ -25,13 +25,15 @@ class Shown(Progress):
 
     def __init__(self, verb: str) -> None:
         self._verb = verb
-        self._count = 0
+        self._planned: dict[int, tuple[int, str]] = {}
         self._done = 0
+        self._has_bar = False
 
     def planned(self, pending: Sequence[MigrationFile]) -> None:
-        if len(pending) >= MANY and sys.stdout.isatty() and sys.stderr.isatty():
-            self._count = len(pending)
-            self._draw()
+        numbered = enumerate(pending, start=1)
+        self._planned = {each.version: (place, each.label) for place, each in numbered}
+        self._has_bar = len(pending) >= MANY and sys.stdout.isatty() and sys.stderr.isatty()
+        self._draw()
 
     def waiting(self, why: str) -> None:
         self._erase()
@@ -39,17 +41,23 @@ class Shown(Progress):
         self._draw()
 
     def applied(self, entry: AppliedMigration) -> None:
-        self._done += 1
+        # Its place, and not one more: another process may have applied some of those before it.
+        self._done, label = self._planned[entry.version]
         self._erase()
-        click.echo(f"{self._verb} {entry.label} in {entry.duration_ms} ms")
+        click.echo(f"{self._verb} {label} in {entry.duration_ms} ms")
         self._draw()
 
+    def ended(self) -> None:
+        """Leave nothing on the line, whether all were applied or not."""
+        self._erase()
+
     def _draw(self) -> None:
-        if self._done < self._count:
-            filled = BAR_CHARS * self._done // self._count
+        count = len(self._planned)
+        if self._has_bar and self._done < count:
+            filled = BAR_CHARS * self._done // count
             bar = "━" * filled + "─" * (BAR_CHARS - filled)
-            click.echo(f"{bar} {self._done} of {self._count}", err=True, nl=False)
+            click.echo(f"{bar} {self._done} of {count}", err=True, nl=False)
 
     def _erase(self) -> None:
-        if self._count:
+        if self._has_bar:
             click.echo("\r\x1b[K", err=True, nl=False)

@@ -8,6 +8,7 @@ every later run, and `resolve` says how it goes on.
 from __future__ import annotations
 
 import os
+import re
 import time
 from functools import partial
 from typing import Literal
@@ -58,12 +59,17 @@ class Alone:
             return None
         for statement in script.statements[count:]:
             failure: ForgeDbError | None = None
+            before = self.invalid_indexes()
             try:
                 self._database.alone(run(statement.text))
             except ForgeDbError as error:
                 failure = error
             invalid = self._invalid(statement.text)
-            if failure is None and not invalid:
+            if failure is not None:
+                # What it left it need not name, as in CREATE INDEX CONCURRENTLY ON t (x).
+                known = {*before, *invalid}
+                invalid += [name for name in self.invalid_indexes() if name not in known]
+            elif not invalid:
                 count += 1
                 self._patience.write(partial(self._note, script, count))
                 continue
@@ -83,15 +89,18 @@ class Alone:
     def resolve(self, script: Script, begun: BegunMigration, how: Resolution) -> list[str]:
         """Let the next run go on with a file, or take it as applied; what was done, in words.
 
-        Going on drops the INVALID index that the next statement left, so that it is made anew.
+        Going on drops the INVALID indexes that the rest of it names, or that the failure left, so
+        that they are made anew.
 
         Raises MigrationError (what ran before was edited since), Conflict (an index is INVALID).
         """
         done = _done_texts(script, begun)
         rest = script.statements[len(done) :]
         words: list[str] = []
+        # Not the next statement's alone: another may have been put before the one that failed.
+        texts = [statement.text for statement in rest]
+        invalid = self._invalid("\n".join([*texts, begun.error or ""]))
         if how == "applied":
-            invalid = [name for statement in rest for name in self._invalid(statement.text)]
             if invalid:
                 raise Conflict(
                     "pg_index.indisvalid",
@@ -100,7 +109,7 @@ class Alone:
                 )
             self._patience.write(partial(self._end, script, time.monotonic()))
             return [f"{begun.label} is recorded as applied"]
-        for name in self._invalid(rest[0].text) if rest else ():
+        for name in invalid:
             self._database.alone(run(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
             words.append(f"dropped the INVALID index {name}")
         self._patience.write(partial(self._resume, script, done))
@@ -116,7 +125,9 @@ class Alone:
     def _invalid(self, text: str) -> list[str]:
         """Those of them that a statement names."""
         found = self._database.read(rows(INVALID_INDEXES))
-        return [full for name, full in found if name in text]
+        # Whole names: another's index may be in the making, and be called like a part of this one.
+        names = {name: rf"(?<!\w){re.escape(name)}(?!\w)" for name, _ in found}
+        return [full for name, full in found if re.search(names[name], text, re.IGNORECASE)]
 
     def _begin(self, script: Script) -> Steps[int | None]:
         """Note that the file is being run; the number of its statements that were run before.

@@ -39,8 +39,17 @@ class Applying:
         self.pending: Sequence[Script] = ()
         """What it is going to apply, the file that is being run among them."""
 
-    def locked_history(self) -> Steps[History]:
-        """The history, under the lock: nobody else changes it before the transaction ends."""
+    def locked_history(self, version: int | None = None) -> Steps[History]:
+        """The history, under the lock: nobody else changes it before the transaction ends.
+
+        With ``version`` only what was applied of that number: the others' checksums were compared
+        before the first file was run.
+        """
+        if version is not None and self.done:
+            # The table is there, and this takes one round trip.
+            look = self.table.look_up(version)
+            (entry,) = yield from lock(self.lock_wait_seconds, look)
+            return History(() if entry is None else (entry,))
         yield from lock(self.lock_wait_seconds)
         yield from self.table.create()
         return (yield from self.table.read())
@@ -48,7 +57,7 @@ class Applying:
     def in_transaction(self, script: Script) -> Steps[AppliedMigration | None]:
         """Run a file, unless another process has done so; nothing of it stays where it fails."""
         began = time.monotonic()
-        history = yield from self.locked_history()
+        history = yield from self.locked_history(script.migration.version)
         if self.is_applied(script, history):
             return None
         return (yield from self.unlocked(script, began))
@@ -63,7 +72,9 @@ class Applying:
                 yield from run(statement.text)
             except ForgeDbError as error:
                 if isinstance(error, LockTimeout):
-                    raise
+                    file, line, column = script.migration.file, statement.line, statement.column
+                    words = f"{file}:{line}:{column}: {error.why}"
+                    raise LockTimeout(words, retryable=True) from error
                 raise self.failed(script, statement, error) from error
         if script.mode == "rebuild":
             self._refuse_more(dangling, Counter((yield from rows(DANGLING))), script)
@@ -87,6 +98,17 @@ class Applying:
             [later.migration.label for later in self.pending],
             f"{error}{advice}",
             column,
+        )
+
+    def uncommitted(self, script: Script, error: ForgeDbError) -> MigrationError:
+        """The error for a file of which every statement went well, but not its COMMIT."""
+        return MigrationError(
+            script.migration.file,
+            0,
+            "",
+            [entry.label for entry in self.done],
+            [later.migration.label for later in self.pending],
+            f"{error}, which its COMMIT found",
         )
 
     def is_applied(self, script: Script, history: History) -> bool:

@@ -94,7 +94,8 @@ def problem_of(
     failed = "" if each.begun is None else f" ({each.begun.error})"
     done = 0 if each.begun is None else each.begun.done
     reasons: dict[State, str] = {
-        "newer": "the database is newer than this program, which doesn't know it: upgrade forgedb",
+        "newer": "the database has it, and is newer than this program's files: take newer ones"
+        " (for forgedb's own, upgrade forgedb)",
         "missing": "the database has it, but the file is missing: put it back",
         "late": f"a higher number, {newest}, is applied already: give it the next number,"
         " or allow it with --allow-out-of-order",

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 
-from forgedb.errors import InvalidValue
-from forgedb.migrations.files import MigrationFile, load
+from forgedb.errors import InvalidValue, MigrationError
+from forgedb.migrations.files import DIALECTS, MigrationFile, load
 
-DIALECTS = ("sqlite", "postgres")
 DIGITS = 4
 
 TEMPLATE = (
@@ -21,21 +20,31 @@ _not_in_names = re.compile(r"[^a-z0-9]+")
 def create_files(directory: str, name: str) -> list[str]:
     """Write a migration's empty files and return their paths.
 
-    Where the folder itself holds migrations there is one, for their one database; else one in its
-    ``sqlite`` and one in its ``postgres`` folder, both with the number after the highest of either.
+    Where the folder itself holds the migrations there is one, for their one database; else one in
+    its ``sqlite`` and one in its ``postgres`` folder, both with the number after the highest.
 
-    Raises InvalidValue (the name), MigrationError (the files that are there make no sense).
+    Raises InvalidValue (the name), MigrationError (the files that are there make no sense, or
+    have the last number of their width).
     """
     slug = _not_in_names.sub("_", name.lower()).strip("_")
     if not slug:
         raise InvalidValue("name", name, "it needs a letter or a digit of ASCII")
     folders = [os.path.join(directory, dialect) for dialect in DIALECTS]
-    flat = _files_in(directory)
+    flat = [] if any(map(os.path.isdir, folders)) else _files_in(directory)
     if flat:
         folders = [directory]
     there = flat or [migration for folder in folders for migration in _files_in(folder)]
     number = max((migration.version for migration in there), default=0) + 1
     digits = there[0].file.index("_") if there else DIGITS
+    if len(str(number)) > digits:
+        raise MigrationError(
+            there[-1].file,
+            0,
+            "",
+            (),
+            (),
+            f"all numbers of {digits} digits are used: rename the files to wider ones",
+        )
     paths = [os.path.join(folder, f"{number:0{digits}}_{slug}.sql") for folder in folders]
     for path in paths:
         os.makedirs(os.path.dirname(path), exist_ok=True)

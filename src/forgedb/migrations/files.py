@@ -15,6 +15,9 @@ from forgedb.errors import MigrationError
 if TYPE_CHECKING:
     from forgedb.sql.lexer import Dialect
 
+DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
+"""The folders for each database's own files."""
+
 FILE_BYTES_MAX = 16 * 1024 * 1024
 
 _parse_name = re.compile(r"(\d+)_([a-z0-9_]+)\.sql").fullmatch

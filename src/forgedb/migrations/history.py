@@ -13,7 +13,7 @@ from forgedb.errors import UsageError
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.files import MigrationFile
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Steps, change, many, rows
+from forgedb.operations.steps import SelectOne, Steps, change, many, rows
 from forgedb.sql.catalogue import Sql, sql
 
 TABLE = "schema_migrations"
@@ -125,6 +125,10 @@ class History(msgspec.Struct, frozen=True):
 
 SELECT_ALL = sql(f"SELECT {columns(AppliedMigration)} FROM schema_migrations ORDER BY version")
 
+SELECT_ONE = sql(
+    f"SELECT {columns(AppliedMigration)} FROM schema_migrations WHERE version = :version LIMIT 1"
+)
+
 INSERT = sql("""
 INSERT INTO schema_migrations (version, name, checksum, applied_at, duration_ms)
 VALUES (:version, :name, :checksum, :applied_at, :duration_ms)
@@ -173,6 +177,10 @@ class HistoryTable:
         if has_begun:
             begun = yield from many(BegunMigration, self._of(SELECT_BEGUN))
         return History(applied, begun)
+
+    def look_up(self, version: int) -> SelectOne:
+        """The step that gives the line of a number, or None; the table must be there."""
+        return SelectOne(self._of(SELECT_ONE), {"version": version}, AppliedMigration)
 
     def create(self) -> Steps[None]:
         """Make the table where it isn't there yet."""

@@ -7,8 +7,10 @@ for: who waits inside the server holds a connection, and can't say that it waits
 
 from __future__ import annotations
 
+from typing import Any
+
 from forgedb.errors import LockTimeout
-from forgedb.operations.steps import Steps, rows
+from forgedb.operations.steps import Select, SelectOne, Steps, rows, together
 from forgedb.sql.catalogue import sql
 
 # Every statement of the transaction gives up on a lock after lock_timeout: one that queued for
@@ -36,11 +38,16 @@ HOLDER = sql(
 )
 
 
-def lock(lock_wait_seconds: float) -> Steps[None]:
-    """Keep all others from migrating until the transaction ends.  Raises LockTimeout."""
-    ((has_it, _),) = yield from rows(TRY_LOCK, lock_wait=f"{round(lock_wait_seconds * 1000)}ms")
+def lock(lock_wait_seconds: float, *then: SelectOne) -> Steps[list[Any]]:
+    """Keep all others from migrating until the transaction ends; then what the steps give.
+
+    On PostgreSQL each statement sees what was committed before it: these, what the lock's last
+    holder did.  Raises LockTimeout.
+    """
+    params = {"lock_wait": f"{round(lock_wait_seconds * 1000)}ms"}
+    ((has_it, _),), *found = yield from together(Select(TRY_LOCK, params, None), *then)
     if has_it:
-        return
+        return found
     holders = yield from rows(HOLDER)
     who = ", ".join(
         f"server process {pid} of role {role}" + (f" ({program})" if program else "")

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from forgedb.errors import SchemaOutdated, UsageError
+from forgedb.errors import Conflict, InvalidValue, SchemaOutdated, UsageError
 from forgedb.handle import Handle
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.comparison import MigrationState, compare, pending_of, problem_of
-from forgedb.migrations.files import MigrationFile, load, packaged
+from forgedb.migrations.files import DIALECTS, MigrationFile, load, packaged
 from forgedb.migrations.history import TABLE, BegunMigration, History, HistoryTable
 from forgedb.operations.binding import Mode, Sync
 from forgedb.operations.steps import Steps, now
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT_SECONDS = 60.0
 LOCK_WAIT_SECONDS = 3.0
+LOCK_WAIT_SECONDS_MIN = 0.001
+SECONDS_MAX = 86_400.0
 
 
 class Runner:
@@ -36,6 +38,8 @@ class Runner:
     and ``postgres``.  ``lock_timeout_seconds`` is how long to wait for another process that
     migrates, or for a table that is in use; a statement queues for ``lock_wait_seconds`` at a
     time.  ``table`` keeps the history, so that one database can have several.
+
+    Raises InvalidValue (a time beyond a day, or too short to wait for), UsageError (the table).
     """
 
     def __init__(
@@ -48,6 +52,9 @@ class Runner:
         lock_wait_seconds: float = LOCK_WAIT_SECONDS,
         progress: Progress | None = None,
     ) -> None:
+        _check_seconds("lock_timeout_seconds", lock_timeout_seconds, 0)
+        # PostgreSQL takes 0 ms for no limit at all.
+        _check_seconds("lock_wait_seconds", lock_wait_seconds, LOCK_WAIT_SECONDS_MIN)
         self._database = database._runner if isinstance(database, Handle) else database
         self.directory = directory_for(directory, self._database.dialect)
         self._table = HistoryTable(table)
@@ -99,7 +106,11 @@ class Runner:
             else:
                 unlinked = script.mode == "rebuild"
                 steps = partial(applying.in_transaction, script)
-                applied = patience.write(steps, unlinked=unlinked)
+                try:
+                    applied = patience.write(steps, unlinked=unlinked)
+                except (Conflict, InvalidValue, UsageError) as error:
+                    # A deferred constraint, or trigger.
+                    raise applying.uncommitted(script, error) from error
             if applied is not None:
                 self._note(applied, applying)
         return applying.done
@@ -233,12 +244,13 @@ class _RolledBack(Exception):
 
 
 def directory_for(directory: str | os.PathLike[str] | None, dialect: Dialect) -> str:
-    """The folder of a database's files: the given one, or one of the database's name in it."""
+    """The folder of a database's files: the given one, or the one for this database in it."""
     if directory is None:
         return packaged(dialect)
     given = os.fspath(directory)
-    own = os.path.join(given, dialect)
-    return own if os.path.isdir(own) else given
+    # The other database's folder without this one's isn't a folder without migrations.
+    is_parted = any(os.path.isdir(os.path.join(given, each)) for each in DIALECTS)
+    return os.path.join(given, dialect) if is_parted else given
 
 
 def schema_check(dialect: Dialect, mode: Mode) -> Steps[bool]:
@@ -267,6 +279,12 @@ def schema_check(dialect: Dialect, mode: Mode) -> Steps[bool]:
         )
         return False
     return True
+
+
+def _check_seconds(name: str, value: float, least: float) -> None:
+    # In this order NaN, which compares with nothing, is refused as well.
+    if not least <= value <= SECONDS_MAX:
+        raise InvalidValue(name, value, f"give {least:g} to {SECONDS_MAX:g} seconds")
 
 
 def _check_target(files: Sequence[MigrationFile], target: int | None, directory: str) -> None:

@@ -11,8 +11,9 @@ import click
 from forgedb.cli.options import Group, given_url, json_option, kept
 
 if TYPE_CHECKING:
+    from forgedb.cli.progress import Shown
     from forgedb.migrations.comparison import MigrationState
-    from forgedb.migrations.progress import Progress
+    from forgedb.migrations.history import BegunMigration
     from forgedb.migrations.runner import Runner
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -60,16 +61,16 @@ def locking_options(function: F) -> F:
     """``--lock-timeout`` and ``--lock-wait``, in seconds."""
     function = click.option(
         "--lock-wait",
-        type=click.FloatRange(min=0.001),
-        default=3.0,
+        type=float,
+        default=3,
         show_default=True,
         metavar="SECONDS",
         help="How long a statement queues for a table's lock, on PostgreSQL.",
     )(function)
     return click.option(
         "--lock-timeout",
-        type=click.FloatRange(min=0),
-        default=60.0,
+        type=float,
+        default=60,
         show_default=True,
         metavar="SECONDS",
         help="How long to try again while others hold a lock; then exit 5.",
@@ -106,6 +107,7 @@ def command(
     Each migration is applied in a transaction of its own.  Running it again does nothing.
     """
     if ctx.invoked_subcommand is not None:
+        _refuse_options(ctx, ctx.invoked_subcommand)
         return
     order = {"allow_out_of_order": allow_out_of_order}
     if dry_run == "list":
@@ -116,21 +118,26 @@ def command(
         if pending:
             ctx.exit(EXIT_PENDING)
         return
-    progress: Progress | None = None
+    progress: Shown | None = None
     if not quiet and not as_json:
         from forgedb.cli.progress import Shown
 
         progress = Shown("would apply" if dry_run else "applied")
     times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
-    with _runner(target=target, progress=progress, **times) as runner:
-        applied = (runner.rehearse if dry_run else runner.migrate)(target, **order)
+    try:
+        looks_only = dry_run is not None
+        with _runner(looks_only=looks_only, target=target, progress=progress, **times) as runner:
+            applied = (runner.rehearse if dry_run else runner.migrate)(target, **order)
+    finally:
+        if progress is not None:
+            progress.ended()
     if as_json or (not applied and not quiet):
         _report("rehearsed" if dry_run else "applied", applied, [], as_json)
     if dry_run and applied:
         ctx.exit(EXIT_PENDING)
 
 
-@command.command()
+@command.command(short_help="Show each migration, and whether it is applied.")
 @folder_options
 @json_option
 @click.pass_context
@@ -171,7 +178,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     ctx.exit(_exit_code(states, invalid))
 
 
-@command.command()
+@command.command(short_help="Compare the history with the files.")
 @folder_options
 @json_option
 @click.pass_context
@@ -192,11 +199,12 @@ def verify(ctx: click.Context, as_json: bool) -> None:
         for words in [*problems, *(f"{label} is pending" for label in pending)]:
             click.echo(words)
         if not problems and not pending:
-            click.echo(f"{len(states)} migrations, each as it was applied")
+            many = "" if len(states) == 1 else "s"
+            click.echo(f"{len(states)} migration{many}, each as it was applied")
     ctx.exit(_exit_code(states, invalid))
 
 
-@command.command()
+@command.command(short_help="Record migrations as applied without running them.")
 @click.argument("number", type=int, metavar="N")
 @locking_options
 @folder_options
@@ -212,7 +220,7 @@ def baseline(number: int, lock_timeout: float, lock_wait: float, as_json: bool) 
     _report("recorded", recorded, [f"recorded {entry.label}" for entry in recorded], as_json)
 
 
-@command.command()
+@command.command(short_help="Write the next migration's files.")
 @click.argument("name")
 @folder_options
 @json_option
@@ -225,7 +233,7 @@ def new(name: str, as_json: bool) -> None:
     _report("files", paths, paths, as_json)
 
 
-@command.command()
+@command.command(short_help="Go on after a failure outside a transaction.")
 @click.argument("number", type=int, metavar="[N]", required=False)
 @click.option("--retry", "how", flag_value="retry", help="Let the next run go on with it.")
 @click.option("--applied", "how", flag_value="applied", help="It was finished by hand.")
@@ -247,32 +255,62 @@ def resolve(
     next `forgedb migrate` goes on with the statement that failed.
     """
     times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
-    with _runner(**times) as runner:
+    with _runner(looks_only=True, **times) as runner:
         if number is not None and how is not None:
             words = runner.resolve(number, "retry" if how == "retry" else "applied")
             _report("done", words, words, as_json)
             return
-        if number is not None or how is not None:
-            raise click.UsageError("Give N and one of --retry, --applied; or neither, to look.")
-        unfinished, invalid = runner.unfinished(), runner.invalid_indexes()
+        if how is not None:
+            raise click.UsageError(f"--{how} is about one migration: give its N", ctx)
+        unfinished = [each for each in runner.unfinished() if number in (None, each.version)]
+        invalid = runner.invalid_indexes()
+    waiting = [each for each in unfinished if each.state != "resumed"]
     if as_json:
         from forgedb.cli.output import jsonable, print_json
 
         print_json({"unfinished": jsonable(unfinished), "invalid_indexes": invalid})
     else:
         for each in unfinished:
-            failed = f": {each.error}" if each.error else ""
-            click.echo(
-                f"{each.label} is {each.state} after {each.done} of its statements, by"
-                f" {each.begun_by} since {each.begun_at:%Y-%m-%d %H:%M:%S} UTC{failed}\n"
-                f"  to go on: forgedb migrate resolve {each.version} --retry\n"
-                f"  if it was finished by hand: forgedb migrate resolve {each.version} --applied"
-            )
+            click.echo("\n".join(_unfinished(each)))
         for index in invalid:
             click.echo(f"the index {index} is INVALID: DROP INDEX CONCURRENTLY {index}")
         if not unfinished and not invalid:
             click.echo("nothing to resolve")
-    ctx.exit(EXIT_FAILURE if unfinished or invalid else 0)
+    ctx.exit(EXIT_FAILURE if waiting or invalid else 0)
+
+
+def _unfinished(begun: BegunMigration) -> list[str]:
+    """How far a migration came, and what to type next, in lines."""
+    if begun.state == "resumed":
+        return [
+            f"the next `forgedb migrate` goes on with statement {begun.done + 1} of {begun.label}"
+        ]
+    from shlex import quote
+
+    meta = click.get_current_context().meta
+    options = {"--dir": meta.get(_DIRECTORY), "--table": meta.get(_TABLE)}
+    given = "".join(f" {name} {quote(value)}" for name, value in options.items() if value)
+    command = f"forgedb migrate resolve {begun.version}"
+    failed = [f"  it failed: {begun.error}"] if begun.error and begun.state == "failed" else []
+    return [
+        f"{begun.label} is {begun.state}, with {begun.done} of its statements done",
+        f"  begun by {begun.begun_by} at {begun.begun_at:%Y-%m-%d %H:%M:%S} UTC",
+        *failed,
+        f"  to go on: {command} --retry{given}",
+        f"  if it was finished by hand: {command} --applied{given}",
+    ]
+
+
+def _refuse_options(ctx: click.Context, command_name: str) -> None:
+    """Refuse what was given before a command's name, and would not be heeded there."""
+    for parameter in ctx.command.params:
+        source = ctx.get_parameter_source(parameter.name or "")
+        if parameter.expose_value and source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{parameter.opts[0]} isn't heeded before {command_name}: give it after,"
+                f" if {command_name} takes it",
+                ctx,
+            )
 
 
 @contextmanager

@@ -12,17 +12,22 @@ from forgedb.cli.output import jsonable, print_json, print_list
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["all", "mermaid", "table"]),
+    type=click.Choice(["all", "mermaid", "table", "sql"]),
     default="all",
     show_default=True,
-    help="The entity diagram, the columns, or both.",
+    help="The entity diagram, the columns, or both; or the SQL that makes it.",
 )
 @json_option
 def command(form: str, as_json: bool) -> None:
-    """Show the schema as a Mermaid diagram and a table."""
+    """Show the schema as a Mermaid diagram and a table, or as SQL."""
     from forgedb.schema import mermaid, read_schema
 
     with database() as db:
+        if form == "sql" and not as_json:
+            from forgedb.ddl import schema_sql
+
+            click.echo(schema_sql(db), nl=False)
+            return
         tables = read_schema(db)
     if as_json:
         print_json({"tables": jsonable(tables)})

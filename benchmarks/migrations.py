@@ -1,0 +1,152 @@
+"""Migrating: 200 files, whole processes, beside a bare loop in the same driver."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+
+from benchmarks.postgres.server import Server
+from benchmarks.scale import Scale
+from benchmarks.timing import Contender, Row, Slice, interleave
+
+INSTALLED = Path(sys.executable).with_name("forgedb")
+OURS = [str(INSTALLED)] if INSTALLED.exists() else [sys.executable, "-m", "forgedb"]
+
+IMPORTS = "import apsw, click, msgspec"
+CONNECTS = "import click, msgspec, psycopg, sys; psycopg.connect(sys.argv[1]).close()"
+
+# What any runner has to do, and nothing else: no lock, no checksum, no look at what is there.
+BARE_SQLITE = """
+import sys, apsw
+from pathlib import Path
+connection = apsw.Connection(sys.argv[1])
+connection.pragma("journal_mode", "wal")
+connection.pragma("synchronous", "NORMAL")
+execute = connection.execute
+execute("CREATE TABLE history (name TEXT PRIMARY KEY, applied_at TEXT)")
+for file in sorted(Path(sys.argv[2]).glob("*.sql")):
+    execute("BEGIN IMMEDIATE")
+    execute(file.read_text())
+    execute("INSERT INTO history VALUES (?, datetime())", (file.name,))
+    execute("COMMIT")
+"""
+
+BARE_POSTGRES = """
+import sys, psycopg
+from pathlib import Path
+with psycopg.connect(sys.argv[1]) as connection:
+    execute = connection.execute
+    execute("CREATE TABLE history (name text PRIMARY KEY, applied_at timestamptz)")
+    connection.commit()
+    for file in sorted(Path(sys.argv[2]).glob("*.sql")):
+        execute(file.read_bytes())
+        execute("INSERT INTO history VALUES (%s, now())", (file.name,))
+        connection.commit()
+"""
+
+
+def on_sqlite(scale: Scale, folder: Path) -> Iterator[Row]:
+    """Into a new file each time; then into one that has them all."""
+    files = _written(folder / "files", scale.files)
+    made = 0
+
+    def fresh() -> str:
+        nonlocal made
+        made += 1
+        return str(folder / f"migrated-{made}.db")
+
+    def bare() -> Slice:
+        path = fresh()
+        return lambda: _run(sys.executable, "-c", BARE_SQLITE, path, str(files))
+
+    def ours() -> Slice:
+        path = fresh()
+        return lambda: _migrate(f"sqlite:///{path}", files)
+
+    raw, taken = interleave([bare, ours], scale.bulk_rounds)
+    _check(sqlite3.connect(folder / f"migrated-{made}.db"), scale.files)
+    name, work = "migrate-files", f"{scale.files} files applied, SQLite"
+    yield Row(name, work, "a bare loop in apsw", scale.files, 1.1, raw, taken)
+    url = f"sqlite:///{folder}/migrated-{made}.db"
+    raw, taken = interleave(
+        [
+            lambda: lambda: _run(sys.executable, "-c", IMPORTS),
+            lambda: lambda: _migrate(url, files),
+        ],
+        scale.process_rounds,
+    )
+    yield Row(name, f"{scale.files} files, nothing pending, SQLite", IMPORTS, 1, 1.3, raw, taken)
+
+
+def on_postgres(scale: Scale, server: Server) -> Iterator[Row]:
+    """Into a new database each time; then into one that has them all."""
+    with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
+        yield from _on_postgres(scale, server, _written(Path(folder) / "files", scale.files))
+
+
+def _on_postgres(scale: Scale, server: Server, files: Path) -> Iterator[Row]:
+
+    def into(name: str, run: Callable[[str], object]) -> Contender:
+        def prepare() -> Slice:
+            url = server.empty(name)
+            return lambda: run(url)
+
+        return prepare
+
+    raw, taken = interleave(
+        [
+            into("raw", lambda url: _run(sys.executable, "-c", BARE_POSTGRES, url, str(files))),
+            into("ours", lambda url: _migrate(url, files)),
+        ],
+        scale.bulk_rounds,
+    )
+    url = server.url_of("ours")
+    _check(psycopg.connect(url), scale.files)
+    name, work = "postgres-migrate", f"{scale.files} files applied, PostgreSQL"
+    yield Row(name, work, "a bare loop in psycopg", scale.files, 1.1, raw, taken)
+    raw, taken = interleave(
+        [
+            lambda: lambda: _run(sys.executable, "-c", CONNECTS, url),
+            lambda: lambda: _migrate(url, files),
+        ],
+        scale.process_rounds,
+    )
+    against = "imports, one connection"
+    yield Row(name, f"{scale.files} files, nothing pending", against, 1, 1.2, raw, taken)
+
+
+def _written(folder: Path, count: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number in range(1, count + 1):
+        (folder / f"{number:04}_step.sql").write_text(
+            f"CREATE TABLE step_{number} (\n"
+            "    id INTEGER PRIMARY KEY,\n"
+            "    name TEXT NOT NULL DEFAULT 'a;b'\n"
+            ");\n"
+            f"CREATE INDEX step_{number}_by_name ON step_{number} (name);\n"
+            f"INSERT INTO step_{number} (id) VALUES ({number});\n"
+        )
+    return folder
+
+
+def _migrate(url: str, files: Path) -> None:
+    _run(*OURS, "--url", url, "migrate", "--quiet", "--dir", str(files))
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True)
+
+
+def _check(connection: sqlite3.Connection | psycopg.Connection, count: int) -> None:
+    with connection:
+        for number in (1, count):
+            found = connection.execute(f"SELECT id FROM step_{number}").fetchone()
+            assert found == (number,), "all files were applied"
+        assert connection.execute("SELECT count(*) FROM schema_migrations").fetchone() == (count,)
+    connection.close()

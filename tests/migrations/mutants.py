@@ -1,0 +1,82 @@
+"""Runners with a bug each: what a race must not forgive.
+
+They pause where the bug opens a gap, so that a short race falls into it, and run on a history
+without the primary key that would stop them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from forgedb import Database
+from forgedb.migrations import Runner
+from forgedb.migrations.applied import AppliedMigration
+from forgedb.migrations.applying import Applying
+from forgedb.migrations.history import History
+from forgedb.migrations.patience import Patience
+from forgedb.migrations.script import Script
+from forgedb.operations.steps import Steps
+
+R = TypeVar("R")
+
+GAP_SECONDS = 0.002
+
+HISTORY = """
+CREATE TABLE schema_migrations (
+    version bigint, name text, checksum text, applied_at {time}, duration_ms bigint
+)
+"""
+
+
+def without_backstop(db: Database) -> None:
+    """Leave each file's being applied once to the code alone."""
+    time_type = "text" if db.client.dialect == "sqlite" else "timestamptz"
+    db.client.execute(HISTORY.format(time=time_type))
+
+
+class _Trusting(Applying):
+    def is_applied(self, script: Script, history: History) -> bool:
+        return False
+
+
+class ReadsTheHistoryOnce(Runner):
+    """Decides by what was pending when it began, and takes the lock only to apply."""
+
+    def _applying(self) -> Applying:
+        return _Trusting(self._table, self._lock_wait_seconds)
+
+
+class _Slow(Applying):
+    def unlocked(self, script: Script, began: float) -> Steps[AppliedMigration]:
+        time.sleep(GAP_SECONDS)
+        return super().unlocked(script, began)
+
+
+class _Unlocked(_Slow):
+    def locked_history(self, version: int | None = None) -> Steps[History]:
+        yield from self.table.create()
+        return (yield from self.table.read())
+
+
+class AsksForNoLock(Runner):
+    """Has a transaction for each file, and no more: PostgreSQL lets many write."""
+
+    def _applying(self) -> Applying:
+        return _Unlocked(self._table, self._lock_wait_seconds)
+
+
+class _Hasty(Patience):
+    def write(self, begin: Callable[[], Steps[R]], *, unlinked: bool = False) -> R:
+        return self._database.alone(begin())
+
+
+class BeginsNoTransaction(Runner):
+    """Runs the same statements each by itself: every lock ends as soon as it is had."""
+
+    def _applying(self) -> Applying:
+        return _Slow(self._table, self._lock_wait_seconds)
+
+    def _patience(self) -> Patience:
+        return _Hasty(self._database, self._lock_timeout_seconds, None)

@@ -1,0 +1,127 @@
+"""Tables of SQLite's that are made anew with their rows, since it alters little in place."""
+
+from __future__ import annotations
+
+import apsw
+import pytest
+
+from forgedb import Database, MigrationError
+from forgedb.sql.lexer import Dialect
+from tests.migrations.folder import Folder
+
+BEFORE = """
+CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE child (
+    id INTEGER PRIMARY KEY, parent_id INTEGER NOT NULL REFERENCES parent (id) ON DELETE CASCADE
+);
+INSERT INTO parent VALUES (1, 'one'), (2, 'two'), (3, NULL);
+INSERT INTO child VALUES (10, 1), (11, 1), (20, 2);
+"""
+
+REBUILD = """
+CREATE TABLE parent_new (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+INSERT INTO parent_new SELECT id, coalesce(name, '') FROM parent {where};
+DROP TABLE parent;
+ALTER TABLE parent_new RENAME TO parent;
+"""
+
+WHOLE = REBUILD.format(where="")
+LOSING = REBUILD.format(where="WHERE id <> 2")
+HEADER = "-- forgedb: rebuild\n"
+
+CHILDREN = [(10, 1), (11, 1), (20, 2)]
+
+
+@pytest.fixture
+def dialect() -> Dialect:
+    return "sqlite"
+
+
+@pytest.fixture
+def filled(folder: Folder) -> Folder:
+    folder.write(m0001_a=BEFORE).runner.migrate()
+    return folder
+
+
+def _children(folder: Folder) -> list[tuple[int, int]]:
+    return folder.db.client.query("SELECT id, parent_id FROM child ORDER BY id")
+
+
+def _break(url: str) -> None:
+    """Add a child that has no parent, as a program would that doesn't check foreign keys."""
+    other = apsw.Connection(url.removeprefix("sqlite:///"))
+    other.execute("INSERT INTO child VALUES (99, 9)")
+    other.close()
+
+
+def _checks_foreign_keys(db: Database) -> bool:
+    """Asked of the connection that writes."""
+    with db.transaction() as tx:
+        return bool(tx.client.query_value("PRAGMA foreign_keys"))
+
+
+def test_a_parent_is_rebuilt_and_no_child_lost(filled: Folder) -> None:
+    filled.write(m0002_b=HEADER + WHOLE).runner.migrate()
+    assert filled.db.client.query("SELECT * FROM parent") == [(1, "one"), (2, "two"), (3, "")]
+    assert _children(filled) == CHILDREN
+    assert filled.db.client.query("PRAGMA foreign_key_list(child)")[0][2] == "parent"
+    assert _checks_foreign_keys(filled.db)
+    filled.db.client.execute("DELETE FROM parent WHERE id = 1")
+    assert _children(filled) == [(20, 2)]
+
+
+def test_the_same_file_without_the_header_would_lose_the_children(filled: Folder) -> None:
+    filled.write(m0002_b=WHOLE).runner.migrate()
+    assert _children(filled) == []
+
+
+def test_a_rebuild_that_loses_a_parent_is_refused_and_undone(filled: Folder) -> None:
+    filled.write(m0002_b=HEADER + LOSING)
+    with pytest.raises(
+        MigrationError,
+        match=r"^0002_b\.sql: 1 more row\(s\) of child would refer to",
+    ) as refused:
+        filled.runner.migrate()
+    assert refused.value.pending == ("0002_b",)
+    assert filled.tables() == {"parent", "child"}
+    assert filled.db.client.query_value("SELECT count(*) FROM parent") == 3
+    assert _children(filled) == CHILDREN
+    assert filled.labels() == ["0001_a"]
+    assert _checks_foreign_keys(filled.db)
+    filled.write(m0002_b=HEADER + WHOLE).runner.migrate()
+    assert _children(filled) == CHILDREN
+
+
+def test_foreign_keys_are_checked_again_after_a_rebuild_that_failed(filled: Folder) -> None:
+    filled.write(m0002_b=f"{HEADER}{WHOLE}INSERT INTO nowhere VALUES (1);")
+    with pytest.raises(MigrationError, match="no such table: nowhere"):
+        filled.runner.migrate()
+    assert _checks_foreign_keys(filled.db)
+    assert _children(filled) == CHILDREN
+
+
+def test_foreign_keys_are_checked_in_the_files_before_and_after_a_rebuild(filled: Folder) -> None:
+    filled.write(
+        m0002_b="DELETE FROM parent WHERE id = 1",
+        m0003_c=HEADER + WHOLE,
+        m0004_d="DELETE FROM parent WHERE id = 2",
+    ).runner.migrate()
+    assert _children(filled) == []
+
+
+def test_rows_that_had_no_parent_before_are_not_blamed_on_the_rebuild(
+    filled: Folder, url: str
+) -> None:
+    _break(url)
+    filled.write(m0002_b=HEADER + WHOLE).runner.migrate()
+    assert _children(filled) == [*CHILDREN, (99, 9)]
+    filled.write(m0003_c=HEADER + LOSING)
+    with pytest.raises(MigrationError, match=r"1 more row\(s\) of child"):
+        filled.runner.migrate()
+
+
+def test_a_rebuild_that_mends_what_was_broken_is_no_fault(filled: Folder, url: str) -> None:
+    _break(url)
+    mend = "INSERT INTO parent VALUES (9, 'nine');"
+    filled.write(m0002_b=HEADER + WHOLE + mend).runner.migrate()
+    assert filled.db.client.query("PRAGMA foreign_key_check") == []

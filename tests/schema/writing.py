@@ -1,0 +1,80 @@
+"""Writes what is generated from the migrations: each database's schema.sql, and the data model.
+
+``make schema`` runs it; a test compares what it would write with what is there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import forgedb
+from forgedb.ddl import schema_sql
+from forgedb.schema import Table, mermaid, read_schema
+from tests.servers.postgres import Databases, PostgresServer, embedded_programs
+
+ROOT = Path(__file__).parents[2]
+DATA_MODEL = ROOT / "docs" / "data-model.md"
+
+_diagram = re.compile(r"(?<=^```mermaid\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+_columns = re.compile(r"^\| column \|.*?\n\n", re.MULTILINE | re.DOTALL)
+_row = re.compile(r"^\| `(\w+)` \|(?:.*\|)? (.*) \|$", re.MULTILINE)
+
+
+def path_of(dialect: str) -> Path:
+    return ROOT / "schema" / dialect / "schema.sql"
+
+
+def data_model(page: str, on_sqlite: list[Table], on_postgres: list[Table]) -> str:
+    """The page with the diagram and the columns of the schema; what each column is stays."""
+    page = _diagram.sub(lambda _: mermaid(on_sqlite), page)
+    others = {table.name: table for table in on_postgres}
+    for one in on_sqlite:
+        other = others[one.name]
+        before, heading, rest = page.partition(f"\n## {one.name}\n")
+        assert heading, f"the page has no section {one.name}"
+        table = _columns.search(rest)
+        assert table, f"the section {one.name} has no table of columns"
+        drawn = _drawn(one, other, table[0])
+        page = before + heading + rest[: table.start()] + drawn + rest[table.end() :]
+    return page
+
+
+def _drawn(on_sqlite: Table, on_postgres: Table, before: str) -> str:
+    meanings = dict(_row.findall(before))
+    rows = [
+        f"| `{one.name}` | {one.type} | {other.type} | {meanings.get(one.name, '')} |\n"
+        for one, other in zip(on_sqlite.columns, on_postgres.columns, strict=True)
+    ]
+    heading = "| column | SQLite | PostgreSQL | what it is |\n| --- | --- | --- | --- |\n"
+    return "".join((heading, *rows, "\n"))
+
+
+@contextmanager
+def databases() -> Iterator[tuple[forgedb.Database, forgedb.Database]]:
+    """One on SQLite and one on PostgreSQL, both migrated."""
+    with (
+        PostgresServer(embedded_programs()) as server,
+        Databases(server.url("postgres")) as databases,
+        databases.new(migrated=True) as url,
+        forgedb.connect(url) as on_postgres,
+        forgedb.connect("sqlite://") as on_sqlite,
+    ):
+        on_sqlite.migrate()
+        yield on_sqlite, on_postgres
+
+
+def main() -> None:
+    with databases() as both:
+        for db in both:
+            path = path_of(db.client.dialect)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(schema_sql(db))
+        page = data_model(DATA_MODEL.read_text(), *map(read_schema, both))
+        DATA_MODEL.write_text(page)
+
+
+if __name__ == "__main__":
+    main()
