@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from forgedb.models import Lease
 
 VALUE_CHARS_MAX = 80
+NAMES_MAX = 5
 
 Outcome = Literal["not_committed", "committed", "unknown"]
 """What is known of the transaction: a lost reply to COMMIT is ``unknown``, never a failure."""
@@ -182,8 +183,8 @@ class MigrationError(ForgeDbError):
         if self.statement:
             parts.append(f"in {shown(' '.join(self.statement.split()))}")
         if self.applied or self.pending:
-            parts.append(f"applied before: {', '.join(self.applied) or 'none'}")
-            parts.append(f"still pending: {', '.join(self.pending) or 'none'}")
+            parts.append(f"applied before: {_listed(self.applied[::-1])}")
+            parts.append(f"still pending: {_listed(self.pending)}")
         return "; ".join(parts)
 
 
@@ -230,6 +231,12 @@ class LockTimeout(Unavailable):
 
 class AuditViolation(ForgeDbError):
     """The audit trail doesn't prove the history it holds."""
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more."""
+    more = len(names) - NAMES_MAX
+    return ", ".join([*names[:NAMES_MAX], *([f"{more} more"] if more > 0 else [])]) or "none"
 
 
 def shown(value: object) -> str:

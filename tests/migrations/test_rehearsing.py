@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import apsw
 import psycopg
 import pytest
 
@@ -97,3 +98,28 @@ def test_a_rehearsal_waits_for_a_table_no_longer_than_it_may(folder: Folder, url
         with pytest.raises(LockTimeout, match="gave up after"):
             runner.rehearse()
     assert [each.label for each in runner.rehearse()] == ["0002_b"]
+
+
+def test_a_rehearsal_finds_what_the_commit_would(folder: Folder) -> None:
+    child = "CREATE TABLE b (a INTEGER REFERENCES a DEFERRABLE INITIALLY DEFERRED);"
+    folder.write(m0001_a=A, m0002_b=f"{child}\nINSERT INTO b VALUES (7);")
+    with pytest.raises(MigrationError, match=r"^0002_b\.sql: "):
+        folder.runner.rehearse()
+    assert folder.tables() == set()
+    folder.write(m0002_b=f"{child}\nINSERT INTO b VALUES (7);\nINSERT INTO a VALUES (7);")
+    assert len(folder.runner.rehearse()) == 2
+    assert folder.tables() == set()
+
+
+def test_a_rehearsal_does_not_blame_a_file_for_what_was_wrong_before(folder: Folder) -> None:
+    if folder.db.client.dialect == "postgres":
+        # It never has such rows.
+        folder.write(m0001_a=A).runner.migrate()
+    else:
+        folder.write(m0001_a=f"{A}CREATE TABLE b (a INTEGER REFERENCES a);").runner.migrate()
+        folder.write(m0002_b="-- forgedb: rebuild\nSELECT 1;").runner.migrate()
+        raw = apsw.Connection(folder.db._url.path)
+        raw.execute("INSERT INTO b VALUES (7)")
+        raw.close()
+    folder.write(m0003_c="CREATE TABLE c (id INTEGER)")
+    assert [each.label for each in folder.runner.rehearse()] == ["0003_c"]

@@ -39,6 +39,9 @@ INVALID_INDEXES = sql(
 )
 """What a CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY that failed leaves behind."""
 
+LEFT, UNUSED = "the index ", " is INVALID, and isn't used"
+"""What stands around their names in what is noted of a failure."""
+
 
 class Alone:
     """Runs such files, and goes on with those that didn't come to their end."""
@@ -73,7 +76,7 @@ class Alone:
                 count += 1
                 self._patience.write(partial(self._note, script, count))
                 continue
-            left = f"the index {', '.join(invalid)} is INVALID, and isn't used"
+            left = f"{LEFT}{', '.join(invalid)}{UNUSED}"
             words = [str(failure)] if failure else []
             words += [left] if invalid else []
             self._patience.write(partial(self._note, script, count, "; ".join(words)))
@@ -99,7 +102,9 @@ class Alone:
         words: list[str] = []
         # Not the next statement's alone: another may have been put before the one that failed.
         texts = [statement.text for statement in rest]
-        invalid = self._invalid("\n".join([*texts, begun.error or ""]))
+        invalid = self._invalid("\n".join(texts))
+        left = _names_left(begun.error or "")
+        invalid += [name for name in self.invalid_indexes() if name in left and name not in invalid]
         if how == "applied":
             if invalid:
                 raise Conflict(
@@ -184,6 +189,12 @@ class Alone:
         at = yield from now()
         duration_ms = round((time.monotonic() - began) * 1000)
         return (yield from table.record(script.migration, at, duration_ms))
+
+
+def _names_left(error: str) -> list[str]:
+    """The indexes that a failure left, as it was noted."""
+    names, found, _ = error.rpartition(LEFT)[2].partition(UNUSED)
+    return names.split(", ") if found else []
 
 
 def _done_texts(script: Script, begun: BegunMigration) -> list[str]:

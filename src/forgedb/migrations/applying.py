@@ -14,7 +14,7 @@ from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.history import History, HistoryTable
 from forgedb.migrations.locking import lock
 from forgedb.migrations.script import Script
-from forgedb.operations.steps import Steps, now, rows, run
+from forgedb.operations.steps import Steps, change, now, rows, run
 from forgedb.sql.catalogue import sql
 from forgedb.sql.lexer import Lines
 from forgedb.sql.split import ScriptStatement
@@ -26,6 +26,9 @@ DANGLING = sql(
     postgres="SELECT '', '' WHERE false",
 )
 """Rows whose foreign key finds no parent; PostgreSQL never has any."""
+
+CHECK_DEFERRED = sql(sqlite="SELECT 1 WHERE false", postgres="SET CONSTRAINTS ALL IMMEDIATE")
+"""Checks at once what PostgreSQL would check at the COMMIT."""
 
 
 class Applying:
@@ -66,7 +69,7 @@ class Applying:
         """Run a file in the open transaction, whose lock is held."""
         dangling: Counter[tuple[str, str]] = Counter()
         if script.mode == "rebuild":
-            dangling = Counter((yield from rows(DANGLING)))
+            dangling = yield from self.dangling()
         for statement in script.statements:
             try:
                 yield from run(statement.text)
@@ -77,10 +80,22 @@ class Applying:
                     raise LockTimeout(words, retryable=True) from error
                 raise self.failed(script, statement, error) from error
         if script.mode == "rebuild":
-            self._refuse_more(dangling, Counter((yield from rows(DANGLING))), script)
+            self._refuse_more(dangling, (yield from self.dangling()), script)
         at = yield from now()
         duration_ms = round((time.monotonic() - began) * 1000)
         return (yield from self.table.record(script.migration, at, duration_ms))
+
+    def dangling(self) -> Steps[Counter[tuple[str, str]]]:
+        """How many rows of each table find no row of each parent."""
+        return Counter((yield from rows(DANGLING)))
+
+    def settle(self, before: Counter[tuple[str, str]], last: Script) -> Steps[None]:
+        """Check what a COMMIT would.  Raises MigrationError."""
+        try:
+            yield from change(CHECK_DEFERRED)
+        except ForgeDbError as error:
+            raise self.uncommitted(last, error) from error
+        self._refuse_more(before, (yield from self.dangling()), last)
 
     def failed(
         self, script: Script, statement: ScriptStatement, error: ForgeDbError, advice: str = ""

@@ -48,7 +48,7 @@ def create_files(directory: str, name: str) -> list[str]:
     paths = [os.path.join(folder, f"{number:0{digits}}_{slug}.sql") for folder in folders]
     for path in paths:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        # Never over a file that someone else has just made.
+        # "x": never over a file that someone else has just made.
         with open(path, "x", encoding="utf-8") as file:
             file.write(TEMPLATE.format(words=slug.replace("_", " ").capitalize()))
     return paths

@@ -206,9 +206,11 @@ class Runner:
     def _rehearsal(self, scripts: Sequence[Script]) -> Steps[None]:
         applying = self._applying()
         yield from applying.locked_history()
+        dangling = yield from applying.dangling()
         for position, script in enumerate(scripts):
             applying.pending = scripts[position:]
             self._note((yield from applying.unlocked(script, time.monotonic())), applying)
+        yield from applying.settle(dangling, scripts[-1])
         raise _RolledBack(applying.done)
 
     def _record(self, files: Sequence[MigrationFile]) -> Steps[list[AppliedMigration]]:
