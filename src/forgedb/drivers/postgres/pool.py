@@ -23,7 +23,8 @@ from forgedb.errors import Unavailable
 
 Clock = Callable[[], datetime] | None
 
-UTC = "SET TimeZone TO 'UTC'"
+TIMES_AS_READ = "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO'"
+"""Whatever a role or a database is set to.  PgBouncer keeps both for whoever set them."""
 
 ONE_PLAN = "SET plan_cache_mode TO force_generic_plan"
 """Statements are found by keys, whose plan is the same for all values; planning a partitioned
@@ -104,7 +105,9 @@ class Pool(ABC):
 
     def settings(self) -> tuple[LiteralString, ...]:
         """What is set on a new connection."""
-        return (UTC,) if self.options.prepare_threshold is None else (UTC, ONE_PLAN)
+        if self.options.prepare_threshold is None:
+            return (TIMES_AS_READ,)
+        return (TIMES_AS_READ, ONE_PLAN)
 
     def lent(self, link: Link[Any]) -> PostgresConnection:
         """What is lent of a new connection."""
@@ -120,6 +123,7 @@ class Pool(ABC):
             "open": False,
             "kwargs": {
                 "autocommit": True,
+                "client_encoding": "UTF8",
                 "context": ADAPTERS,
                 "prepare_threshold": None if options.prepare_threshold is None else NOT_BY_ITSELF,
                 "lender": self,
