@@ -51,28 +51,33 @@ with psycopg.connect(sys.argv[1]) as connection:
 """
 
 
+ROWS = {"small files": 1, "files that move 5,000 rows": 5_000}
+"""What is done by each: what a runner adds is the same for both."""
+
+
 def on_sqlite(scale: Scale, folder: Path) -> Iterator[Row]:
     """Into a new file each time; then into one that has them all."""
-    files = _written(folder / "files", scale.files)
-    made = 0
+    name, made = "migrate-files", 0
 
-    def fresh() -> str:
-        nonlocal made
-        made += 1
-        return str(folder / f"migrated-{made}.db")
+    def fresh(run: Callable[[str], object]) -> Contender:
+        def prepare() -> Slice:
+            nonlocal made
+            made += 1
+            path = str(folder / f"migrated-{made}.db")
+            return lambda: run(path)
 
-    def bare() -> Slice:
-        path = fresh()
-        return lambda: _run(sys.executable, "-c", BARE_SQLITE, path, str(files))
+        return prepare
 
-    def ours() -> Slice:
-        path = fresh()
-        return lambda: _migrate(f"sqlite:///{path}", files)
-
-    raw, taken = interleave([bare, ours], scale.bulk_rounds)
-    _check(sqlite3.connect(folder / f"migrated-{made}.db"), scale.files)
-    name, work = "migrate-files", f"{scale.files} files applied, SQLite"
-    yield Row(name, work, "a bare loop in apsw", scale.files, 1.1, raw, taken)
+    for words, rows in ROWS.items():
+        files = _written(folder / f"files-{rows}", scale.files, rows)
+        contenders = [
+            fresh(lambda path, of=files: _run(sys.executable, "-c", BARE_SQLITE, path, str(of))),
+            fresh(lambda path, of=files: _migrate(f"sqlite:///{path}", of)),
+        ]
+        raw, taken = interleave(contenders, scale.bulk_rounds)
+        _check(sqlite3.connect(folder / f"migrated-{made}.db"), scale.files)
+        work = f"{scale.files} {words}, SQLite"
+        yield Row(name, work, "a bare loop in apsw", scale.files, 1.1, raw, taken)
     url = f"sqlite:///{folder}/migrated-{made}.db"
     raw, taken = interleave(
         [
@@ -86,51 +91,56 @@ def on_sqlite(scale: Scale, folder: Path) -> Iterator[Row]:
 
 def on_postgres(scale: Scale, server: Server) -> Iterator[Row]:
     """Into a new database each time; then into one that has them all."""
-    with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
-        yield from _on_postgres(scale, server, _written(Path(folder) / "files", scale.files))
+    name = "postgres-migrate"
 
-
-def _on_postgres(scale: Scale, server: Server, files: Path) -> Iterator[Row]:
-
-    def into(name: str, run: Callable[[str], object]) -> Contender:
+    def fresh(database: str, run: Callable[[str], object]) -> Contender:
         def prepare() -> Slice:
-            url = server.empty(name)
+            url = server.empty(database)
             return lambda: run(url)
 
         return prepare
 
-    raw, taken = interleave(
-        [
-            into("raw", lambda url: _run(sys.executable, "-c", BARE_POSTGRES, url, str(files))),
-            into("ours", lambda url: _migrate(url, files)),
-        ],
-        scale.bulk_rounds,
-    )
-    url = server.url_of("ours")
-    _check(psycopg.connect(url), scale.files)
-    name, work = "postgres-migrate", f"{scale.files} files applied, PostgreSQL"
-    yield Row(name, work, "a bare loop in psycopg", scale.files, 1.1, raw, taken)
-    raw, taken = interleave(
-        [
-            lambda: lambda: _run(sys.executable, "-c", CONNECTS, url),
-            lambda: lambda: _migrate(url, files),
-        ],
-        scale.process_rounds,
-    )
-    against = "imports, one connection"
-    yield Row(name, f"{scale.files} files, nothing pending", against, 1, 1.2, raw, taken)
+    with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
+        for words, rows in ROWS.items():
+            files = _written(Path(folder) / f"files-{rows}", scale.files, rows)
+            contenders = [
+                fresh(
+                    "raw",
+                    lambda url, of=files: _run(sys.executable, "-c", BARE_POSTGRES, url, str(of)),
+                ),
+                fresh("ours", lambda url, of=files: _migrate(url, of)),
+            ]
+            raw, taken = interleave(contenders, scale.bulk_rounds)
+            _check(psycopg.connect(server.url_of("ours")), scale.files)
+            work = f"{scale.files} {words}, PostgreSQL"
+            yield Row(name, work, "a bare loop in psycopg", scale.files, 1.1, raw, taken)
+        url = server.url_of("ours")
+        raw, taken = interleave(
+            [
+                lambda: lambda: _run(sys.executable, "-c", CONNECTS, url),
+                lambda: lambda: _migrate(url, files),
+            ],
+            scale.process_rounds,
+        )
+        against = "imports, one connection"
+        yield Row(name, f"{scale.files} files, nothing pending", against, 1, 1.2, raw, taken)
 
 
-def _written(folder: Path, count: int) -> Path:
+def _written(folder: Path, count: int, rows: int) -> Path:
+    """Files that each make a table with an index, and move some rows into it."""
     folder.mkdir(exist_ok=True)
     for number in range(1, count + 1):
+        last = number + rows - 1
         (folder / f"{number:04}_step.sql").write_text(
             f"CREATE TABLE step_{number} (\n"
             "    id INTEGER PRIMARY KEY,\n"
             "    name TEXT NOT NULL DEFAULT 'a;b'\n"
             ");\n"
             f"CREATE INDEX step_{number}_by_name ON step_{number} (name);\n"
-            f"INSERT INTO step_{number} (id) VALUES ({number});\n"
+            f"WITH RECURSIVE moved (id) AS (\n"
+            f"    SELECT {number} UNION ALL SELECT id + 1 FROM moved WHERE id < {last}\n"
+            ")\n"
+            f"INSERT INTO step_{number} (id) SELECT id FROM moved;\n"
         )
     return folder
 
@@ -146,7 +156,7 @@ def _run(*command: str) -> None:
 def _check(connection: sqlite3.Connection | psycopg.Connection, count: int) -> None:
     with connection:
         for number in (1, count):
-            found = connection.execute(f"SELECT id FROM step_{number}").fetchone()
+            found = connection.execute(f"SELECT min(id) FROM step_{number}").fetchone()
             assert found == (number,), "all files were applied"
         assert connection.execute("SELECT count(*) FROM schema_migrations").fetchone() == (count,)
     connection.close()

@@ -22,7 +22,7 @@ ROWS = {
     "repository": 1,
     "depth": 1,
     "migrate": 1,
-    "migrate-files": 2,
+    "migrate-files": 3,
     "await": 2,
     "postgres-get": 2,
     "postgres-page": 1,
@@ -30,7 +30,7 @@ ROWS = {
     "postgres-add-many": 3,
     "postgres-repository": 2,
     "postgres-partitions": 2,
-    "postgres-migrate": 2,
+    "postgres-migrate": 3,
     "postgres-await": 2,
 }
 
