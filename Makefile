@@ -9,6 +9,9 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
 
+# Other migration runners, which nothing needs but a benchmark.
+PEERS := $(VENV)/peers
+
 # What both type checkers read: the package, the examples, and the tests of the types users get.
 TYPED := src examples tests/typing
 
@@ -21,7 +24,7 @@ LOCK := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= CUSTOM_COMPILE_COMMAND='make r
 export PYTHONDONTWRITEBYTECODE =
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-postgres check bench format schema requirements wheel clean
+.PHONY: help demo test test-postgres check bench bench-peers format schema requirements wheel clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -57,6 +60,10 @@ format: $(DEV) ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
+bench-peers: export PATH := $(CURDIR)/$(PEERS)/node_modules/.bin:$(PATH)
+bench-peers: $(DEV) $(PEERS)/peers.stamp ## Measure migrations beside other runners
+	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python
+
 schema: $(DEV) ## Write schema/ and the data model's page from the migrations
 	$(BIN)/python -m tests.schema.writing
 
@@ -64,6 +71,7 @@ requirements: $(DEV) ## Lock the newest versions of all dependencies
 	$(LOCK) --output-file=requirements/run.txt pyproject.toml
 	$(LOCK) --output-file=requirements/build.txt requirements/build.in
 	$(LOCK) --extra=postgres --output-file=requirements/dev.txt pyproject.toml requirements/dev.in
+	$(LOCK) --output-file=requirements/peers.txt requirements/peers.in
 
 wheel: $(DEV) ## Build the wheel and the source archive in dist/
 	$(BIN)/python -m build --no-isolation
@@ -84,4 +92,12 @@ $(RUN): pyproject.toml requirements/run.txt requirements/build.txt
 
 $(DEV): $(RUN) requirements/dev.txt
 	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# dbmate is a program of Go's, which its npm package brings; without npm it is left out.
+$(PEERS)/peers.stamp: $(DEV) requirements/peers.txt
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes \
+		-r requirements/peers.txt
+	-npm install --silent --prefix $(PEERS) dbmate
 	@touch $@

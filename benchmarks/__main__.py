@@ -8,7 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
-from benchmarks import asynchronous, migrations, objects, reads, report, startup, writes
+from benchmarks import (
+    asynchronous,
+    migration_peers,
+    migrations,
+    objects,
+    reads,
+    report,
+    startup,
+    writes,
+)
 from benchmarks.postgres import objects as postgres_objects
 from benchmarks.postgres import partitions as postgres_partitions
 from benchmarks.postgres import reads as postgres_reads
@@ -51,12 +60,18 @@ def main() -> None:
     parser.add_argument("--only", choices=BENCHMARKS, action="append", help="this one; repeatable")
     parser.add_argument("--quick", action="store_true", help="too little work to judge by")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
+    parser.add_argument("--peers", type=Path, metavar="PYTHON", help="beside the runners it has")
     asked = parser.parse_args()
     names = asked.only or BENCHMARKS
     scale = QUICK if asked.quick else FULL
     show = report.as_json if asked.json else report.line
     if not asked.json:
         print(report.header(), flush=True)
+    if asked.peers is not None:
+        with Server() as server:
+            for row in _beside_peers(scale, server, asked.peers):
+                print(show(row), flush=True)
+        return
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
         for name in filter(ON_SQLITE.__contains__, names):
             for row in ON_SQLITE[name](scale, Path(folder)):
@@ -67,6 +82,14 @@ def main() -> None:
                 print(server.words(), flush=True)
             for row in ON_POSTGRES[name](scale, server):
                 print(show(row), flush=True)
+
+
+def _beside_peers(scale: Scale, server: Server, python: Path) -> Iterator[Row]:
+    peers = migration_peers.peers_of(python)
+    if not peers:
+        raise SystemExit(f"there is no migration runner beside {python}: see `make bench-peers`")
+    yield from migration_peers.on_sqlite(scale, peers)
+    yield from migration_peers.on_postgres(scale, server, peers)
 
 
 if __name__ == "__main__":

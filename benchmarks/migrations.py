@@ -69,10 +69,10 @@ def on_sqlite(scale: Scale, folder: Path) -> Iterator[Row]:
         return prepare
 
     for words, rows in ROWS.items():
-        files = _written(folder / f"files-{rows}", scale.files, rows)
+        files = written(folder / f"files-{rows}", scale.files, rows)
         contenders = [
             fresh(lambda path, of=files: _run(sys.executable, "-c", BARE_SQLITE, path, str(of))),
-            fresh(lambda path, of=files: _migrate(f"sqlite:///{path}", of)),
+            fresh(lambda path, of=files: migrate(f"sqlite:///{path}", of)),
         ]
         raw, taken = interleave(contenders, scale.bulk_rounds)
         _check(sqlite3.connect(folder / f"migrated-{made}.db"), scale.files)
@@ -82,7 +82,7 @@ def on_sqlite(scale: Scale, folder: Path) -> Iterator[Row]:
     raw, taken = interleave(
         [
             lambda: lambda: _run(sys.executable, "-c", IMPORTS),
-            lambda: lambda: _migrate(url, files),
+            lambda: lambda: migrate(url, files),
         ],
         scale.process_rounds,
     )
@@ -102,13 +102,13 @@ def on_postgres(scale: Scale, server: Server) -> Iterator[Row]:
 
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
         for words, rows in ROWS.items():
-            files = _written(Path(folder) / f"files-{rows}", scale.files, rows)
+            files = written(Path(folder) / f"files-{rows}", scale.files, rows)
             contenders = [
                 fresh(
                     "raw",
                     lambda url, of=files: _run(sys.executable, "-c", BARE_POSTGRES, url, str(of)),
                 ),
-                fresh("ours", lambda url, of=files: _migrate(url, of)),
+                fresh("ours", lambda url, of=files: migrate(url, of)),
             ]
             raw, taken = interleave(contenders, scale.bulk_rounds)
             _check(psycopg.connect(server.url_of("ours")), scale.files)
@@ -118,7 +118,7 @@ def on_postgres(scale: Scale, server: Server) -> Iterator[Row]:
         raw, taken = interleave(
             [
                 lambda: lambda: _run(sys.executable, "-c", CONNECTS, url),
-                lambda: lambda: _migrate(url, files),
+                lambda: lambda: migrate(url, files),
             ],
             scale.process_rounds,
         )
@@ -126,7 +126,7 @@ def on_postgres(scale: Scale, server: Server) -> Iterator[Row]:
         yield Row(name, f"{scale.files} files, nothing pending", against, 1, 1.2, raw, taken)
 
 
-def _written(folder: Path, count: int, rows: int) -> Path:
+def written(folder: Path, count: int, rows: int) -> Path:
     """Files that each make a table with an index, and move some rows into it."""
     folder.mkdir(exist_ok=True)
     for number in range(1, count + 1):
@@ -145,7 +145,8 @@ def _written(folder: Path, count: int, rows: int) -> Path:
     return folder
 
 
-def _migrate(url: str, files: Path) -> None:
+def migrate(url: str, files: Path) -> None:
+    """Run forgedb on them, as a whole process."""
     _run(*OURS, "--url", url, "migrate", "--quiet", "--dir", str(files))
 
 

@@ -462,7 +462,7 @@ def test_everything_that_writes_gives_up_alike_and_says_nothing_of_a_short_wait(
         ):
             gave_up = forgedb(*writing, "--lock-timeout", "0", *own)
             assert (gave_up.code, gave_up.out) == (5, "")
-            assert gave_up.error.startswith("forgedb: error: gave up after 0 s: ")
+            assert gave_up.error.startswith("forgedb: error: gave up after 0.")
             assert holder in gave_up.error
     assert not _has(forgedb, "own_history")
 

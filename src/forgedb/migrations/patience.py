@@ -48,7 +48,7 @@ class Patience:
                 waited_seconds = time.monotonic() - began
                 if waited_seconds >= self._timeout_seconds:
                     raise LockTimeout(
-                        f"gave up after {waited_seconds:.2g} s: {error.why}", retryable=True
+                        f"gave up after {waited_seconds:.1f} s: {error.why}", retryable=True
                     ) from error
                 if self._report and waited_seconds >= SILENT_SECONDS and error.why != reported:
                     reported = error.why
