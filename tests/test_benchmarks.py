@@ -10,6 +10,8 @@ import pytest
 
 from benchmarks.__main__ import BENCHMARKS, ON_POSTGRES
 from benchmarks.databases import base, open_ours, open_raw
+from benchmarks.migration_peers import _as_revisions, _copied, _marked
+from benchmarks.migrations import written
 from benchmarks.postgres import server as on_postgres
 from benchmarks.scale import QUICK
 from benchmarks.timing import Row, Times
@@ -132,3 +134,28 @@ def test_what_both_sides_wrote_to_postgresql_is_compared_to_the_last_value(postg
         assert before == on_postgres.fingerprint(url, "projects")
         raw.execute("UPDATE projects SET name = 'platform' WHERE id = %s", [project.id])
         assert before != on_postgres.fingerprint(url, "projects")
+
+
+def test_peers_that_are_not_there_are_told_as_such(tmp_path):
+    asked = [sys.executable, "-m", "benchmarks", "--quick", "--peers", str(tmp_path / "python")]
+    refused = subprocess.run(asked, check=False, capture_output=True, text=True, env={"PATH": ""})
+    assert refused.returncode == 1
+    assert "there is no migration runner beside" in refused.stderr
+    assert "make bench-peers" in refused.stderr
+
+
+def test_a_peer_gets_the_same_statements_in_its_own_form(tmp_path):
+    files = written(tmp_path / "files", 3, rows=2)
+    for lay_out in (_copied, _marked, _as_revisions):
+        folder = tmp_path / lay_out.__name__
+        folder.mkdir()
+        lay_out(files, folder)
+        texts = [file.read_text() for file in sorted(folder.rglob("0*_step.*"))]
+        assert len(texts) == 3
+        for number, text in enumerate(texts, start=1):
+            assert f"CREATE TABLE step_{number} (" in text
+            assert f"CREATE INDEX step_{number}_by_name" in text
+            assert f"INSERT INTO step_{number} (id) SELECT id FROM moved" in text
+            if lay_out is _as_revisions:
+                assert text.count("op.execute(") == 3
+                compile(text, "revision", "exec")

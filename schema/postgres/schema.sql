@@ -357,33 +357,6 @@ ALTER TABLE repository_relationships
 ALTER TABLE repository_relationships
     ADD CONSTRAINT repository_relationships_target_id_fkey FOREIGN KEY (target_id) REFERENCES repositories(id) ON UPDATE RESTRICT ON DELETE RESTRICT;
 
-CREATE OR REPLACE FUNCTION forgedb_digest(value text)
- RETURNS bytea
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE STRICT
-BEGIN ATOMIC
- SELECT sha256(convert_to(value, 'UTF8'::name)) AS sha256;
-END;
-
-CREATE OR REPLACE FUNCTION forgedb_locked_project_is_deleted(project_id ulid)
- RETURNS boolean
- LANGUAGE sql
-BEGIN ATOMIC
- SELECT (project.deleted_at IS NOT NULL)
-    FROM projects project
-   WHERE ((project.id)::text = (forgedb_locked_project_is_deleted.project_id)::text)
-  FOR SHARE OF project;
-END;
-
-CREATE OR REPLACE FUNCTION forgedb_has_live_repositories(project_id ulid)
- RETURNS boolean
- LANGUAGE sql
-BEGIN ATOMIC
- SELECT (EXISTS ( SELECT 1
-            FROM repositories repository
-           WHERE (((repository.project_id)::text = (forgedb_has_live_repositories.project_id)::text) AND (repository.deleted_at IS NULL)))) AS "exists";
-END;
-
 CREATE OR REPLACE FUNCTION forgedb_descends_from(target_id ulid, source_id ulid, kind text)
  RETURNS boolean
  LANGUAGE sql
@@ -399,6 +372,33 @@ BEGIN ATOMIC
   SELECT (EXISTS ( SELECT 1
             FROM ancestors
            WHERE ((ancestors.id)::text = (forgedb_descends_from.source_id)::text))) AS "exists";
+END;
+
+CREATE OR REPLACE FUNCTION forgedb_digest(value text)
+ RETURNS bytea
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+BEGIN ATOMIC
+ SELECT sha256(convert_to(value, 'UTF8'::name)) AS sha256;
+END;
+
+CREATE OR REPLACE FUNCTION forgedb_has_live_repositories(project_id ulid)
+ RETURNS boolean
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT 1
+            FROM repositories repository
+           WHERE (((repository.project_id)::text = (forgedb_has_live_repositories.project_id)::text) AND (repository.deleted_at IS NULL)))) AS "exists";
+END;
+
+CREATE OR REPLACE FUNCTION forgedb_locked_project_is_deleted(project_id ulid)
+ RETURNS boolean
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT (project.deleted_at IS NOT NULL)
+    FROM projects project
+   WHERE ((project.id)::text = (forgedb_locked_project_is_deleted.project_id)::text)
+  FOR SHARE OF project;
 END;
 
 CREATE UNIQUE INDEX audit_checkpoints_one_per_hash ON audit_checkpoints USING btree (checkpoint_hash);
@@ -435,7 +435,7 @@ CREATE UNIQUE INDEX mirrors_one_per_remote ON mirrors USING btree (repository_id
 
 CREATE UNIQUE INDEX mirrors_one_pull_per_repository ON mirrors USING btree (repository_id) WHERE direction = 'pull'::text;
 
-CREATE INDEX object_metadata_by_oid ON ONLY object_metadata USING btree (oid);
+CREATE INDEX object_metadata_by_oid ON object_metadata USING btree (oid);
 
 CREATE UNIQUE INDEX projects_one_live_per_slug ON projects USING btree (slug) WHERE deleted_at IS NULL;
 

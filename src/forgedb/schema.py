@@ -9,7 +9,11 @@ from forgedb.errors import SchemaOutdated
 
 TABLES = {
     "sqlite": """
-    SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY rowid
+    SELECT name
+    FROM sqlite_schema
+    WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+      AND name NOT IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')
+    ORDER BY rowid
     """,
     "postgres": """
     SELECT relname
@@ -30,26 +34,31 @@ COLUMNS = {
         a.attnotnull, coalesce(array_position(k.conkey, a.attnum), 0)
     FROM pg_attribute AS a
     LEFT JOIN pg_constraint AS k ON k.conrelid = a.attrelid AND k.contype = 'p'
-    WHERE a.attrelid = :table::regclass AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE a.attrelid = quote_ident(:table)::regclass AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum
     """,
 }
 
 REFERENCES = {
     "sqlite": """
-    SELECT "from", "table", "to" FROM pragma_foreign_key_list(:table) ORDER BY id DESC, seq
+    SELECT "from", "table", coalesce(
+        "to",
+        (SELECT name FROM pragma_table_info(k."table") AS parent WHERE parent.pk = k.seq + 1))
+    FROM pragma_foreign_key_list(:table) AS k
+    ORDER BY id DESC, seq
     """,
     "postgres": """
     SELECT a.attname, p.relname, f.attname
     FROM pg_constraint AS k
     JOIN pg_class AS p ON p.oid = k.confrelid
-    JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
-    JOIN pg_attribute AS f ON f.attrelid = k.confrelid AND f.attnum = k.confkey[1]
-    WHERE k.conrelid = :table::regclass AND k.contype = 'f' AND k.conparentid = 0
+    CROSS JOIN unnest(k.conkey, k.confkey) AS pair (own, other)
+    JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = pair.own
+    JOIN pg_attribute AS f ON f.attrelid = k.confrelid AND f.attnum = pair.other
+    WHERE k.conrelid = quote_ident(:table)::regclass AND k.contype = 'f' AND k.conparentid = 0
     ORDER BY k.oid
     """,
 }
-"""By dialect; keys are of one column."""
+"""By dialect: a row for each column of a key."""
 
 
 class Column(msgspec.Struct, frozen=True):

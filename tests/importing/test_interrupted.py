@@ -21,8 +21,10 @@ PEAK_MEMORY_KIB_MAX = 150_000_000 // 1024
 
 # Small batches, so that there are many moments to be interrupted at; then, what it needed.
 PROGRAM = """
-import pathlib, re, sys
+import pathlib, re, signal, sys
 import forgedb.importing
+# A shell that was told to run the tests in the background has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 forgedb.importing.BATCH_OBJECTS = {batch}
 from forgedb.cli import run
 code = run(sys.argv[1:])
