@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from textwrap import dedent
 
-from forgedb.client import DbClient
+from forgedb.client import SyncClient
 from forgedb.database import Database
 from forgedb.ddl_postgres import BELONGS, DEPENDENCIES, FIRST, SEQUENCES, STATEMENTS, WITHIN
 from forgedb.sql.lexer import tokens
@@ -34,8 +34,10 @@ def schema_sql(db: Database) -> str:
     """The statements that make the schema of the database, as it is now, in an empty one.
 
     Of PostgreSQL it is the schema that comes first in search_path, with the extensions that are in
-    it; not owners, privileges and what is physical alone.  What it can't write, such as an
-    aggregate, it names in a comment at the top.
+    it; not owners, privileges, storage settings or the names of NOT NULL.  What it can't write,
+    such as an aggregate, it names in a comment at the top.  Where two objects need each other, such
+    as a table and a function of its rows that gives a default, both are written, but not so that
+    they load.
     """
     with db.transaction(read_only=True) as tx:
         client = tx.client
@@ -58,7 +60,7 @@ def _as_written(text: str) -> str:
     return text + ("\n;" if read[-1].text.startswith("--") else ";")
 
 
-def _of_postgres(client: DbClient) -> Iterator[str]:
+def _of_postgres(client: SyncClient) -> Iterator[str]:
     depends = [
         ((catalogue, oid), (other_catalogue, other), kind)
         for catalogue, oid, other_catalogue, other, kind in client.query(DEPENDENCIES)
@@ -112,7 +114,7 @@ def _needs(
 
 
 def _in_order(needs: dict[int, set[int]]) -> Iterator[int]:
-    """Each after those it needs, and otherwise the lowest first."""
+    """Each after those it needs, and otherwise the lowest first; a circle is cut somewhere."""
     while True:
         order = TopologicalSorter(needs)
         try:

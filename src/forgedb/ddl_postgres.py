@@ -13,7 +13,7 @@ EXTENSIONS = """
 SELECT 'pg_extension'::regclass::bigint, oid::bigint, extname,
     format('CREATE EXTENSION IF NOT EXISTS %I', extname)
 FROM pg_extension
-WHERE extnamespace = current_schema()::regnamespace
+WHERE extnamespace = quote_ident(current_schema())::regnamespace
 """
 
 TYPES = """
@@ -52,7 +52,7 @@ SELECT 'pg_type'::regclass::bigint, t.oid::bigint, t.typname,
 FROM pg_type AS t
 LEFT JOIN pg_type AS b ON b.oid = t.typbasetype
 LEFT JOIN pg_class AS c ON c.oid = t.typrelid
-WHERE t.typnamespace = current_schema()::regnamespace
+WHERE t.typnamespace = quote_ident(current_schema())::regnamespace
   AND (t.typtype IN ('d', 'e', 'r') OR c.relkind = 'c')
 """
 
@@ -65,7 +65,7 @@ FROM pg_proc AS p
 CROSS JOIN LATERAL (
     SELECT pg_get_functiondef(p.oid) AS text, quote_ident(current_schema()) || '.' AS schema
 ) AS d
-WHERE p.pronamespace = current_schema()::regnamespace AND p.prokind IN ('f', 'p')
+WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND p.prokind IN ('f', 'p')
   AND p.prosqlbody IS NULL
   AND NOT EXISTS (
       SELECT 1 FROM pg_depend
@@ -84,7 +84,7 @@ SELECT 'pg_class'::regclass::bigint, c.oid::bigint, c.relname,
         c.relname, format_type(s.seqtypid, NULL), s.seqincrement, s.seqmin, s.seqmax, s.seqstart,
         s.seqcache, CASE WHEN s.seqcycle THEN ' CYCLE' END)
 FROM pg_class AS c JOIN pg_sequence AS s ON s.seqrelid = c.oid
-WHERE c.relnamespace = current_schema()::regnamespace
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
   AND NOT EXISTS (
       SELECT 1 FROM pg_depend
       WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'i')
@@ -149,7 +149,7 @@ SELECT 'pg_class'::regclass::bigint, c.oid::bigint, c.relname,
          FROM pg_options_to_table(c.reloptions)
          HAVING count(*) > 0))
 FROM pg_class AS c
-WHERE c.relnamespace = current_schema()::regnamespace
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
   AND c.relkind IN ('r', 'p') AND NOT c.relispartition
 """
 
@@ -162,7 +162,7 @@ SELECT 'pg_class'::regclass::bigint, c.oid::bigint, c.relname,
 FROM pg_class AS c
 JOIN pg_inherits AS i ON i.inhrelid = c.oid
 JOIN pg_class AS p ON p.oid = i.inhparent
-WHERE c.relnamespace = current_schema()::regnamespace
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
   AND c.relkind IN ('r', 'p') AND c.relispartition
 """
 
@@ -184,7 +184,7 @@ CROSS JOIN LATERAL (
     SELECT (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
             WHERE adrelid = i.inhparent AND adnum = above.attnum) AS expression
 ) AS inherited
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relispartition
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relispartition
   AND a.attgenerated = '' AND own.expression IS DISTINCT FROM inherited.expression
 """
 
@@ -197,7 +197,7 @@ JOIN pg_depend AS o
   AND o.refclassid = 'pg_class'::regclass AND o.deptype = 'a'
 JOIN pg_class AS t ON t.oid = o.refobjid
 JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = o.refobjsubid
-WHERE s.relnamespace = current_schema()::regnamespace AND s.relkind = 'S'
+WHERE s.relnamespace = quote_ident(current_schema())::regnamespace AND s.relkind = 'S'
 """
 
 # Foreign keys, what CREATE TABLE can't say, and what calls a function that may need the table.
@@ -211,7 +211,8 @@ SELECT 'pg_constraint'::regclass::bigint, k.oid::bigint,
 FROM pg_constraint AS k
 LEFT JOIN pg_class AS c ON c.oid = k.conrelid
 LEFT JOIN pg_type AS t ON t.oid = k.contypid
-WHERE k.connamespace = current_schema()::regnamespace AND k.conparentid = 0 AND k.conislocal
+WHERE k.connamespace = quote_ident(current_schema())::regnamespace
+  AND k.conparentid = 0 AND k.conislocal
   AND (k.contype = 'f'
        OR k.contype = 'c' AND NOT k.convalidated
        OR k.contype IN ('p', 'u', 'x', 'c') AND (
@@ -234,7 +235,7 @@ FROM pg_index AS i
 JOIN pg_class AS c ON c.oid = i.indexrelid
 JOIN pg_class AS t ON t.oid = i.indrelid
 CROSS JOIN LATERAL (SELECT pg_get_indexdef(c.oid, 0, true) AS text) AS d
-WHERE c.relnamespace = current_schema()::regnamespace AND NOT c.relispartition
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND NOT c.relispartition
   AND NOT EXISTS (
       SELECT 1 FROM pg_constraint
       WHERE conindid = i.indexrelid AND contype IN ('p', 'u', 'x'))
@@ -249,14 +250,14 @@ SELECT 'pg_class'::regclass::bigint, c.oid::bigint, c.relname,
          HAVING count(*) > 0),
         pg_get_viewdef(c.oid, true))
 FROM pg_class AS c
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('v', 'm')
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('v', 'm')
 """
 
 RULES = """
 SELECT 'pg_rewrite'::regclass::bigint, r.oid::bigint, format('%s %s', c.relname, r.rulename),
     pg_get_ruledef(r.oid, true)
 FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = r.ev_class
-WHERE c.relnamespace = current_schema()::regnamespace AND r.rulename <> '_RETURN'
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND r.rulename <> '_RETURN'
 """
 
 TRIGGERS = """
@@ -270,7 +271,7 @@ SELECT 'pg_trigger'::regclass::bigint, g.oid::bigint, format('%s %s', c.relname,
         g.tgname)
     ELSE '' END
 FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid
-WHERE c.relnamespace = current_schema()::regnamespace
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
   AND NOT g.tgisinternal AND g.tgparentid = 0
 """
 
@@ -281,7 +282,7 @@ FROM pg_statistic_ext AS s
 CROSS JOIN LATERAL (
     SELECT pg_get_statisticsobjdef(s.oid) AS text, quote_ident(current_schema()) || '.' AS schema
 ) AS d
-WHERE s.stxnamespace = current_schema()::regnamespace
+WHERE s.stxnamespace = quote_ident(current_schema())::regnamespace
 """
 
 ROW_SECURITY = """
@@ -290,7 +291,7 @@ SELECT 'pg_class'::regclass::bigint, c.oid::bigint, format('%s %s', c.relname, w
 FROM pg_class AS c
 JOIN (VALUES ('ENABLE'), ('FORCE')) AS w (word)
   ON w.word = 'ENABLE' AND c.relrowsecurity OR w.word = 'FORCE' AND c.relforcerowsecurity
-WHERE c.relnamespace = current_schema()::regnamespace
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
 """
 
 POLICIES = """
@@ -309,7 +310,7 @@ SELECT 'pg_policy'::regclass::bigint, p.oid::bigint, format('%s %s', c.relname, 
         E'\\n    USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
         E'\\n    WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')
 FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid
-WHERE c.relnamespace = current_schema()::regnamespace
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
 """
 
 COMMENTS = """
@@ -322,20 +323,21 @@ WITH named (catalogue, oid, part, name) AS (
                 WHEN 'i' THEN 'INDEX' WHEN 'I' THEN 'INDEX' WHEN 'c' THEN 'TYPE' ELSE 'TABLE'
             END,
             c.relname)
-    FROM pg_class AS c WHERE c.relnamespace = current_schema()::regnamespace
+    FROM pg_class AS c
+    WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
     UNION ALL
     SELECT 'pg_class'::regclass, c.oid, a.attnum, format('COLUMN %I.%I', c.relname, a.attname)
     FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
-    WHERE c.relnamespace = current_schema()::regnamespace
+    WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
     UNION ALL
     SELECT 'pg_type'::regclass, t.oid, 0,
         format('%s %I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, t.typname)
-    FROM pg_type AS t WHERE t.typnamespace = current_schema()::regnamespace
+    FROM pg_type AS t WHERE t.typnamespace = quote_ident(current_schema())::regnamespace
     UNION ALL
     SELECT 'pg_proc'::regclass, p.oid, 0,
         format('ROUTINE %I(%s)', p.proname, pg_get_function_identity_arguments(p.oid))
     FROM pg_proc AS p
-    WHERE p.pronamespace = current_schema()::regnamespace AND p.prokind IN ('f', 'p')
+    WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND p.prokind IN ('f', 'p')
     UNION ALL
     SELECT 'pg_constraint'::regclass, k.oid, 0,
         format(
@@ -344,15 +346,15 @@ WITH named (catalogue, oid, part, name) AS (
     FROM pg_constraint AS k
     LEFT JOIN pg_class AS c ON c.oid = k.conrelid
     LEFT JOIN pg_type AS t ON t.oid = k.contypid
-    WHERE k.connamespace = current_schema()::regnamespace
+    WHERE k.connamespace = quote_ident(current_schema())::regnamespace
     UNION ALL
     SELECT 'pg_trigger'::regclass, g.oid, 0, format('TRIGGER %I ON %I', g.tgname, c.relname)
     FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid
-    WHERE c.relnamespace = current_schema()::regnamespace
+    WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
     UNION ALL
     SELECT 'pg_policy'::regclass, p.oid, 0, format('POLICY %I ON %I', p.polname, c.relname)
     FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid
-    WHERE c.relnamespace = current_schema()::regnamespace
+    WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
 )
 SELECT n.catalogue::bigint, n.oid::bigint, n.name,
     format('COMMENT ON %s IS %L', n.name, d.description)
@@ -401,7 +403,8 @@ BELONGS = "aie"
 WITHIN = """
 SELECT pg_describe_object(classid, objid, 0), classid::bigint, objid::bigint
 FROM pg_depend
-WHERE refclassid = 'pg_namespace'::regclass AND refobjid = current_schema()::regnamespace
+WHERE refclassid = 'pg_namespace'::regclass
+  AND refobjid = quote_ident(current_schema())::regnamespace
   AND classid NOT IN ('pg_default_acl'::regclass, 'pg_publication_namespace'::regclass)
 """
 """Whatever is in the schema by itself, as people name it."""

@@ -18,7 +18,7 @@ TABLES = {
     "postgres": """
     SELECT relname
     FROM pg_class
-    WHERE relnamespace = current_schema()::regnamespace
+    WHERE relnamespace = quote_ident(current_schema())::regnamespace
       AND relkind IN ('r', 'p') AND NOT relispartition
     ORDER BY oid
     """,

@@ -18,6 +18,13 @@ OPENING_WORDS_MAX = 6
 CREATE_TRIGGER = r"(EXPLAIN (QUERY PLAN )?)?CREATE (TEMP |TEMPORARY )*TRIGGER "
 CREATE_ROUTINE = r"CREATE (OR REPLACE )?(FUNCTION|PROCEDURE) "
 
+# PostgreSQL takes either word for the client, in both directions.
+CLIENT = frozenset({"STDIN", "STDOUT"})
+COPY_REFUSED = {
+    "FROM": "COPY ... FROM STDIN needs a client that sends the rows: use INSERT",
+    "TO": "COPY ... TO STDOUT needs a client that takes the rows: take it out",
+}
+
 TRANSACTION_CONTROL = frozenset(
     {
         "ABORT",
@@ -60,7 +67,7 @@ def split(script: str, dialect: Dialect) -> list[ScriptStatement]:
     """Split a script into its statements, without the comments and white space around them.
 
     Raises ScriptError for a quote, comment, parenthesis or body that is never closed, and on
-    PostgreSQL for what only psql can run: COPY ... FROM STDIN and backslash commands.
+    PostgreSQL for what only psql can run: COPY from or to the client, and backslash commands.
     """
     lines = Lines(script)
     statements: list[ScriptStatement] = []
@@ -169,10 +176,9 @@ class _Reading:
         if token.text == "\\":
             why = "a backslash command is psql's, not SQL: take it out"
             raise self._refused(token.start, why)
-        from_client = word == "STDIN" and self.previous == "FROM" and not self.parentheses
-        if from_client and self.opening[:1] == ["COPY"]:
-            why = "COPY ... FROM STDIN needs a client that sends the rows: use INSERT"
-            raise self._refused(self.start, why)
+        by_client = self.previous in COPY_REFUSED and word in CLIENT and not self.parentheses
+        if by_client and self.opening[:1] == ["COPY"]:
+            raise self._refused(self.start, COPY_REFUSED[self.previous])
 
     def _refused(self, offset: int, why: str) -> ScriptError:
         return ScriptError(*self.lines.place(offset), why)
