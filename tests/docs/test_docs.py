@@ -60,6 +60,7 @@ def as_a_stranger(tmp_path: Path) -> dict[str, str]:
     programs.mkdir()
     (programs / "forgedb").write_text(f'#!/bin/sh\nexec {sys.executable} -m forgedb "$@"\n')
     (programs / "forgedb").chmod(0o755)
+    (programs / "squawk").symlink_to(Path(sys.executable).with_name("squawk"))
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     return {**ENVIRONMENT, "HOME": str(tmp_path), "PATH": path}
 
