@@ -60,9 +60,9 @@ format: $(DEV) ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-bench-peers: export PATH := $(CURDIR)/$(PEERS)/node_modules/.bin:$(PATH)
 bench-peers: $(DEV) $(PEERS)/peers.stamp ## Measure migrations beside other runners
-	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python
+	$(BIN)/python -m benchmarks --only migrate-files --only postgres-migrate \
+		--peers $(PEERS)/bin/python
 
 schema: $(DEV) ## Write schema/ and the data model's page from the migrations
 	$(BIN)/python -m tests.schema.writing
@@ -99,5 +99,5 @@ $(PEERS)/peers.stamp: $(DEV) requirements/peers.txt
 	$(PYTHON) -m venv --clear $(PEERS)
 	$(PEERS)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes \
 		-r requirements/peers.txt
-	-npm install --silent --prefix $(PEERS) dbmate
+	-npm install --silent --prefix $(PEERS) dbmate@2.36.0
 	@touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -62,19 +63,18 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
     parser.add_argument("--peers", type=Path, metavar="PYTHON", help="beside the runners it has")
     asked = parser.parse_args()
+    peers = _peers_of(asked.peers) if asked.peers else []
     names = asked.only or BENCHMARKS
     scale = QUICK if asked.quick else FULL
     show = report.as_json if asked.json else report.line
     if not asked.json:
         print(report.header(), flush=True)
-    if asked.peers is not None:
-        with Server() as server:
-            for row in _beside_peers(scale, server, asked.peers):
-                print(show(row), flush=True)
-        return
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
         for name in filter(ON_SQLITE.__contains__, names):
             for row in ON_SQLITE[name](scale, Path(folder)):
+                print(show(row), flush=True)
+        if peers and "migrate-files" in names:
+            for row in migration_peers.on_sqlite(scale, peers):
                 print(show(row), flush=True)
     with Server() as server:
         for position, name in enumerate(filter(ON_POSTGRES.__contains__, names)):
@@ -82,14 +82,19 @@ def main() -> None:
                 print(server.words(), flush=True)
             for row in ON_POSTGRES[name](scale, server):
                 print(show(row), flush=True)
+        if peers and "postgres-migrate" in names:
+            for row in migration_peers.on_postgres(scale, server, peers):
+                print(show(row), flush=True)
 
 
-def _beside_peers(scale: Scale, server: Server, python: Path) -> Iterator[Row]:
+def _peers_of(python: Path) -> list[migration_peers.Peer]:
     peers = migration_peers.peers_of(python)
     if not peers:
         raise SystemExit(f"there is no migration runner beside {python}: see `make bench-peers`")
-    yield from migration_peers.on_sqlite(scale, peers)
-    yield from migration_peers.on_postgres(scale, server, peers)
+    for name in migration_peers.NAMES:
+        if name not in {peer.name for peer in peers}:
+            print(f"{name} is not installed beside {python}: left out", file=sys.stderr)
+    return peers
 
 
 if __name__ == "__main__":

@@ -1,36 +1,53 @@
 """The same 200 files by other migration runners, each as its own documentation advises.
 
 They are no dependency of anything here: `make bench-peers` installs them in a place of their own.
+On SQLite every runner gets a database in WAL mode, and synchronous NORMAL as forgedb has it; only
+yoyo-migrations takes no such setting, and syncs every commit.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
+import sqlite3
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from benchmarks.migrations import migrate, written
+import psycopg
+
+from benchmarks.migrations import check_applied, migrate, run, written
 from benchmarks.postgres.server import Server
 from benchmarks.scale import Scale
 from benchmarks.timing import Contender, Row, Slice, interleave
+
+NAMES = ("yoyo-migrations", "Alembic", "dbmate")
+
+Connect: TypeAlias = Callable[[str], "sqlite3.Connection | psycopg.Connection"]
 
 ALEMBIC_INI = """
 [alembic]
 script_location = {folder}
 """
 
+# Python's sqlite3 begins no transaction for DDL: SQLAlchemy's documentation has it begun by hand.
 ALEMBIC_ENV = """
-import os
 from alembic import context
-from sqlalchemy import create_engine, pool
-engine = create_engine(os.environ["BENCHMARK_URL"], poolclass=pool.NullPool)
+from sqlalchemy import create_engine, event, pool
+engine = create_engine(context.get_x_argument(as_dictionary=True)["url"], poolclass=pool.NullPool)
+if engine.dialect.name == "sqlite":
+    @event.listens_for(engine, "connect")
+    def connected(driver, _):
+        driver.isolation_level = None
+        driver.execute("PRAGMA synchronous = NORMAL")
+    @event.listens_for(engine, "begin")
+    def begun(connection):
+        connection.exec_driver_sql("BEGIN")
 with engine.connect() as connection:
-    context.configure(connection=connection, transaction_per_migration=True)
+    context.configure(
+        connection=connection, transaction_per_migration=True, transactional_ddl=True
+    )
     with context.begin_transaction():
         context.run_migrations()
 """
@@ -50,56 +67,55 @@ class Peer(NamedTuple):
     name: str
     lay_out: Callable[[Path, Path], None]
     command: Callable[[str, Path], list[str]]
-    """Of the database's URL, as SQLAlchemy writes it, and the folder that was laid out."""
+    """Of a URL as forgedb takes it, and the folder that was laid out."""
 
 
 def peers_of(python: Path) -> list[Peer]:
-    """Those that are installed beside an interpreter, and dbmate where it is on the PATH."""
+    """Those installed beside an interpreter; dbmate may also be on the PATH."""
     yoyo, alembic = python.with_name("yoyo"), python.with_name("alembic")
-    dbmate = shutil.which("dbmate")
+    dbmate = _dbmate_beside(python)
     found: list[Peer] = []
     if yoyo.exists():
-        apply = [str(yoyo), "apply", "--batch", "--no-config-file", "--database"]
-        found.append(
-            Peer("yoyo-migrations", _copied, lambda url, folder: [*apply, url, str(folder)])
-        )
+        found.append(Peer("yoyo-migrations", _copied, partial(_by_yoyo, str(yoyo))))
     if alembic.exists():
-        found.append(
-            Peer(
-                "Alembic",
-                _as_revisions,
-                lambda _, folder: [
-                    str(alembic),
-                    "-c",
-                    str(folder / "alembic.ini"),
-                    "upgrade",
-                    "head",
-                ],
-            )
-        )
+        found.append(Peer("Alembic", _as_revisions, partial(_by_alembic, str(alembic))))
     if dbmate is not None:
-        found.append(Peer("dbmate", _marked, lambda url, folder: _by_dbmate(dbmate, url, folder)))
+        found.append(Peer("dbmate", _marked, partial(_by_dbmate, dbmate)))
     return found
 
 
 def on_sqlite(scale: Scale, peers: list[Peer]) -> Iterator[Row]:
     """Into new files, and into files that have all migrations."""
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as name:
-        folder, made = Path(name), 0
+        folder = Path(name)
 
-        def fresh() -> str:
-            nonlocal made
-            made += 1
-            return f"sqlite:///{folder}/{made}.db"
+        def fresh(kind: str) -> str:
+            path = folder / f"{kind}.db"
+            for old in folder.glob(f"{path.name}*"):
+                old.unlink()
+            new = sqlite3.connect(path)
+            new.execute("PRAGMA journal_mode = WAL")
+            new.close()
+            return f"sqlite:///{path}"
 
-        yield from _rows("migrate-peers", scale, peers, folder, "SQLite", lambda _: fresh())
+        def connect(url: str) -> sqlite3.Connection:
+            return sqlite3.connect(url.removeprefix("sqlite:///"))
+
+        yield from _rows("migrate-files", scale, peers, folder, "SQLite", fresh, connect)
 
 
 def on_postgres(scale: Scale, server: Server, peers: list[Peer]) -> Iterator[Row]:
     """Into new databases, and into databases that have all migrations."""
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as name:
-        rows = _rows("postgres-migrate-peers", scale, peers, Path(name), "PostgreSQL", server.empty)
-        yield from rows
+        yield from _rows(
+            "postgres-migrate",
+            scale,
+            peers,
+            Path(name),
+            "PostgreSQL",
+            lambda kind: server.empty(kind.lower()),
+            psycopg.connect,
+        )
 
 
 def _rows(
@@ -107,53 +123,57 @@ def _rows(
     scale: Scale,
     peers: list[Peer],
     folder: Path,
-    words: str,
+    database: str,
     fresh: Callable[[str], str],
+    connect: Connect,
 ) -> Iterator[Row]:
+    """All take turns with one another, so that one run of forgedb's is beside all of theirs."""
     files = written(folder / "files", scale.files, 1)
+    runners: dict[str, Callable[[str], object]] = {"forgedb": lambda url: migrate(url, files)}
     for peer in peers:
         laid_out = folder / peer.name
         laid_out.mkdir()
         peer.lay_out(files, laid_out)
-        last: dict[str, str] = {}
+        runners[peer.name] = partial(_apply, peer, laid_out)
+    urls: dict[str, str] = {}
 
-        def theirs(url: str, peer: Peer = peer, laid_out: Path = laid_out) -> Slice:
-            dialect_url = url.replace("postgresql://", "postgresql+psycopg://")
-            environment = {**os.environ, "BENCHMARK_URL": dialect_url}
-            return lambda: _run(peer.command(dialect_url, laid_out), environment)
+    def anew(kind: str) -> Contender:
+        def prepare() -> Slice:
+            urls[kind] = fresh(kind)
+            return partial(runners[kind], urls[kind])
 
-        def ours(url: str) -> Slice:
-            return lambda: migrate(url, files)
+        return prepare
 
-        def into(kind: str, run: Callable[[str], Slice], last: dict[str, str] = last) -> Contender:
-            def prepare() -> Slice:
-                last[kind] = fresh(kind)
-                return run(last[kind])
+    def again(kind: str) -> Contender:
+        return lambda: partial(runners[kind], urls[kind])
 
-            return prepare
+    works = (
+        (anew, f"{scale.files} small files, {database}", scale.files),
+        (again, f"{scale.files} files, nothing pending, {database}", 1),
+    )
+    for contender, work, operations in works:
+        taken, *theirs = interleave([contender(kind) for kind in runners], scale.bulk_rounds)
+        for url in urls.values():
+            check_applied(connect(url), scale.files)
+        for peer, times in zip(peers, theirs, strict=True):
+            yield Row(name, work, peer.name, operations, None, times, taken)
 
-        raw, taken = interleave([into("raw", theirs), into("ours", ours)], scale.bulk_rounds)
-        work = f"{scale.files} small files, {words}"
-        yield Row(name, work, peer.name, scale.files, None, raw, taken)
-        again = [partial(theirs, last["raw"]), partial(ours, last["ours"])]
-        raw, taken = interleave(again, scale.bulk_rounds)
-        yield Row(name, f"nothing pending, {words}", peer.name, 1, None, raw, taken)
+
+def _apply(peer: Peer, laid_out: Path, url: str) -> None:
+    # What it says is no matter, unless it fails: then the error has it.
+    run(*peer.command(url, laid_out), is_quiet=True)
 
 
-def _run(command: list[str], environment: Mapping[str, str]) -> None:
-    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+def _dbmate_beside(python: Path) -> str | None:
+    """The program itself: npm's own command starts Node first, only to start it."""
+    packages = python.parent.parent / "node_modules" / "@dbmate"
+    of_npm = next(packages.glob("*/bin/dbmate"), None)
+    return shutil.which("dbmate") if of_npm is None else str(of_npm)
 
 
 def _copied(files: Path, folder: Path) -> None:
     for file in files.glob("*.sql"):
         shutil.copyfile(file, folder / file.name)
-
-
-def _marked(files: Path, folder: Path) -> None:
-    for file in files.glob("*.sql"):
-        (folder / file.name).write_text(f"-- migrate:up\n{file.read_text()}\n-- migrate:down\n")
 
 
 def _as_revisions(files: Path, folder: Path) -> None:
@@ -170,10 +190,22 @@ def _as_revisions(files: Path, folder: Path) -> None:
         (versions / f"{number:04}_step.py").write_text(text)
 
 
+def _marked(files: Path, folder: Path) -> None:
+    for file in files.glob("*.sql"):
+        (folder / file.name).write_text(f"-- migrate:up\n{file.read_text()}\n-- migrate:down\n")
+
+
+def _by_yoyo(program: str, url: str, folder: Path) -> list[str]:
+    return [program, "apply", "--batch", "--no-config-file", "--database", url, str(folder)]
+
+
+def _by_alembic(program: str, url: str, folder: Path) -> list[str]:
+    # Its driver is the one forgedb has; yoyo-migrations' own default is psycopg2.
+    url = url.replace("postgresql://", "postgresql+psycopg://")
+    return [program, "-c", str(folder / "alembic.ini"), "-x", f"url={url}", "upgrade", "head"]
+
+
 def _by_dbmate(program: str, url: str, folder: Path) -> list[str]:
-    if url.startswith("sqlite:"):
-        plain = url.replace("sqlite:///", "sqlite:")
-    else:
-        plain = url.replace("postgresql+psycopg://", "postgres://") + "?sslmode=disable"
-    options = ["--url", plain, "--migrations-dir", str(folder), "--no-dump-schema"]
-    return [program, *options, "up"]
+    settings = "_synchronous=NORMAL" if url.startswith("sqlite:") else "sslmode=disable"
+    url = f"{url}{'&' if '?' in url else '?'}{settings}"
+    return [program, "--url", url, "--migrations-dir", str(folder), "--no-dump-schema", "migrate"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def on_sqlite(scale: Scale, folder: Path) -> Iterator[Row]:
     for words, rows in ROWS.items():
         files = written(folder / f"files-{rows}", scale.files, rows)
         contenders = [
-            fresh(lambda path, of=files: _run(sys.executable, "-c", BARE_SQLITE, path, str(of))),
+            fresh(lambda path, of=files: run(sys.executable, "-c", BARE_SQLITE, path, str(of))),
             fresh(lambda path, of=files: migrate(f"sqlite:///{path}", of)),
         ]
         raw, taken = interleave(contenders, scale.bulk_rounds)
@@ -81,7 +82,7 @@ def on_sqlite(scale: Scale, folder: Path) -> Iterator[Row]:
     url = f"sqlite:///{folder}/migrated-{made}.db"
     raw, taken = interleave(
         [
-            lambda: lambda: _run(sys.executable, "-c", IMPORTS),
+            lambda: lambda: run(sys.executable, "-c", IMPORTS),
             lambda: lambda: migrate(url, files),
         ],
         scale.process_rounds,
@@ -106,7 +107,7 @@ def on_postgres(scale: Scale, server: Server) -> Iterator[Row]:
             contenders = [
                 fresh(
                     "raw",
-                    lambda url, of=files: _run(sys.executable, "-c", BARE_POSTGRES, url, str(of)),
+                    lambda url, of=files: run(sys.executable, "-c", BARE_POSTGRES, url, str(of)),
                 ),
                 fresh("ours", lambda url, of=files: migrate(url, of)),
             ]
@@ -117,7 +118,7 @@ def on_postgres(scale: Scale, server: Server) -> Iterator[Row]:
         url = server.url_of("ours")
         raw, taken = interleave(
             [
-                lambda: lambda: _run(sys.executable, "-c", CONNECTS, url),
+                lambda: lambda: run(sys.executable, "-c", CONNECTS, url),
                 lambda: lambda: migrate(url, files),
             ],
             scale.process_rounds,
@@ -147,17 +148,28 @@ def written(folder: Path, count: int, rows: int) -> Path:
 
 def migrate(url: str, files: Path) -> None:
     """Run forgedb on them, as a whole process."""
-    _run(*OURS, "--url", url, "migrate", "--quiet", "--dir", str(files))
+    run(*OURS, "--url", url, "migrate", "--quiet", "--dir", str(files))
 
 
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True)
+def run(*command: str, is_quiet: bool = False) -> None:
+    """Run it to its end; Python's compiled code is kept, whatever the environment says."""
+    environment = {**os.environ}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    done = subprocess.run(command, check=False, env=environment, capture_output=is_quiet)
+    if done.returncode:
+        said = (done.stdout or b"") + (done.stderr or b"")
+        raise RuntimeError(f"{command[0]} ended with {done.returncode}: {said.decode()}")
 
 
 def _check(connection: sqlite3.Connection | psycopg.Connection, count: int) -> None:
+    assert connection.execute("SELECT count(*) FROM schema_migrations").fetchone() == (count,)
+    check_applied(connection, count)
+
+
+def check_applied(connection: sqlite3.Connection | psycopg.Connection, count: int) -> None:
+    """See that the first and the last file have done their work, and close the connection."""
     with connection:
         for number in (1, count):
             found = connection.execute(f"SELECT min(id) FROM step_{number}").fetchone()
             assert found == (number,), "all files were applied"
-        assert connection.execute("SELECT count(*) FROM schema_migrations").fetchone() == (count,)
     connection.close()

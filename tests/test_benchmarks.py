@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.__main__ import BENCHMARKS, ON_POSTGRES
 from benchmarks.databases import base, open_ours, open_raw
-from benchmarks.migration_peers import _as_revisions, _copied, _marked
+from benchmarks.migration_peers import _as_revisions, _copied, _marked, peers_of
+from benchmarks.migrations import run as run_program
 from benchmarks.migrations import written
 from benchmarks.postgres import server as on_postgres
 from benchmarks.scale import QUICK
@@ -159,3 +160,20 @@ def test_a_peer_gets_the_same_statements_in_its_own_form(tmp_path):
             if lay_out is _as_revisions:
                 assert text.count("op.execute(") == 3
                 compile(text, "revision", "exec")
+
+
+def test_a_peers_failure_is_told_with_what_it_said():
+    failing = [sys.executable, "-c", "import sys; sys.exit('no such table')"]
+    with pytest.raises(RuntimeError, match="ended with 1: no such table"):
+        run_program(*failing, is_quiet=True)
+
+
+def test_dbmate_is_found_where_npm_put_it_beside_the_interpreter(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    python = tmp_path / "bin" / "python"
+    assert peers_of(python) == []
+    program = tmp_path / "node_modules/@dbmate/linux-x64/bin/dbmate"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    (dbmate,) = peers_of(python)
+    assert dbmate.command("sqlite:////a.db", tmp_path)[0] == str(program)
