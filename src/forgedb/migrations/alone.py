@@ -13,9 +13,10 @@ import time
 from functools import partial
 from typing import Literal
 
-from forgedb.errors import Conflict, ForgeDbError, LockTimeout, MigrationError
+from forgedb.errors import Conflict, ForgeDbError, LockTimeout
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.applying import Applying
+from forgedb.migrations.files import refused
 from forgedb.migrations.history import BegunMigration, checksum_of
 from forgedb.migrations.locking import lock
 from forgedb.migrations.patience import Patience
@@ -151,12 +152,8 @@ class Alone:
             yield from applying.table.begin(script.migration, at, me)
             return 0
         if begun.state == "failed":
-            raise MigrationError(
+            raise refused(
                 script.migration.file,
-                0,
-                "",
-                (),
-                (),
                 f"it failed: {begun.error}; see `forgedb migrate resolve {version}`",
             )
         if begun.state == "running":
@@ -201,12 +198,8 @@ def _done_texts(script: Script, begun: BegunMigration) -> list[str]:
     """The statements of a file that have been run.  Raises MigrationError if they were edited."""
     texts = [statement.text for statement in script.statements[: begun.done]]
     if len(texts) < begun.done or checksum_of(texts) != begun.done_checksum:
-        raise MigrationError(
+        raise refused(
             script.migration.file,
-            0,
-            "",
-            (),
-            (),
             f"its first {begun.done} statement(s) have been run, and were edited since: put them"
             " back, and change what follows",
         )

@@ -105,26 +105,11 @@ class Applying:
         if error.position is not None:
             down, right = Lines(statement.text).place(error.position)
             line, column = line + down - 1, right if down > 1 else column + right - 1
-        return MigrationError(
-            script.migration.file,
-            line,
-            statement.text,
-            [entry.label for entry in self.done],
-            [later.migration.label for later in self.pending],
-            f"{error}{advice}",
-            column,
-        )
+        return self._error(script, f"{error}{advice}", line, column, statement.text)
 
     def uncommitted(self, script: Script, error: ForgeDbError) -> MigrationError:
         """The error for a file of which every statement went well, but not its COMMIT."""
-        return MigrationError(
-            script.migration.file,
-            0,
-            "",
-            [entry.label for entry in self.done],
-            [later.migration.label for later in self.pending],
-            f"{error}, which its COMMIT found",
-        )
+        return self._error(script, f"{error}, which its COMMIT found")
 
     def is_applied(self, script: Script, history: History) -> bool:
         """Whether the file is in the history.  Raises MigrationDrift for another text of it."""
@@ -143,12 +128,15 @@ class Applying:
         script: Script,
     ) -> None:
         for (child, parent), count in (after - before).items():
-            raise MigrationError(
-                script.migration.file,
-                0,
-                "",
-                [entry.label for entry in self.done],
-                [later.migration.label for later in self.pending],
+            raise self._error(
+                script,
                 f"{count} more row(s) of {child} would refer to rows of {parent} that aren't there:"
                 " copy every row that others refer to, with its key",
             )
+
+    def _error(
+        self, script: Script, why: str, line: int = 0, column: int = 0, statement: str = ""
+    ) -> MigrationError:
+        applied = [entry.label for entry in self.done]
+        pending = [later.migration.label for later in self.pending]
+        return MigrationError(script.migration.file, line, statement, applied, pending, why, column)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 
-from forgedb.errors import InvalidValue, MigrationError
-from forgedb.migrations.files import DIALECTS, MigrationFile, load
+from forgedb.errors import InvalidValue
+from forgedb.migrations.files import DIALECTS, MigrationFile, load, refused
 
 DIGITS = 4
 
@@ -37,12 +37,8 @@ def create_files(directory: str, name: str) -> list[str]:
     number = max((migration.version for migration in there), default=0) + 1
     digits = there[0].file.index("_") if there else DIGITS
     if len(str(number)) > digits:
-        raise MigrationError(
+        raise refused(
             there[-1].file,
-            0,
-            "",
-            (),
-            (),
             f"all numbers of {digits} digits are used: rename the files to wider ones",
         )
     paths = [os.path.join(folder, f"{number:0{digits}}_{slug}.sql") for folder in folders]

@@ -52,14 +52,14 @@ def load(directory: str) -> list[MigrationFile]:
     try:
         names = sorted(name for name in os.listdir(directory) if name.endswith(".sql"))
     except OSError as error:
-        raise _refused(directory, f"the folder can't be read: {error.strerror}") from error
+        raise refused(directory, f"the folder can't be read: {error.strerror}") from error
     files = [_read(directory, name) for name in names]
     files.sort(key=lambda migration: migration.version)
     for before, after in pairwise(files):
         if before.version == after.version:
-            raise _refused(after.file, f"{before.file} has the same number: renumber one of them")
+            raise refused(after.file, f"{before.file} has the same number: renumber one of them")
         if before.file.index("_") != after.file.index("_"):
-            raise _refused(
+            raise refused(
                 after.file,
                 f"its number is padded unlike {before.file}'s, and they would sort differently"
                 " by name: give all numbers the same width",
@@ -70,24 +70,27 @@ def load(directory: str) -> list[MigrationFile]:
 def _read(directory: str, name: str) -> MigrationFile:
     parsed = _parse_name(name)
     if parsed is None:
-        raise _refused(name, "a migration is named NNNN_name.sql, in lower case: rename it")
+        raise refused(name, "a migration is named NNNN_name.sql, in lower case: rename it")
     path = os.path.join(directory, name)
     try:
         with open(path, "rb", buffering=0) as file:
             # Asked first: to read up to a number of bytes takes a buffer of so many for each file.
             if os.fstat(file.fileno()).st_size > FILE_BYTES_MAX:
-                raise _refused(name, f"it is larger than {FILE_BYTES_MAX} bytes: split it")
+                raise refused(name, f"it is larger than {FILE_BYTES_MAX} bytes: split it")
             content = file.read()
         text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
     except OSError as error:
-        raise _refused(name, f"it can't be read: {error.strerror}") from error
+        raise refused(name, f"it can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise _refused(name, f"it is not UTF-8 (byte {error.start}): save it as UTF-8") from error
+        raise refused(name, f"it is not UTF-8 (byte {error.start}): save it as UTF-8") from error
     if not text.strip():
-        raise _refused(name, "it is empty: write its SQL, or remove it")
+        raise refused(name, "it is empty: write its SQL, or remove it")
     checksum = sha256(text.encode()).hexdigest()
     return MigrationFile(int(parsed[1]), parsed[2], name, text, checksum)
 
 
-def _refused(file: str, why: str) -> MigrationError:
-    return MigrationError(file, 0, "", (), (), why)
+def refused(
+    file: str, why: str, *, line: int = 0, column: int = 0, statement: str = ""
+) -> MigrationError:
+    """The error for a file of which nothing has been run."""
+    return MigrationError(file, line, statement, (), (), why, column)

@@ -8,8 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from forgedb.errors import MigrationError
-from forgedb.migrations.files import MigrationFile
+from forgedb.migrations.files import MigrationFile, refused
 from forgedb.sql.lexer import Dialect, Lines, Token, tokens
 from forgedb.sql.split import ScriptError, ScriptStatement, split, transaction_control
 
@@ -34,18 +33,18 @@ def parse(migration: MigrationFile, dialect: Dialect) -> Script:
     try:
         statements = split(migration.text, dialect)
     except ScriptError as error:
-        raise _refused(migration, error.line, error.column, error.why) from error
+        raise refused(migration.file, error.why, line=error.line, column=error.column) from error
     if not statements:
-        raise _refused(migration, 0, 0, "it holds no statement: write its SQL, or remove it")
+        raise refused(migration.file, "it holds no statement: write its SQL, or remove it")
     for statement in statements:
         keyword = transaction_control(statement)
         if keyword is not None:
-            raise _refused(
-                migration,
-                statement.line,
-                statement.column,
+            raise refused(
+                migration.file,
                 f"{keyword} is refused: each file runs in one transaction of the runner's",
-                statement.text,
+                line=statement.line,
+                column=statement.column,
+                statement=statement.text,
             )
     return Script(migration, statements, _mode(migration, statements[0], dialect))
 
@@ -71,16 +70,10 @@ def _mode(migration: MigrationFile, first: ScriptStatement, dialect: Dialect) ->
         else:
             mode = MODES[directive]
             continue
-        raise _refused(migration, line, column, why, token.text)
+        raise refused(migration.file, why, line=line, column=column, statement=token.text)
     return mode
 
 
 def _directive(token: Token) -> str | None:
     parsed = _parse_directive(token.text.rstrip()) if token.kind == "comment" else None
     return None if parsed is None else parsed[1].lower()
-
-
-def _refused(
-    migration: MigrationFile, line: int, column: int, why: str, statement: str = ""
-) -> MigrationError:
-    return MigrationError(migration.file, line, statement, (), (), why, column)
