@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -30,12 +31,12 @@ Resolution = Literal["retry", "applied"]
 INVALID_INDEXES = sql(
     sqlite="SELECT '', '' WHERE false",
     postgres="""
-    SELECT c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+    SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relname
     FROM pg_index AS i
     JOIN pg_class AS c ON c.oid = i.indexrelid
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE NOT i.indisvalid AND c.relkind = 'i'
-    ORDER BY 2
+    ORDER BY 1
     """,
 )
 """What a CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY that failed leaves behind."""
@@ -63,21 +64,21 @@ class Alone:
             return None
         for statement in script.statements[count:]:
             failure: ForgeDbError | None = None
-            before = self.invalid_indexes()
+            before = self._database.read(invalid_indexes())
             try:
                 self._database.alone(run(statement.text))
             except ForgeDbError as error:
                 failure = error
-            invalid = self._invalid(statement.text)
+            after = self._database.read(invalid_indexes())
+            invalid = _named_in(statement.text, after)
             if failure is not None:
                 # What it left it need not name, as in CREATE INDEX CONCURRENTLY ON t (x).
-                known = {*before, *invalid}
-                invalid += [name for name in self.invalid_indexes() if name not in known]
+                invalid += [name for name in after if name not in (*before, *invalid)]
             elif not invalid:
                 count += 1
                 self._patience.write(partial(self._note, script, count))
                 continue
-            left = f"{LEFT}{', '.join(invalid)}{UNUSED}"
+            left = unused(invalid)
             words = [str(failure)] if failure else []
             words += [left] if invalid else []
             self._patience.write(partial(self._note, script, count, "; ".join(words)))
@@ -103,9 +104,9 @@ class Alone:
         words: list[str] = []
         # Not the next statement's alone: another may have been put before the one that failed.
         texts = [statement.text for statement in rest]
-        invalid = self._invalid("\n".join(texts))
-        left = _names_left(begun.error or "")
-        invalid += [name for name in self.invalid_indexes() if name in left and name not in invalid]
+        there = self._database.read(invalid_indexes())
+        named, left = _named_in("\n".join(texts), there), _names_left(begun.error or "")
+        invalid = named + [name for name in there if name in left and name not in named]
         if how == "applied":
             if invalid:
                 raise Conflict(
@@ -123,17 +124,6 @@ class Alone:
             f"the next `forgedb migrate` goes on with statement {len(done) + 1} of {begun.label}"
         )
         return words
-
-    def invalid_indexes(self) -> list[str]:
-        """The indexes that PostgreSQL doesn't use, since making them failed: schema and name."""
-        return [full for _, full in self._database.read(rows(INVALID_INDEXES))]
-
-    def _invalid(self, text: str) -> list[str]:
-        """Those of them that a statement names."""
-        found = self._database.read(rows(INVALID_INDEXES))
-        # Whole names: another's index may be in the making, and be called like a part of this one.
-        names = {name: rf"(?<!\w){re.escape(name)}(?!\w)" for name, _ in found}
-        return [full for name, full in found if re.search(names[name], text, re.IGNORECASE)]
 
     def _begin(self, script: Script) -> Steps[int | None]:
         """Note that the file is being run; the number of its statements that were run before.
@@ -186,6 +176,23 @@ class Alone:
         at = yield from now()
         duration_ms = round((time.monotonic() - began) * 1000)
         return (yield from table.record(script.migration, at, duration_ms))
+
+
+def invalid_indexes() -> Steps[dict[str, str]]:
+    """The indexes that PostgreSQL doesn't use, since making them failed: full name and own name."""
+    return dict((yield from rows(INVALID_INDEXES)))
+
+
+def unused(indexes: Sequence[str]) -> str:
+    """What is said of INVALID indexes."""
+    return f"{LEFT}{', '.join(indexes)}{UNUSED}"
+
+
+def _named_in(text: str, indexes: Mapping[str, str]) -> list[str]:
+    """The full names of those indexes that a statement names."""
+    # Whole names: another's index may be in the making, and be called like a part of this one.
+    patterns = {full: rf"(?<!\w){re.escape(name)}(?!\w)" for full, name in indexes.items()}
+    return [full for full, name in patterns.items() if re.search(name, text, re.IGNORECASE)]
 
 
 def _names_left(error: str) -> list[str]:

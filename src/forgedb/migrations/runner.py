@@ -155,7 +155,9 @@ class Runner:
 
     def invalid_indexes(self) -> list[str]:
         """The indexes that PostgreSQL doesn't use, since making them failed: schema and name."""
-        return self._alone(self._applying(), self._patience()).invalid_indexes()
+        from forgedb.migrations.alone import invalid_indexes
+
+        return [*self._database.read(invalid_indexes())]
 
     def resolve(self, version: int, how: Resolution) -> list[str]:
         """Let the next run go on with an unfinished file, or take it as applied.

@@ -148,6 +148,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     missing (its file is gone), newer (than all files), running and failed (in no transaction).
     """
     from forgedb.cli.output import jsonable, print_json, print_list
+    from forgedb.migrations.alone import unused
 
     with _runner(looks_only=True) as runner:
         states, invalid = runner.states(), runner.invalid_indexes()
@@ -174,7 +175,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
             },
         )
         for index in invalid:
-            click.echo(f"the index {index} is INVALID, and isn't used", err=True)
+            click.echo(unused([index]), err=True)
     ctx.exit(_exit_code(states, invalid))
 
 
@@ -184,12 +185,13 @@ def status(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def verify(ctx: click.Context, as_json: bool) -> None:
     """Compare the history with the files; exit 0 if they agree, 3 pending, 4 drift, 1 else."""
+    from forgedb.migrations.alone import unused
     from forgedb.migrations.comparison import problem_of
 
     with _runner(looks_only=True) as runner:
         states, invalid = runner.states(), runner.invalid_indexes()
     problems = [str(found) for each in states if (found := problem_of(each, states)) is not None]
-    problems += [f"the index {index} is INVALID, and isn't used" for index in invalid]
+    problems += [unused([index]) for index in invalid]
     pending = [each.label for each in states if each.state in ("pending", "running")]
     if as_json:
         from forgedb.cli.output import print_json
