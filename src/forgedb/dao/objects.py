@@ -377,8 +377,8 @@ def _reconcile(repository_id: Ulid, given: Columns) -> Steps[int]:
             disk_sizes[oid] = disk_size
     changed = [oid for oid, disk_size in disk_sizes.items() if disk_size != there[oid][3]]
     if changed:
-        columns = ([disk_sizes[oid] for oid in changed], [repository_id] * len(changed), changed)
-        yield from change_many(UPDATE_DISK_SIZE, [columns])
+        sizes = [disk_sizes[oid] for oid in changed]
+        yield from change_many(UPDATE_DISK_SIZE, [(sizes, [repository_id] * len(changed), changed)])
     return len(changed)
 
 

@@ -7,16 +7,21 @@ from datetime import datetime
 import msgspec
 
 
-class AppliedMigration(msgspec.Struct, frozen=True):
-    """A migration that the database has; ``checksum`` is SHA-256 of its text, in hex."""
+class Numbered(msgspec.Struct, frozen=True):
+    """What the history knows a migration by."""
 
     version: int
     name: str
-    checksum: str
-    applied_at: datetime
-    duration_ms: int
 
     @property
     def label(self) -> str:
         """The number and name, as the file's name has them: ``0001_initial``."""
         return f"{self.version:04}_{self.name}"
+
+
+class AppliedMigration(Numbered, frozen=True):
+    """A migration that the database has; ``checksum`` is SHA-256 of its text, in hex."""
+
+    checksum: str
+    applied_at: datetime
+    duration_ms: int

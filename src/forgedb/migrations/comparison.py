@@ -27,17 +27,12 @@ class MigrationState(msgspec.Struct, frozen=True):
 
     version: int
     name: str
+    label: str
+    """The number and name, as in ``0001_initial``."""
     state: State
     file: MigrationFile | None
     applied: AppliedMigration | None
     begun: BegunMigration | None
-
-    @property
-    def label(self) -> str:
-        """The number and name, as in ``0001_initial``."""
-        if self.file is not None:
-            return self.file.label
-        return f"{self.version:04}_{self.name}"
 
     @property
     def applied_at(self) -> datetime | None:
@@ -74,7 +69,9 @@ def compare(files: Sequence[MigrationFile], history: History) -> list[MigrationS
             state = "late" if version < newest_applied else "pending"
         named = file or entry or unfinished
         assert named is not None, "a version comes from one of the three"
-        states.append(MigrationState(version, named.name, state, file, entry, unfinished))
+        states.append(
+            MigrationState(version, named.name, named.label, state, file, entry, unfinished)
+        )
     return states
 
 
@@ -84,12 +81,12 @@ def problem_of(
     """Why nothing may be applied while a migration is in this state, if so."""
     if each.state in ("applied", "pending", "running"):
         return None
+    if each.state == "late" and allow_out_of_order:
+        return None
     if each.state == "edited":
         assert each.file is not None
         assert each.applied is not None
         return MigrationDrift(each.file.file, each.applied.checksum, each.file.checksum)
-    if each.state == "late" and allow_out_of_order:
-        return None
     newest = max((other.version for other in states if other.applied), default=-1)
     failed = "" if each.begun is None else f" ({each.begun.error})"
     done = 0 if each.begun is None else each.begun.done
@@ -102,8 +99,6 @@ def problem_of(
         "failed": f"it failed after {done} of its statements, in no transaction{failed}:"
         f" see `forgedb migrate resolve {each.version}`",
     }
-    if each.state not in reasons:
-        return None
     applied = [other.label for other in states if not other.is_pending]
     pending = [other.label for other in states if other.is_pending]
     in_history = each.state in ("newer", "missing")

@@ -10,7 +10,7 @@ from hashlib import sha256
 import msgspec
 
 from forgedb.errors import UsageError
-from forgedb.migrations.applied import AppliedMigration
+from forgedb.migrations.applied import AppliedMigration, Numbered
 from forgedb.migrations.files import MigrationFile
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import SelectOne, Steps, change, many, rows
@@ -94,26 +94,19 @@ EXIST = sql(
 )
 
 
-class BegunMigration(msgspec.Struct, frozen=True):
+class BegunMigration(Numbered, frozen=True):
     """A file that runs in no transaction, and hasn't come to its end.
 
     ``done`` of its statements have been run; ``state`` is running, failed, or resumed (the next
     run goes on with it).
     """
 
-    version: int
-    name: str
     state: str
     done: int
     done_checksum: str
     begun_at: datetime
     begun_by: str
     error: str | None
-
-    @property
-    def label(self) -> str:
-        """The number and name, as the file's name has them: ``0001_initial``."""
-        return f"{self.version:04}_{self.name}"
 
 
 class History(msgspec.Struct, frozen=True):

@@ -229,9 +229,9 @@ class SqliteConnection:
             self.raw.set_busy_timeout(int(self._busy_timeout_seconds * 1000))
 
     @contextmanager
-    def linked(self, checked: bool) -> Generator[None]:
-        """Check foreign keys in the block, or don't; a transaction can't change that."""
-        self.raw.pragma("foreign_keys", checked)
+    def unlinked(self) -> Generator[None]:
+        """Leave foreign keys unchecked in the block; a transaction can't change that."""
+        self.raw.pragma("foreign_keys", False)
         try:
             yield
         finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from threading import get_ident
 from typing import TypeVar
@@ -107,28 +107,30 @@ class SqliteRunner(Sync):
             self.writer.give(connection)
 
     def attempt(self, steps: Steps[R], patience_seconds: float, *, unlinked: bool = False) -> R:
-        if self._in_transaction:
-            self._refuse_outer_use()
-        connection = self.writer.take()
-        try:
-            with connection.waiting(patience_seconds), connection.linked(not unlinked):
-                return connection.write(steps)
-        except LockTimeout as error:
-            who = writer_of(self.options.path)
-            if who is None:
-                raise
-            raise LockTimeout(
-                f"{who} is writing to the database: {self.options.path}", retryable=True
-            ) from error
-        finally:
-            self.writer.give(connection)
+        with self._writing() as connection, connection.waiting(patience_seconds):
+            try:
+                with connection.unlinked() if unlinked else nullcontext():
+                    return connection.write(steps)
+            except LockTimeout as error:
+                who = writer_of(self.options.path)
+                if who is None:
+                    raise
+                raise LockTimeout(
+                    f"{who} is writing to the database: {self.options.path}", retryable=True
+                ) from error
 
     def alone(self, steps: Steps[R]) -> R:
+        with self._writing() as connection:
+            return connection.drive(steps)
+
+    @contextmanager
+    def _writing(self) -> Generator[SqliteConnection]:
+        """The writer, for the block."""
         if self._in_transaction:
             self._refuse_outer_use()
         connection = self.writer.take()
         try:
-            return connection.drive(steps)
+            yield connection
         finally:
             self.writer.give(connection)
 
