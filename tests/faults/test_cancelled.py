@@ -6,6 +6,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 
 import forgedb
-from forgedb import AsyncDatabase, Database, NotFound
+from forgedb import AsyncDatabase, Database, NotFound, Unavailable, UsageError
 from tests.faults.surfaces import Surface, beside, refuse_first, sleeps, until
 from tests.servers.network import Network
 
@@ -28,6 +29,14 @@ ENDLESS = {
     "postgres": "SELECT pg_sleep(600)",
     "sqlite": (
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    ),
+}
+
+LONG = {
+    "postgres": "SELECT pg_sleep(0.2)",
+    "sqlite": (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000000)"
+        " SELECT max(i) FROM n"
     ),
 }
 
@@ -163,6 +172,10 @@ async def _a_nested_block(db: AsyncDatabase, slug: str) -> None:
         await inner.projects.update(project.id, name="New")
 
 
+def _a_read(db: AsyncDatabase, _: str) -> Coroutine[Any, Any, Any]:
+    return db.projects.list()
+
+
 async def _pass_by(turns: int) -> None:
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -208,6 +221,64 @@ def test_whenever_a_change_is_cancelled_it_is_there_wholly_or_not_at_all(
                 assert await _is_whole(db, slug, entries)
             turns += 1 + turns // 12
         assert cancelled > 0
+
+    _in_a_loop(opened, work)
+
+
+@pytest.mark.parametrize("in_a_query", [True, False])
+def test_who_is_left_in_a_savepoint_when_its_transaction_is_cancelled_changes_nothing_any_more(
+    opened: tuple[str, dict[str, Any]], in_a_query: bool
+) -> None:
+    async def work(db: AsyncDatabase) -> None:
+        for number in range(ROUNDS):
+            inside, may_go_on = asyncio.Event(), asyncio.Event()
+
+            async def linger(
+                tx: AsyncDatabase,
+                inside: asyncio.Event = inside,
+                may_go_on: asyncio.Event = may_go_on,
+            ) -> None:
+                async with tx.transaction() as inner:
+                    await inner.projects.create("undone", "Undone")
+                    inside.set()
+                    if in_a_query:
+                        await inner.client.query(LONG[inner.client.dialect])
+                    await may_go_on.wait()
+                    await inner.projects.create("undone-too", "Undone")
+
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05), db.transaction() as tx:
+                    lingering = asyncio.create_task(linger(tx))
+                    await inside.wait()
+            async with db.transaction() as other:
+                await other.projects.create(f"kept-{number}", "Kept")
+                may_go_on.set()
+                with pytest.raises((UsageError, Unavailable)):
+                    await lingering
+                await other.projects.create(f"kept-too-{number}", "Kept")
+            assert len((await db.projects.list()).items) == 2 * (number + 1)
+
+    _in_a_loop(opened, work)
+
+
+def test_those_who_are_cancelled_again_and_again_lose_no_connection(
+    opened: tuple[str, dict[str, Any]],
+) -> None:
+    chance = Random(5)
+
+    async def work(db: AsyncDatabase) -> None:
+        for number in range(150):
+            changes = (_a_write, _a_block, _a_read)
+            tasks = [
+                asyncio.create_task(changes[each % 3](db, f"p{number}-{each}")) for each in range(6)
+            ]
+            await asyncio.sleep(chance.random() * 0.01)
+            for _ in range(2):
+                for task in chance.sample(tasks, 4):
+                    task.cancel()
+                await _pass_by(chance.randrange(6))
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await db.projects.list()
 
     _in_a_loop(opened, work)
 
@@ -365,3 +436,38 @@ def test_a_thread_that_is_interrupted_in_a_query_leaves_nothing_and_its_connecti
 def _creates(db: Database) -> None:
     assert db.projects.create("platform", "Platform").slug == "platform"
     assert db.audit.verify().ok
+
+
+@pytest.mark.parametrize("in_a_query", [True, False])
+def test_a_thread_that_is_left_in_a_savepoint_of_a_block_that_failed_changes_nothing_any_more(
+    opened: tuple[str, dict[str, Any]], in_a_query: bool
+) -> None:
+    url, options = opened
+    inside, may_go_on = threading.Event(), threading.Event()
+
+    def linger(tx: Database) -> None:
+        with tx.transaction() as inner:
+            inner.projects.create("undone", "Undone")
+            inside.set()
+            if in_a_query:
+                inner.client.query(ENDLESS[inner.client.dialect])
+            may_go_on.wait()
+            inner.projects.create("undone-too", "Undone")
+
+    with (
+        forgedb.connect(url, actor="user:ada", **options) as db,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        with pytest.raises(Interrupted), db.transaction() as tx:
+            lingering = threads.submit(linger, tx)
+            inside.wait()
+            if in_a_query:
+                asyncio.run(_its_endless_query_runs(url))
+            raise Interrupted
+        with db.transaction() as other:
+            other.projects.create("kept", "Kept")
+            may_go_on.set()
+            with pytest.raises((UsageError, Unavailable)):
+                lingering.result()
+            other.projects.create("kept-too", "Kept")
+        assert len(db.projects.list().items) == 2

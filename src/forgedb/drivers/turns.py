@@ -19,6 +19,10 @@ class Turns(ABC):
         """Who is running now."""
 
     @abstractmethod
+    def are_taken(self) -> bool:
+        """Whether it is someone else's turn now."""
+
+    @abstractmethod
     async def __aenter__(self) -> None: ...
 
     @abstractmethod
@@ -39,6 +43,12 @@ class ThreadTurns(Turns):
     @staticmethod
     def user() -> Hashable:
         return get_ident()
+
+    def are_taken(self) -> bool:
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            return False
+        return True
 
     async def __aenter__(self) -> None:
         self._lock.acquire()
@@ -63,6 +73,9 @@ class TaskTurns(Turns):
     @staticmethod
     def user() -> Hashable:
         return asyncio.current_task()
+
+    def are_taken(self) -> bool:
+        return self._lock.locked() and self._holder is not self.user()
 
     async def __aenter__(self) -> None:
         user = self.user()

@@ -7,14 +7,17 @@ coroutine returns, so that nothing ever waits; an awaited link waits as usual.
 from __future__ import annotations
 
 import asyncio
+import os
 import select
+import socket
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import psycopg
-from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 
 from forgedb.drivers.postgres.preparing import Preparing
 
@@ -31,6 +34,9 @@ class Sent(NamedTuple):
 
 
 CANCEL_SECONDS = 5.0
+
+NOTICE_SECONDS = 0.001
+"""How often to look whether a connection that was broken off is still in use."""
 
 ALIVE = Sent(b"SELECT 1")
 
@@ -87,6 +93,22 @@ class Link(ABC, Generic[C]):
     async def close(self) -> None:
         """Give the connection up."""
 
+    async def break_off(self) -> None:
+        """Give the connection up under whoever still uses it: they find it lost."""
+        if self.lost:
+            return
+        # Not closed at once: psycopg would wait for ever on a socket that is closed under it.
+        with socket.socket(fileno=os.dup(self.raw.pgconn.socket)) as line, suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)
+        give_up_at = time.monotonic() + CANCEL_SECONDS
+        while self._is_used and time.monotonic() < give_up_at:
+            await self._pause(NOTICE_SECONDS)
+        await self.close()
+
+    @property
+    def _is_used(self) -> bool:
+        return self.raw.info.transaction_status == TransactionStatus.ACTIVE and not self.lost
+
     @property
     def lost(self) -> bool:
         return self.raw.closed
@@ -108,6 +130,10 @@ class Link(ABC, Generic[C]):
             await self.close()
             return False
         return True
+
+    @abstractmethod
+    async def _pause(self, seconds: float) -> None:
+        """Wait, also where the task is cancelled meanwhile."""
 
     @abstractmethod
     async def _ask(self, sent: Sent, prepare: bool) -> Answer: ...
@@ -152,6 +178,9 @@ class BlockingLink(Link[psycopg.Connection[Any]]):
 
     async def close(self) -> None:
         self.raw.close()
+
+    async def _pause(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
@@ -212,6 +241,10 @@ class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
 
     async def close(self) -> None:
         await self.raw.close()
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(seconds)
 
 
 def _has_rows(cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any]) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -237,11 +237,10 @@ class AwaitedPool(Pool):
         return (await self._pool.getconn(timeout_seconds)).lent
 
     async def give(self, connection: PostgresConnection) -> None:
-        await self._pool.putconn(connection.link.raw)
+        await _to_the_end(self._pool.putconn(connection.link.raw))
 
     async def renew(self) -> None:
-        # To the end, also where the task is cancelled: it has connections in its hands meanwhile.
-        await asyncio.shield(asyncio.ensure_future(self._pool.check()))
+        await _to_the_end(self._pool.check())
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -252,3 +251,8 @@ class AwaitedPool(Pool):
     @property
     def closed(self) -> bool:
         return self._pool.closed
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await work that holds connections of the pool: it goes on where the task is cancelled."""
+    await asyncio.shield(asyncio.ensure_future(work))

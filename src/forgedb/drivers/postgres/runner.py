@@ -100,18 +100,17 @@ class PostgresRunner(Async):
             connection.begin(read_only=read_only)
             transaction = PostgresTransaction(self, connection, read_only, self._turns())
             user = self._user()
-            self._in_transaction.add(user)
             try:
-                yield transaction
+                self._in_transaction.add(user)
+                try:
+                    yield transaction
+                finally:
+                    self._in_transaction.remove(user)
+                await transaction.end()
             except BaseException:
-                await transaction.end()
-                await connection.rollback()
+                await transaction.give_up()
                 raise
-            else:
-                await transaction.end()
-                await (connection.rollback() if read_only else connection.commit())
-            finally:
-                self._in_transaction.remove(user)
+            await (connection.rollback() if read_only else connection.commit())
         finally:
             await self._pool.give(connection)
 
@@ -215,16 +214,26 @@ class PostgresTransaction(Async):
         connection: PostgresConnection,
         read_only: bool,
         turns: Turns,
+        whole: PostgresTransaction | None = None,
     ) -> None:
         self._outer = outer
         self._connection = connection
         self._read_only = read_only
         self._turns = turns
+        self._whole = whole or self
         self._open = True
 
     async def end(self) -> None:
+        """End when nobody is in a savepoint of it any more."""
         async with self._turns:
             self._open = False
+
+    async def give_up(self) -> None:
+        """End now and undo it; who is still in it finds neither this transaction nor the next."""
+        self._open = False
+        if self._turns.are_taken():
+            await self._connection.link.break_off()
+        await self._connection.rollback()
 
     async def require_schema(self, mode: Mode) -> None:
         await self._outer.check_schema(self, mode)
@@ -253,7 +262,9 @@ class PostgresTransaction(Async):
                 raise refusals.read_only()
             connection = self._connection
             connection.savepoint()
-            inner = PostgresTransaction(self._outer, connection, read_only, self._turns)
+            inner = PostgresTransaction(
+                self._outer, connection, read_only, self._turns, self._whole
+            )
             try:
                 yield inner
             except BaseException:
@@ -261,6 +272,7 @@ class PostgresTransaction(Async):
                 raise
             finally:
                 inner._open = False
+            self._check()
             connection.release()
 
     async def backup(self, path: str) -> None:
@@ -273,7 +285,7 @@ class PostgresTransaction(Async):
         raise refusals.not_in_a_transaction("a migration")
 
     def _check(self) -> None:
-        if not self._open:
+        if not (self._open and self._whole._open):
             raise refusals.ended()
 
 

@@ -15,6 +15,7 @@ from forgedb.drivers import refusals
 from forgedb.drivers.pool import Pool
 from forgedb.drivers.sqlite.connection import RELEASE, SAVEPOINT, SqliteConnection
 from forgedb.drivers.sqlite.hops import Hop, Hops
+from forgedb.drivers.sqlite.lent import Lent, OnConnection
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.drivers.sqlite.runner import SqliteRunner
 from forgedb.drivers.turns import TaskTurns
@@ -23,8 +24,6 @@ from forgedb.operations.binding import Async, Mode, SchemaCheck, Sync
 from forgedb.operations.steps import Steps
 
 R = TypeVar("R")
-
-OnConnection = Callable[[SqliteConnection], R]
 
 
 class AsyncSqliteRunner(Async):
@@ -37,9 +36,9 @@ class AsyncSqliteRunner(Async):
         self._schema_check = schema_check
         self._schema_ready = schema_check is None
         shared = inner.readers is inner.writer
-        self._hops = Hops(inner.writer.capacity + (0 if shared else inner.readers.capacity))
-        self._writing = Lane(inner.writer, self._hops)
-        self._reading = self._writing if shared else Lane(inner.readers, self._hops)
+        self.hops = Hops(inner.writer.capacity + (0 if shared else inner.readers.capacity))
+        self._writing = Lane(inner.writer, self.hops)
+        self._reading = self._writing if shared else Lane(inner.readers, self.hops)
         self._in_transaction: set[asyncio.Task[Any] | None] = set()
         """The tasks that have a transaction open: the outer handle is out of use for them."""
 
@@ -60,7 +59,7 @@ class AsyncSqliteRunner(Async):
         self._reading.close()
         self._writing.close()
         self._inner.close()
-        self._hops.close()
+        self.hops.close()
 
     async def require_schema(self, mode: Mode) -> None:
         if not self._schema_ready:
@@ -98,18 +97,21 @@ class AsyncSqliteRunner(Async):
         lane = self._reading if read_only else self._writing
         task = asyncio.current_task()
         async with lane.lend() as connection:
-            transaction = AsyncSqliteTransaction(self, lane, connection, read_only, TaskTurns())
+            lent = Lent(connection)
+            transaction = AsyncSqliteTransaction(self, lent, read_only, TaskTurns())
             try:
-                await lane.run_on(connection, lambda it: it.begin(read_only=read_only))
+                await self.hops.run(
+                    lambda hop: hop.watched(lambda it: it.begin(read_only=read_only), connection)
+                )
                 self._in_transaction.add(task)
                 try:
                     yield transaction
                 finally:
                     self._in_transaction.remove(task)
-                    await transaction.end()
-                await lane.run_on(connection, SqliteConnection.commit)
+                await transaction.end()
+                await self.hops.run(lambda hop: hop.watched(lambda _: lent.commit(), connection))
             except BaseException:
-                await lane.run_on(connection, SqliteConnection.rollback, in_any_case=True)
+                await self.hops.run(lambda _: lent.rollback())
                 raise
 
     async def backup(self, path: str) -> None:
@@ -133,19 +135,18 @@ class AsyncSqliteTransaction(Async):
     def __init__(
         self,
         outer: AsyncSqliteRunner,
-        lane: Lane,
-        connection: SqliteConnection,
+        lent: Lent,
         read_only: bool,
         turns: TaskTurns,
     ) -> None:
         self._outer = outer
-        self._lane = lane
-        self._connection = connection
+        self._lent = lent
         self._read_only = read_only
         self._turns = turns
         self._open = True
 
     async def end(self) -> None:
+        """End when nobody is in a savepoint of it any more."""
         async with self._turns:
             self._open = False
 
@@ -154,15 +155,14 @@ class AsyncSqliteTransaction(Async):
 
     async def read(self, steps: Steps[R]) -> R:
         async with self._turns:
-            self._check()
+            self._check(read_only=True)
             return await self._run(lambda connection: connection.drive(steps))
 
     snapshot = query = read
 
     async def write(self, steps: Steps[R]) -> R:
         async with self._turns:
-            self._check()
-            self._check_writable(read_only=False)
+            self._check(read_only=False)
             return await self._run(lambda connection: connection.nest(steps))
 
     @asynccontextmanager
@@ -171,18 +171,14 @@ class AsyncSqliteTransaction(Async):
     ) -> AsyncGenerator[AsyncSqliteTransaction]:
         """A savepoint: what the block did is undone if it raises, and only that."""
         async with self._turns:
-            self._check()
-            self._check_writable(read_only=read_only)
+            self._check(read_only=read_only)
             await self._run(lambda connection: connection.execute(SAVEPOINT))
-            inner = AsyncSqliteTransaction(
-                self._outer, self._lane, self._connection, read_only, self._turns
-            )
+            inner = AsyncSqliteTransaction(self._outer, self._lent, read_only, self._turns)
             try:
                 yield inner
             except BaseException:
-                await self._lane.run_on(
-                    self._connection, SqliteConnection.rollback_to, in_any_case=True
-                )
+                # Nothing is there to interrupt: it is done to the end, cancelled or not.
+                await self._outer.hops.run(lambda _: self._lent.undo_savepoint())
                 raise
             finally:
                 inner._open = False
@@ -198,14 +194,14 @@ class AsyncSqliteTransaction(Async):
         raise refusals.not_in_a_transaction("a migration")
 
     async def _run(self, work: OnConnection[R]) -> R:
-        return await self._lane.run_on(self._connection, work)
+        lent = self._lent
+        return await self._outer.hops.run(
+            lambda hop: hop.watched(lambda _: lent.use(work), lent.connection)
+        )
 
-    def _check(self) -> None:
+    def _check(self, *, read_only: bool) -> None:
         if not self._open:
             raise refusals.ended()
-        self._connection.require_transaction()
-
-    def _check_writable(self, *, read_only: bool) -> None:
         if self._read_only and not read_only:
             raise refusals.read_only()
 
@@ -229,11 +225,9 @@ class Lane:
 
         def visit(hop: Hop[R]) -> R:
             connection = pool.take()
-            hop.works_on(connection)
             try:
-                return work(connection)
+                return hop.watched(work, connection)
             finally:
-                hop.works_on(None)
                 pool.give(connection)
 
         await self._enter()
@@ -254,20 +248,6 @@ class Lane:
                 self._pool.give(connection)
         finally:
             self._places.release()
-
-    async def run_on(
-        self, connection: SqliteConnection, work: OnConnection[R], *, in_any_case: bool = False
-    ) -> R:
-        """Do the work in a thread, on a lent connection; to the end ``in_any_case``."""
-
-        def visit(hop: Hop[R]) -> R:
-            hop.works_on(None if in_any_case else connection)
-            try:
-                return work(connection)
-            finally:
-                hop.works_on(None)
-
-        return await self._hops.run(visit)
 
     async def _enter(self) -> None:
         self._check_open()

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from forgedb.drivers.sqlite.connection import SqliteConnection
 
 R = TypeVar("R")
+W = TypeVar("W")
 
 INTERRUPT_AGAIN_SECONDS = 0.01
 
@@ -69,10 +70,15 @@ class Hop(Generic[R]):
                 await asyncio.wait([ended], timeout=INTERRUPT_AGAIN_SECONDS)
         return ended
 
-    def works_on(self, connection: SqliteConnection | None) -> None:
-        """What an interruption is for from now on: a connection, or nothing."""
+    def watched(self, work: Callable[[SqliteConnection], W], connection: SqliteConnection) -> W:
+        """Do the work on a connection, where an interruption may reach it."""
         with self._lock:
             self._connection = connection
+        try:
+            return work(connection)
+        finally:
+            with self._lock:
+                self._connection = None
 
 
 class Hops:

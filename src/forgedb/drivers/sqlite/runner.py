@@ -17,6 +17,7 @@ from forgedb.drivers import refusals
 from forgedb.drivers.pool import Pool
 from forgedb.drivers.sqlite.connection import RELEASE, SAVEPOINT, SqliteConnection
 from forgedb.drivers.sqlite.holder import writer_of
+from forgedb.drivers.sqlite.lent import Lent
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.errors import LockTimeout
 from forgedb.operations.binding import Mode, SchemaCheck, Sync
@@ -142,21 +143,21 @@ class SqliteRunner(Sync):
         pool = self.readers if read_only else self.writer
         connection = pool.take()
         try:
-            connection.begin(read_only=read_only)
-            transaction = SqliteTransaction(self, connection, read_only)
+            lent = Lent(connection)
+            transaction = SqliteTransaction(self, lent, read_only)
             thread = get_ident()
-            self._in_transaction[thread] = transaction
             try:
-                yield transaction
+                connection.begin(read_only=read_only)
+                self._in_transaction[thread] = transaction
+                try:
+                    yield transaction
+                finally:
+                    del self._in_transaction[thread]
+                transaction.end()
+                lent.commit()
             except BaseException:
-                transaction.end()
-                connection.rollback()
+                lent.rollback()
                 raise
-            else:
-                transaction.end()
-                connection.commit()
-            finally:
-                del self._in_transaction[thread]
         finally:
             pool.give(connection)
 
@@ -185,17 +186,18 @@ class SqliteTransaction(Sync):
     def __init__(
         self,
         outer: SqliteRunner,
-        connection: SqliteConnection,
+        lent: Lent,
         read_only: bool,
         lock: threading.RLock | None = None,
     ) -> None:
         self._outer = outer
-        self._connection = connection
+        self._lent = lent
         self._read_only = read_only
         self._lock = lock or threading.RLock()
         self._open = True
 
     def end(self) -> None:
+        """End when nobody is in a savepoint of it any more."""
         with self._lock:
             self._open = False
 
@@ -204,8 +206,8 @@ class SqliteTransaction(Sync):
 
     def read(self, steps: Steps[R]) -> R:
         with self._lock:
-            self._check()
-            return self._connection.drive(steps)
+            self._check(read_only=True)
+            return self._lent.use(lambda connection: connection.drive(steps))
 
     snapshot = query = read
 
@@ -217,27 +219,25 @@ class SqliteTransaction(Sync):
 
     def write(self, steps: Steps[R]) -> R:
         with self._lock:
-            self._check()
-            self._check_writable(read_only=False)
-            return self._connection.nest(steps)
+            self._check(read_only=False)
+            return self._lent.use(lambda connection: connection.nest(steps))
 
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Generator[SqliteTransaction]:
         """A savepoint: what the block did is undone if it raises, and only that."""
         with self._lock:
-            self._check()
-            self._check_writable(read_only=read_only)
-            connection = self._connection
-            connection.execute(SAVEPOINT)
-            inner = SqliteTransaction(self._outer, connection, read_only, self._lock)
+            self._check(read_only=read_only)
+            lent = self._lent
+            lent.use(lambda connection: connection.execute(SAVEPOINT))
+            inner = SqliteTransaction(self._outer, lent, read_only, self._lock)
             try:
                 yield inner
             except BaseException:
-                connection.rollback_to()
+                lent.undo_savepoint()
                 raise
             finally:
                 inner.end()
-            connection.execute(RELEASE)
+            lent.use(lambda connection: connection.execute(RELEASE))
 
     def backup(self, path: str) -> None:
         raise refusals.not_in_a_transaction("a backup")
@@ -245,12 +245,9 @@ class SqliteTransaction(Sync):
     def close(self) -> None:
         raise refusals.closes_by_itself()
 
-    def _check(self) -> None:
+    def _check(self, *, read_only: bool) -> None:
         if not self._open:
             raise refusals.ended()
-        self._connection.require_transaction()
-
-    def _check_writable(self, *, read_only: bool) -> None:
         if self._read_only and not read_only:
             raise refusals.read_only()
 

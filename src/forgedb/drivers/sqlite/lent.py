@@ -1,0 +1,60 @@
+"""A connection on loan to a transaction and to its savepoints, until the transaction ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from forgedb.drivers import refusals
+from forgedb.drivers.sqlite.connection import SqliteConnection
+
+R = TypeVar("R")
+
+OnConnection = Callable[[SqliteConnection], R]
+
+INTERRUPT_AGAIN_SECONDS = 0.01
+"""Between two statements there is nothing to interrupt: so again and again."""
+
+
+class Lent:
+    """The connection, for one statement or operation at a time.
+
+    A block that fails ends at once, whoever is still in one of its savepoints.  The connection is
+    the next transaction's then, and must not be theirs as well.
+    """
+
+    def __init__(self, connection: SqliteConnection) -> None:
+        self.connection = connection
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def use(self, work: OnConnection[R]) -> R:
+        """Do the work.  Raises UsageError (the transaction has ended), Unavailable (undone)."""
+        with self._lock:
+            if self._ended:
+                raise refusals.ended()
+            self.connection.require_transaction()
+            return work(self.connection)
+
+    def undo_savepoint(self) -> None:
+        """Undo what was done since the savepoint, if that isn't undone already."""
+        with self._lock:
+            if not self._ended:
+                self.connection.rollback_to()
+
+    def commit(self) -> None:
+        """End it.  Raises Unavailable, and nothing is kept, where that can't be done."""
+        with self._lock:
+            self._ended = True
+            self.connection.commit()
+
+    def rollback(self) -> None:
+        """End it now; what somebody is doing with it is interrupted."""
+        while not self._lock.acquire(timeout=INTERRUPT_AGAIN_SECONDS):
+            self.connection.raw.interrupt()
+        try:
+            self._ended = True
+            self.connection.rollback()
+        finally:
+            self._lock.release()
