@@ -30,6 +30,17 @@ COMPILED_MAX = 1000
 _READING = {"select", "values", "explain", "pragma", "show", "table", "with"}
 _WRITING = {"insert", "update", "delete", "replace", "merge"}
 
+_SETTING = {"reset", "listen", "unlisten", "load", "prepare", "deallocate", "declare", "do"}
+_SETTING_FUNCTIONS = {
+    "set_config",
+    "setseed",
+    "pg_advisory_lock",
+    "pg_advisory_lock_shared",
+    "pg_try_advisory_lock",
+    "pg_try_advisory_lock_shared",
+}
+_TEMPORARY = {"temp", "temporary", "pg_temp"}
+
 
 class Prepared:
     """A caller's text: the statement that it is, its parameters' names, and whether it writes."""
@@ -40,8 +51,9 @@ class Prepared:
         if not isinstance(text, str):
             raise UsageError(f"SQL is text, not {type(text).__name__}")
         self.names = compile_text(text, dialect).names
-        self.statement = Sql(text, text)
-        self.reads = _only_reads(_only_statement(text, dialect), text, dialect)
+        statement = _only_statement(text, dialect)
+        self.statement = Sql(text, text, sets_session=_sets_session(statement, text, dialect))
+        self.reads = _only_reads(statement, text, dialect)
 
     def bind(self, params: Params | None) -> dict[str, Any]:
         """The parameters, all of them and no others.  Raises UsageError."""
@@ -283,5 +295,21 @@ def _only_reads(statement: ScriptStatement, text: str, dialect: Dialect) -> bool
         return "=" not in text
     if first != "with":
         return True
-    words = {token.text.lower() for token in tokens(text, dialect) if token.kind == "word"}
-    return _WRITING.isdisjoint(words)
+    return _WRITING.isdisjoint(_words(text, dialect))
+
+
+def _sets_session(statement: ScriptStatement, text: str, dialect: Dialect) -> bool:
+    """Whether it may leave something behind on a session of PostgreSQL's, as far as can be seen."""
+    if dialect == "sqlite" or not statement.opening:
+        return False
+    first, *rest = (word.lower() for word in statement.opening)
+    if first == "set":
+        return rest[:1] not in (["local"], ["constraints"], ["transaction"])
+    words = _words(text, dialect)
+    if first in ("create", "select", "with") and not _TEMPORARY.isdisjoint(words):
+        return first == "create" or "into" in words
+    return first in _SETTING or not _SETTING_FUNCTIONS.isdisjoint(words)
+
+
+def _words(text: str, dialect: Dialect) -> set[str]:
+    return {token.text.lower() for token in tokens(text, dialect) if token.kind == "word"}

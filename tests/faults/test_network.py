@@ -191,3 +191,29 @@ def test_what_a_stalled_network_holds_up_is_done_again_when_it_is_cut(
         network.flow()
         assert made.result().slug == "platform"
     assert len(far_db.projects.list().items) == 1
+
+
+@pytest.mark.parametrize(
+    "query", ["SELECT charge()", "EXPLAIN ANALYZE INSERT INTO charges VALUES (1)"]
+)
+def test_a_query_that_may_have_changed_something_is_asked_once_and_its_outcome_unknown(
+    far_db: Database, network: Network, admin: psycopg.Connection[Any], query: str
+) -> None:
+    admin.execute("CREATE TABLE charges (charge integer)")
+    admin.execute(
+        "CREATE FUNCTION charge() RETURNS integer LANGUAGE sql"
+        " AS 'INSERT INTO charges VALUES (1) RETURNING charge'"
+    )
+    network.cut_instead_of("server", b"C")
+    with pytest.raises(Unavailable) as lost:
+        far_db.client.query(query)
+    assert (lost.value.retryable, lost.value.outcome) == (False, "unknown")
+    assert not network.mend()
+    assert far_db.client.query("SELECT * FROM charges") == [(1,)]
+
+
+def test_a_query_whose_session_ended_while_it_was_idle_is_asked_on_another(
+    far_db: Database, network: Network
+) -> None:
+    network.cut()
+    assert far_db.client.query("SELECT 1") == [(1,)]

@@ -57,6 +57,7 @@ class Network:
         self._lines: list[_Line] = []
         self._stalled = False
         self._refusing = False
+        self._said_instead: list[bytes] = []
         self._cut_instead: tuple[Side, bytes] | None = None
         self._cut_after: tuple[Side, int] | None = None
         self._selector = selectors.DefaultSelector()
@@ -108,6 +109,10 @@ class Network:
     def accept(self) -> None:
         """Take new connections again."""
         self._ordered(self._accept_again)
+
+    def say_instead(self, *messages: bytes) -> None:
+        """Answer the next connections with these, one each, and close them."""
+        self._ordered(lambda: self._said_instead.extend(messages))
 
     def cut_instead_of(self, side: Side, message: bytes) -> None:
         """Cut the line of the next message from that side that has these bytes; lose it."""
@@ -164,6 +169,11 @@ class Network:
 
     def _connect(self) -> None:
         client, _ = self._listener.accept()
+        if self._said_instead:
+            with client:
+                client.recv(CHUNK_BYTES)
+                client.sendall(self._said_instead.pop(0))
+            return
         try:
             server = socket.create_connection(self._server, STEP_SECONDS_MAX)
         except OSError:

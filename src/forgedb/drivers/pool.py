@@ -10,13 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
+from weakref import WeakSet
 
-from forgedb.drivers import refusals
+from forgedb.drivers import forks, refusals
 from forgedb.errors import Unavailable
 
 
 class Closable(Protocol):
     def close(self) -> None: ...
+    def sever(self) -> None: ...
 
 
 C = TypeVar("C", bound=Closable)
@@ -37,7 +39,10 @@ class Pool(Generic[C]):
         self._opened = 0
         self._waiting = 0
         self._closed = False
+        self._forked = False
         self._changed = threading.Condition()
+        self._connections: WeakSet[C] = WeakSet()
+        forks.watch(self)
 
     @property
     def exhausted(self) -> str:
@@ -67,6 +72,15 @@ class Pool(Generic[C]):
             self._changed.notify_all()
         self._close_idle()
 
+    def forked(self) -> None:
+        """Let go of all connections, in a child process: they are the parent's."""
+        self.idle = []
+        self.attention = self._forked = True
+        # Another thread of the parent's may have held the lock, and isn't here to release it.
+        self._changed = threading.Condition()
+        for connection in self._connections:
+            connection.sever()
+
     def _close_idle(self) -> None:
         while self.idle:
             self.idle.pop().close()
@@ -88,6 +102,7 @@ class Pool(Generic[C]):
                         self._check_open()
                     if self._opened < self.capacity:
                         connection = self._open_one()
+                        self._connections.add(connection)
                         self._opened += 1
                         return connection
                     left_seconds = deadline - time.monotonic()
@@ -99,5 +114,11 @@ class Pool(Generic[C]):
                 self.attention = self._closed or self._waiting > 0
 
     def _check_open(self) -> None:
+        self.check_process()
         if self._closed:
             raise refusals.closed()
+
+    def check_process(self) -> None:
+        """Raise UsageError in a child of the process that opened it."""
+        if self._forked:
+            raise refusals.forked()

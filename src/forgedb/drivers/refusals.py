@@ -57,6 +57,13 @@ def closed() -> UsageError:
     return UsageError("this database is closed: connect again")
 
 
+def forked() -> UsageError:
+    return UsageError(
+        "this database was opened before the process forked, and its connections are the parent"
+        " process's: connect again in the child"
+    )
+
+
 def not_in_a_transaction(what: str) -> UsageError:
     return UsageError(f"{what} isn't part of a transaction: use the database's own handle")
 

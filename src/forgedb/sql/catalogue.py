@@ -9,14 +9,20 @@ CATALOGUE: list[Sql] = []
 
 
 class Sql:
-    """One statement, in the text that each database takes; ``own`` if it is forgedb's."""
+    """One statement, in the text that each database takes; ``own`` if it is forgedb's.
 
-    __slots__ = ("own", "postgres", "sqlite")
+    ``sets_session`` if it may leave something behind on its connection when its transaction ends.
+    """
 
-    def __init__(self, sqlite: str, postgres: str, *, own: bool = False) -> None:
+    __slots__ = ("own", "postgres", "sets_session", "sqlite")
+
+    def __init__(
+        self, sqlite: str, postgres: str, *, own: bool = False, sets_session: bool = False
+    ) -> None:
         self.sqlite = sqlite
         self.postgres = postgres
         self.own = own
+        self.sets_session = sets_session
 
     def __repr__(self) -> str:
         return f"Sql({' '.join(self.sqlite.split())!r})"

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from forgedb.drivers.postgres.errors import DRIVER_ERRORS, is_lost, translate
+from forgedb.drivers.postgres.errors import DRIVER_ERRORS, is_lost, is_stale, translate
 from forgedb.drivers.postgres.link import Answer, Link, Sent
 from forgedb.drivers.postgres.packing import COPY_BEGIN, COPY_END, Column, copied
 from forgedb.drivers.postgres.values import DECODERS
@@ -77,6 +77,8 @@ class PostgresConnection:
         """What goes ahead of the next statement, in the same round trip."""
         self._changed = False
         """Whether the transaction may have changed something."""
+        self.spent = False
+        """Whether the session isn't as it was opened: it is not to be lent again."""
 
     async def drive(self, steps: Steps[R]) -> R:
         """Carry out an operation's steps; what a step raises is raised inside it."""
@@ -113,6 +115,8 @@ class PostgresConnection:
         if isinstance(step, ChangeMany):
             return await self._change_many(step)
         self._changed = self._changed or not _reads(step)
+        if isinstance(step, Select | Change) and step.statement.sets_session:
+            self.spent = True
         (answer,) = await self._together([_sent(step)])
         return _result(step, answer)
 
@@ -227,6 +231,7 @@ class PostgresConnection:
 
     def _translated(self, error: Exception, step: Step | None = None) -> ForgeDbError:
         translated = translate(error, self._where)
+        self.spent = self.spent or is_stale(error)
         translated.__cause__ = error
         if isinstance(step, Run) and isinstance(error, psycopg.Error):
             found = error.diag.statement_position

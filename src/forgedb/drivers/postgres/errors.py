@@ -31,8 +31,9 @@ _UNAVAILABLE = {
 
 _LOCKED = frozenset({"40P01", "55P03"})
 
-_LOST_CLASSES = ("08", "57P")
-"""SQLSTATEs that end the connection: connection exceptions, and a server that shuts down."""
+_LOST = ("08", "57P", "25P03", "25P04")
+"""How the SQLSTATEs begin that end the connection: connection exceptions, a server that shuts
+down, and a session that was idle, or its transaction open, past the server's limit."""
 
 _DATA_CLASS = "22"
 
@@ -49,6 +50,8 @@ def translate(error: Exception, where: str) -> ForgeDbError:
     words = _words(error)
     if is_lost(error):
         return Unavailable(f"the connection was lost: {where} ({words})", retryable=True)
+    if is_stale(error):
+        return Unavailable(f"someone changed a table: {where} ({words})", retryable=True)
     if code in _UNAVAILABLE:
         why, retryable = _UNAVAILABLE[code]
         raised = LockTimeout if code in _LOCKED else Unavailable
@@ -67,7 +70,9 @@ def is_transient(error: BaseException) -> bool:
     if not isinstance(error, Unavailable) or error.outcome != "not_committed":
         return False
     cause = error.__cause__
-    return isinstance(cause, psycopg.Error) and (cause.sqlstate in RETRIED or is_lost(cause))
+    return isinstance(cause, psycopg.Error) and (
+        cause.sqlstate in RETRIED or is_lost(cause) or is_stale(cause)
+    )
 
 
 def is_lost(error: BaseException | None) -> bool:
@@ -78,7 +83,15 @@ def is_lost(error: BaseException | None) -> bool:
         return isinstance(error, psycopg.OperationalError) and not isinstance(
             error, psycopg_pool.PoolTimeout | psycopg_pool.PoolClosed
         )
-    return error.sqlstate.startswith(_LOST_CLASSES)
+    return error.sqlstate.startswith(_LOST)
+
+
+def is_stale(error: BaseException | None) -> bool:
+    """Whether a statement was refused only for having been prepared before its table changed."""
+    if isinstance(error, psycopg.errors.FeatureNotSupported):
+        # Messages may come in any language.
+        return error.diag.source_function == "RevalidateCachedQuery"
+    return isinstance(error, psycopg.errors.InvalidSqlStatementName) and "_pg3_" in str(error)
 
 
 def _constraint(error: psycopg.Error, words: str) -> ForgeDbError:

@@ -105,6 +105,13 @@ class Link(ABC, Generic[C]):
             await self._pause(NOTICE_SECONDS)
         await self.close()
 
+    def sever(self) -> None:
+        """Take the server away from it, in a child process: the parent's session stays as it is."""
+        if not self.lost:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nothing, self.raw.pgconn.socket)
+            os.close(nothing)
+
     @property
     def _is_used(self) -> bool:
         return self.raw.info.transaction_status == TransactionStatus.ACTIVE and not self.lost

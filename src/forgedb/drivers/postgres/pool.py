@@ -8,12 +8,15 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from datetime import datetime
+from math import ceil
 from typing import Any, LiteralString
+from weakref import WeakSet
 
 import psycopg
 import psycopg_pool
+from psycopg.conninfo import conninfo_to_dict
 
-from forgedb.drivers import refusals
+from forgedb.drivers import forks, refusals
 from forgedb.drivers.postgres.connection import PostgresConnection
 from forgedb.drivers.postgres.link import AwaitedLink, BlockingLink, Link
 from forgedb.drivers.postgres.options import PostgresOptions
@@ -30,7 +33,11 @@ ONE_PLAN = "SET plan_cache_mode TO force_generic_plan"
 """Statements are found by keys, whose plan is the same for all values; planning a partitioned
 table anew for each value costs more than the search."""
 
-STARTING_UP = "57P03"
+_STARTING_UP = ("is starting up", "in recovery mode", "not yet accepting connections")
+_FULL = ("too many", "connection slots")
+"""In what a server says that refuses a connection for now; psycopg has no SQLSTATE of it."""
+
+CLOSE_SECONDS = 5.0
 
 FIRST_LOOK_SECONDS = 0.02
 """How long the first connection is waited for before looking whether it was refused."""
@@ -50,28 +57,38 @@ class Pool(ABC):
         self.options = options
         self.clock = clock
         self.refused: psycopg.Error | None = None
+        self._connected = False
+        self._forked = False
+        self._links: WeakSet[Link[Any]] = WeakSet()
+        forks.watch(self)
 
     async def open(self) -> None:
         """Open the first connection.  Raises Unavailable, with the reason, where there is none."""
-        await self._open()
+        try:
+            await self._open()
+            await self.give(await self._first())
+        except BaseException:
+            # Without waiting for those that still try to connect: they give up by themselves.
+            await self._close(0)
+            raise
+
+    async def _first(self) -> PostgresConnection:
         give_up_at = time.monotonic() + self.options.pool_timeout_seconds
         while True:
             try:
-                connection = await self._lend(FIRST_LOOK_SECONDS)
+                return await self._lend(FIRST_LOOK_SECONDS)
             except psycopg_pool.PoolTimeout as error:
-                refused = self.refused is not None and self.refused.sqlstate != STARTING_UP
+                refused = self.refused is not None and not _is_starting(self.refused)
                 if refused or time.monotonic() > give_up_at:
-                    await self.close()
                     raise self._exhausted() from (self.refused or error)
-            else:
-                await self.give(connection)
-                return
 
     async def take(self) -> PostgresConnection:
         """An idle connection, a new one, or the next one given back.
 
-        Raises Unavailable (none was free in time), UsageError (closed).
+        Raises Unavailable (none was free in time), UsageError (closed, or of another process).
         """
+        if self._forked:
+            raise refusals.forked()
         try:
             return await self._lend(self.options.pool_timeout_seconds)
         except psycopg_pool.PoolTimeout as error:
@@ -79,19 +96,40 @@ class Pool(ABC):
         except psycopg_pool.PoolClosed as error:
             raise refusals.closed() from error
 
-    @abstractmethod
     async def give(self, connection: PostgresConnection) -> None:
-        """Give back what ``take`` gave; a lost one is replaced."""
+        """Give back what ``take`` gave; one that is lost, or spent, is replaced."""
+        if connection.spent:
+            await connection.link.close()
+        if not self._forked:
+            await self._give(connection)
+
+    async def close(self) -> None:
+        if not self._forked:
+            await self._close(CLOSE_SECONDS)
+
+    def forked(self) -> None:
+        """Let go of all connections, in a child process: they are the parent's."""
+        self._forked = True
+        for link in self._links:
+            link.sever()
+
+    @abstractmethod
+    async def _give(self, connection: PostgresConnection) -> None: ...
 
     @abstractmethod
     async def renew(self) -> None:
         """Replace the idle connections that are lost, after one was found so."""
 
     @abstractmethod
+    async def drain(self) -> None:
+        """Replace all connections, those in use when they are given back."""
+
+    @abstractmethod
     async def sleep(self, seconds: float) -> None: ...
 
     @abstractmethod
-    async def close(self) -> None: ...
+    async def _close(self, wait_seconds: float) -> None:
+        """Close the connections; wait so long for those that are being opened."""
 
     @property
     @abstractmethod
@@ -103,6 +141,12 @@ class Pool(ABC):
     @abstractmethod
     async def _lend(self, timeout_seconds: float) -> PostgresConnection: ...
 
+    def patient(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What psycopg is to connect with: the pool would leave it a second."""
+        if "connect_timeout" in conninfo_to_dict(self.options.url):
+            return {key: value for key, value in given.items() if key != "connect_timeout"}
+        return {**given, "connect_timeout": ceil(self.options.pool_timeout_seconds)}
+
     def settings(self) -> tuple[LiteralString, ...]:
         """What is set on a new connection."""
         if self.options.prepare_threshold is None:
@@ -111,6 +155,8 @@ class Pool(ABC):
 
     def lent(self, link: Link[Any]) -> PostgresConnection:
         """What is lent of a new connection."""
+        self._connected = True
+        self._links.add(link)
         return PostgresConnection(link, self.options.shown, self.clock)
 
     def _settings(self) -> dict[str, Any]:
@@ -134,7 +180,13 @@ class Pool(ABC):
         options = self.options
         if self.refused is not None:
             words = " ".join(str(self.refused).split())
-            return Unavailable(f"{options.shown} can't be reached: {words}", retryable=True)
+            may_change = "FATAL:" not in words or _is_starting(self.refused) or _is_full(words)
+            return Unavailable(f"{options.shown} can't be reached: {words}", retryable=may_change)
+        if not self._connected:
+            return Unavailable(
+                f"{options.shown} didn't answer within {options.pool_timeout_seconds:g} s",
+                retryable=True,
+            )
         return Unavailable(
             f"all {options.pool_max_size} connections of the pool stayed busy for"
             f" {options.pool_timeout_seconds:g} s: {options.shown}; end transactions sooner, or"
@@ -149,7 +201,7 @@ class _BlockingConnection(psycopg.Connection[Any]):
     @classmethod
     def connect(cls, conninfo: str = "", *, lender: Pool, **kwargs: Any) -> Any:  # type: ignore[override]
         try:
-            raw = super().connect(conninfo, **kwargs)
+            raw = super().connect(conninfo, **lender.patient(kwargs))
         except psycopg.Error as error:
             lender.refused = error
             raise
@@ -181,17 +233,20 @@ class BlockingPool(Pool):
     async def _lend(self, timeout_seconds: float) -> PostgresConnection:
         return self._pool.getconn(timeout_seconds).lent
 
-    async def give(self, connection: PostgresConnection) -> None:
+    async def _give(self, connection: PostgresConnection) -> None:
         self._pool.putconn(connection.link.raw)
 
     async def renew(self) -> None:
         self._pool.check()
 
+    async def drain(self) -> None:
+        self._pool.drain()
+
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    async def close(self) -> None:
-        self._pool.close()
+    async def _close(self, wait_seconds: float) -> None:
+        self._pool.close(wait_seconds)
 
     @property
     def closed(self) -> bool:
@@ -204,7 +259,7 @@ class _AwaitedConnection(psycopg.AsyncConnection[Any]):
     @classmethod
     async def connect(cls, conninfo: str = "", *, lender: Pool, **kwargs: Any) -> Any:  # type: ignore[override]
         try:
-            raw = await super().connect(conninfo, **kwargs)
+            raw = await super().connect(conninfo, **lender.patient(kwargs))
         except psycopg.Error as error:
             lender.refused = error
             raise
@@ -236,17 +291,20 @@ class AwaitedPool(Pool):
     async def _lend(self, timeout_seconds: float) -> PostgresConnection:
         return (await self._pool.getconn(timeout_seconds)).lent
 
-    async def give(self, connection: PostgresConnection) -> None:
+    async def _give(self, connection: PostgresConnection) -> None:
         await _to_the_end(self._pool.putconn(connection.link.raw))
 
     async def renew(self) -> None:
         await _to_the_end(self._pool.check())
 
+    async def drain(self) -> None:
+        await _to_the_end(self._pool.drain())
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    async def close(self) -> None:
-        await self._pool.close()
+    async def _close(self, wait_seconds: float) -> None:
+        await self._pool.close(wait_seconds)
 
     @property
     def closed(self) -> bool:
@@ -256,3 +314,11 @@ class AwaitedPool(Pool):
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """Await work that holds connections of the pool: it goes on where the task is cancelled."""
     await asyncio.shield(asyncio.ensure_future(work))
+
+
+def _is_starting(refused: psycopg.Error) -> bool:
+    return any(words in str(refused) for words in _STARTING_UP)
+
+
+def _is_full(words: str) -> bool:
+    return any(full in words for full in _FULL)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from forgedb.drivers import refusals
 from forgedb.drivers.postgres.connection import PostgresConnection
-from forgedb.drivers.postgres.errors import is_lost, is_transient
+from forgedb.drivers.postgres.errors import is_lost, is_stale, is_transient
 from forgedb.drivers.postgres.pool import AwaitedPool, Pool
 from forgedb.drivers.turns import Turns
 from forgedb.errors import Unavailable, UsageError
@@ -67,6 +67,20 @@ class PostgresRunner(Async):
         connection = await self._pool.take()
         try:
             return await connection.drive(steps)
+        finally:
+            await self._pool.give(connection)
+
+    async def query(self, steps: Steps[R]) -> R:
+        """As read, but the text is the caller's: a function that it calls may change something."""
+        if self._in_transaction:
+            self._refuse_outer_use()
+        connection = await self._take_alive()
+        try:
+            return await connection.drive(steps)
+        except Unavailable as error:
+            if is_lost(error.__cause__):
+                raise Unavailable(error.why, outcome="unknown") from error.__cause__
+            raise
         finally:
             await self._pool.give(connection)
 
@@ -172,6 +186,8 @@ class PostgresRunner(Async):
                     raise
                 if is_lost(error.__cause__):
                     await self._pool.renew()
+                elif is_stale(error.__cause__):
+                    await self._pool.drain()
                 return await self._again(once, args, kwargs)
 
         return bound

@@ -267,5 +267,6 @@ class Lane:
             raise
 
     def _check_open(self) -> None:
+        self._pool.check_process()
         if self._closed:
             raise refusals.closed()

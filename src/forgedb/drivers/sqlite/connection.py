@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import apsw
 
+from forgedb.drivers import refusals
 from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, translate
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.drivers.sqlite.values import DECODERS, bind, kept
@@ -85,6 +86,12 @@ class SqliteConnection:
 
     def close(self) -> None:
         self.raw.close()
+
+    def sever(self) -> None:
+        """Take the file away from it, in a child process; nor is it closed there, ever."""
+        _of_the_parent.append((self.raw, self._cursor))
+        severed: Any = _Severed()
+        self.raw = self._cursor = severed
 
     def drive(self, steps: Steps[R]) -> R:
         """Carry out an operation's steps; what a step raises is raised inside it."""
@@ -245,6 +252,19 @@ class SqliteConnection:
             # SQLite counts bytes.
             translated.position = len(step.text.encode()[:offset].decode(errors="ignore"))
         return translated
+
+
+class _Severed:
+    """In the place of what is another process's."""
+
+    def close(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        raise refusals.forked()
+
+
+_of_the_parent: list[Any] = []
 
 
 def _enter_wal(raw: apsw.Connection, timeout_seconds: float) -> None:

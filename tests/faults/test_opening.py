@@ -1,0 +1,80 @@
+"""Opening a database whose server refuses, starts up, or says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+import forgedb
+from forgedb import Unavailable
+from tests.faults.surfaces import Surface
+from tests.servers.network import Network
+
+PATIENCE_SECONDS = 1.0
+
+PLAIN = "sslmode=disable&gssencmode=disable"
+
+
+def _refusal(sqlstate: str, words: str) -> bytes:
+    """What a server sends to whom it doesn't let in."""
+    fields = f"SFATAL\0VFATAL\0C{sqlstate}\0M{words}\0\0".encode()
+    return b"E" + (len(fields) + 4).to_bytes(4, "big") + fields
+
+
+def test_a_server_that_starts_up_is_waited_for(
+    open_db: Surface, network: Network, url: str
+) -> None:
+    network.say_instead(*[_refusal("57P03", "the database system is starting up")] * 3)
+    db = open_db(f"{network.url(url)}?{PLAIN}")
+    assert db.projects.list().items == []
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "words", "retryable"),
+    [
+        ("28P01", 'password authentication failed for user "ada"', False),
+        ("3D000", 'database "forge" does not exist', False),
+        ("53300", "sorry, too many clients already", True),
+    ],
+)
+def test_a_server_that_refuses_is_believed_at_once_and_its_words_are_told(
+    open_db: Surface, network: Network, url: str, sqlstate: str, words: str, retryable: bool
+) -> None:
+    network.say_instead(*[_refusal(sqlstate, words)] * 20)
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match=words) as refused:
+        open_db(f"{network.url(url)}?{PLAIN}", pool_timeout=60.0)
+    assert time.monotonic() - began < 30
+    assert refused.value.retryable == retryable
+    assert ("trying again may work" in str(refused.value)) == retryable
+
+
+def test_a_server_that_says_nothing_is_given_up_after_pool_timeout(
+    open_db: Surface, network: Network, url: str
+) -> None:
+    network.stall()
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="didn't answer within 1 s") as refused:
+        open_db(network.url(url), pool_timeout=PATIENCE_SECONDS)
+    assert time.monotonic() - began < 4 * PATIENCE_SECONDS
+    assert refused.value.retryable
+    network.cut()
+    network.flow()
+    assert open_db(network.url(url)).projects.list().items == []
+
+
+def test_who_stops_waiting_for_a_server_that_says_nothing_leaves_nothing_running(
+    network: Network, url: str
+) -> None:
+    network.stall()
+
+    async def run() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await forgedb.connect_async(network.url(url), pool_timeout=PATIENCE_SECONDS)
+
+    began = time.monotonic()
+    asyncio.run(run())
+    assert time.monotonic() - began < 4 * PATIENCE_SECONDS
