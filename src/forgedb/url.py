@@ -57,8 +57,9 @@ def parse_url(url: str) -> DatabaseUrl:
         raise InvalidValue("url", url, "it must be text, such as sqlite:///forge.db")
     scheme, separator, rest = url.partition("://")
     if separator and scheme in POSTGRES_SCHEMES:
-        _check_postgres(url)
-        return DatabaseUrl("postgres", url, {}, redacted(url))
+        from forgedb.postgres_url import postgres_url
+
+        return DatabaseUrl("postgres", url, {}, postgres_url(url).shown)
     if not separator or scheme not in SQLITE_SCHEMES:
         raise InvalidValue(
             "url",
@@ -79,43 +80,20 @@ def parse_url(url: str) -> DatabaseUrl:
     return DatabaseUrl("sqlite", path, _options(url, query), url)
 
 
-def _check_postgres(url: str) -> None:
-    """What could make libpq take a part of the password for another part, and name it."""
-    from urllib.parse import urlsplit
-
-    try:
-        netloc = urlsplit(url).netloc
-    except ValueError as error:
-        raise InvalidValue("url", redacted(url), "its host makes no sense") from error
-    if netloc.count("@") > 1:
-        raise InvalidValue("url", redacted(url), "write an @ in a name or password as %40")
-    if "\0" in url:
-        raise InvalidValue("url", redacted(url), "a URL has no NUL character")
-
-
 def redacted(url: str) -> str:
-    """The URL without its password, fit for a message."""
+    """The URL without its password, fit for a message, also where it makes no sense."""
+    scheme, separator, _ = url.partition("://")
     if url.startswith("sqlite:///"):
         return url
     # Imported where it is needed: SQLite's URLs do without.
-    from urllib.parse import parse_qsl, urlsplit
+    from forgedb.postgres_url import postgres_url, without_secrets
 
-    try:
-        parts = urlsplit(url)
-        user, at, host = parts.netloc.rpartition("@")
-    except ValueError:
-        return "(a URL that can't be parsed)"
-    name, colon, _ = user.partition(":")
-    netloc = f"{name}{':***' if colon else ''}{at}{host}"
-    query = "&".join(
-        f"{key}={'***' if 'password' in key.lower() else value}"
-        for key, value in parse_qsl(parts.query, keep_blank_values=True)
-    )
-    path = parts.path
-    if not netloc and "@" in path:
-        # Mistyped without its slashes: what stands before the host may be a password.
-        path = "***" + path[path.rindex("@") :]
-    return parts._replace(netloc=netloc, path=path, query=query).geturl()
+    if separator and scheme in POSTGRES_SCHEMES:
+        try:
+            return postgres_url(url).shown
+        except InvalidValue as error:
+            return str(error.value)
+    return without_secrets(url)
 
 
 def _decoded(path: str) -> str:

@@ -108,7 +108,7 @@ def test_every_command_is_run_by_a_test_and_named_in_the_docs() -> None:
         (["object", "find", "abc"], 2, "40 hexadecimal"),
         (["import", "/nowhere"], 1, "/nowhere"),
         (["migrate", "--target", "99"], 2, "99"),
-        (["--url", "mysql://ada:pw@h/x", "status"], 2, "mysql://ada:***@h/x"),
+        (["--url", "mysql://ada:pw@h/x", "status"], 2, "mysql://***@h/x"),
         (["--url", "sqlite:////nowhere/x.db", "status"], 1, "/nowhere"),
         (["--url", "sqlite:///x?mode=zz", "status"], 2, "'zz'"),
     ],

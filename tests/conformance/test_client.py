@@ -246,6 +246,7 @@ def test_a_value_that_cannot_be_kept_is_refused_and_nothing_changes(
 ) -> None:
     with pytest.raises(InvalidValue) as raised:
         client.execute("UPDATE notes SET body = :body", {"body": value})
+    assert (raised.value.field, raised.value.value) == (":body", value)
     assert raised.value.__cause__ is not None
     assert bodies(client) == ["one", "two", "three"]
 
@@ -312,6 +313,14 @@ def test_the_schemas_own_rules_hold_for_the_client_too(db: Database, project: Pr
             db.client.execute(text)
     with pytest.raises(InvalidValue):
         db.client.execute("UPDATE projects SET slug = 'Not A Slug'")
+    with pytest.raises(InvalidValue) as raised:
+        db.client.execute(
+            "INSERT INTO object_metadata (repository_id, oid, type, size, created_at)"
+            " VALUES (:repository, NULL, 3, 1, :at)",
+            {"repository": project.id, "at": project.created_at},
+        )
+    # Of the whole table, not of one of its partitions.
+    assert raised.value.field == "object_metadata.oid"
     assert db.projects.get(project.id) == project
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
-from forgedb.errors import AlreadyExists, Conflict, Cycle, StillReferenced, UsageError
+from forgedb.errors import AlreadyExists, Conflict, Cycle, InvalidValue, StillReferenced, UsageError
 
 _TRIGGER_RULE = r"forgedb: (\w+): (.+)"
 """What a trigger of the schema says: the rule's name, and what the rule is."""
@@ -35,6 +36,30 @@ def by_trigger(text: str) -> Conflict | None:
     elif rule.endswith("_acyclic"):
         kind = Cycle
     return kind(rule, f"{why} ({rule})")
+
+
+def unfit(step: object, why: str) -> InvalidValue:
+    """A value of a statement's was refused: of the parameters, the one that can't be it; else any.
+
+    What of a statement failed on its way to a result has no name, so the statement stands for it.
+    """
+    params: dict[str, object] = getattr(step, "params", None) or {}
+    for name, value in params.items():
+        if not _is_plain(value):
+            return InvalidValue(f":{name}", value, why)
+    text = getattr(step, "text", None) or getattr(getattr(step, "statement", None), "sqlite", None)
+    return InvalidValue("value" if text is None else "statement", text, why)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether every database takes such a value as a parameter."""
+    if isinstance(value, str):
+        return "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value)
+    if isinstance(value, datetime):
+        return value.tzinfo is not None
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return value is None or isinstance(value, float | bytes)
 
 
 def outer_use() -> UsageError:

@@ -230,7 +230,7 @@ class PostgresConnection:
             raise self._translated(error) from error
 
     def _translated(self, error: Exception, step: Step | None = None) -> ForgeDbError:
-        translated = translate(error, self._where)
+        translated = translate(error, self._where, step)
         self.spent = self.spent or is_stale(error)
         translated.__cause__ = error
         if isinstance(step, Run) and isinstance(error, psycopg.Error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from struct import error as struct_error
 
 import psycopg
@@ -38,12 +39,12 @@ down, and a session that was idle, or its transaction open, past the server's li
 _DATA_CLASS = "22"
 
 
-def translate(error: Exception, where: str) -> ForgeDbError:
+def translate(error: Exception, where: str, step: object = None) -> ForgeDbError:
     """The error to raise in its place; ``where`` names the database without its password."""
     if isinstance(error, OverflowError | struct_error | UnicodeError):
-        return InvalidValue("parameter", None, f"PostgreSQL can't hold it ({error})")
+        return refusals.unfit(step, f"PostgreSQL can't hold it ({error})")
     if isinstance(error, TypeError):
-        return InvalidValue("parameter", None, f"it is of no type that can be kept ({error})")
+        return refusals.unfit(step, f"it is of no type that can be kept ({error})")
     if not isinstance(error, psycopg.Error):
         raise error
     code = error.sqlstate or ""
@@ -59,9 +60,9 @@ def translate(error: Exception, where: str) -> ForgeDbError:
     if code.startswith("23"):
         return _constraint(error, words)
     if code.startswith(_DATA_CLASS) or (not code and isinstance(error, psycopg.DataError)):
-        return InvalidValue("parameter", None, f"PostgreSQL can't hold it ({words})")
+        return refusals.unfit(step, f"PostgreSQL says: {words}")
     if not code and words.startswith("cannot adapt"):
-        return InvalidValue("parameter", None, f"it is of no type that can be kept ({words})")
+        return refusals.unfit(step, f"it is of no type that can be kept ({words})")
     return UsageError(f"PostgreSQL refused the statement: {words}")
 
 
@@ -95,14 +96,19 @@ def is_stale(error: BaseException | None) -> bool:
 
 
 def _constraint(error: psycopg.Error, words: str) -> ForgeDbError:
-    rule = error.diag.constraint_name
+    rule = _of_the_whole(error.diag.constraint_name)
     if isinstance(error, psycopg.errors.UniqueViolation | psycopg.errors.ExclusionViolation):
         return refusals.taken(rule or words)
     if isinstance(error, psycopg.errors.ForeignKeyViolation | psycopg.errors.RestrictViolation):
         return refusals.referenced()
     if isinstance(error, psycopg.errors.NotNullViolation):
-        rule = f"{error.diag.table_name}.{error.diag.column_name}"
+        rule = f"{_of_the_whole(error.diag.table_name)}.{error.diag.column_name}"
     return refusals.by_trigger(words) or InvalidValue(rule or "value", None, words)
+
+
+def _of_the_whole(name: str | None) -> str | None:
+    """The name without a partition's number: which one it was is nobody's business."""
+    return name and re.sub(r"^object_metadata_\d\d\b", "object_metadata", name)
 
 
 def _words(error: psycopg.Error) -> str:

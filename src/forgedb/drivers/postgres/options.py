@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote
 
 import msgspec
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 from forgedb.errors import InvalidValue
-from forgedb.url import redacted
+from forgedb.postgres_url import postgres_url
 from forgedb.validation import check_integer
 
 POOL_SIZE_MAX = 1000
@@ -40,14 +42,15 @@ class PostgresOptions(msgspec.Struct, frozen=True):
 
 def postgres_options(url: str, given: Mapping[str, Any]) -> PostgresOptions:
     """The options of the URL and of the call, checked.  Raises InvalidValue."""
-    parts = urlsplit(url)
+    parts = postgres_url(url)
     own: dict[str, Any] = {}
     for_libpq: list[tuple[str, str]] = []
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+    for name, value in parts.options:
         if name in _CHECKS:
-            own[name] = value
+            own[name] = unquote(value)
         else:
             for_libpq.append((name, value))
+            _check_known(unquote(name))
     for name, value in given.items():
         if name not in _CHECKS:
             raise InvalidValue(
@@ -59,15 +62,14 @@ def postgres_options(url: str, given: Mapping[str, Any]) -> PostgresOptions:
     checked = {name: _CHECKS[name](name, value) for name, value in own.items()}
     if "pool_timeout" in checked:
         checked["pool_timeout_seconds"] = checked.pop("pool_timeout")
-    shown = redacted(url)
-    libpq_url = urlunsplit(parts._replace(query=urlencode(for_libpq, quote_via=quote)))
+    libpq_url = parts.with_options(for_libpq)
     try:
         conninfo_to_dict(libpq_url)
     except psycopg.ProgrammingError as error:
         # Its words may quote the URL, password and all.
-        known = "it has an option that libpq doesn't know, or a part that isn't a URL's"
-        raise InvalidValue("url", shown, known) from (error if url == shown else None)
-    options = PostgresOptions(libpq_url, shown, **checked)
+        why = "libpq can't read it: look for a part that isn't a URL's, or a % that must be %25"
+        raise InvalidValue("url", parts.shown, why) from (error if url == parts.shown else None)
+    options = PostgresOptions(libpq_url, parts.shown, **checked)
     if options.pool_min_size > options.pool_max_size:
         raise InvalidValue(
             "pool_min_size",
@@ -75,6 +77,19 @@ def postgres_options(url: str, given: Mapping[str, Any]) -> PostgresOptions:
             f"it must not be more than pool_max_size, {options.pool_max_size}",
         )
     return options
+
+
+def _check_known(name: str) -> None:
+    # JDBC's way to say sslmode=require, which libpq takes as well.
+    known = {*_CHECKS, "ssl", *(each.keyword.decode() for each in Conninfo.get_defaults())}
+    if name not in known:
+        (closest,) = get_close_matches(name, known, 1, 0.6) or [""]
+        meant = f", perhaps you meant {closest}" if closest else ""
+        raise InvalidValue(
+            "option of the URL",
+            name,
+            f"neither forgedb nor libpq knows it{meant}; forgedb's are {', '.join(_CHECKS)}",
+        )
 
 
 def _size(name: str, value: Any) -> int:

@@ -245,7 +245,7 @@ class SqliteConnection:
             self.raw.pragma("foreign_keys", True)
 
     def _translated(self, error: Exception, step: Step | None = None) -> ForgeDbError:
-        translated = translate(error, self.raw, self.where)
+        translated = translate(error, self.raw, self.where, step)
         translated.__cause__ = error
         offset = getattr(error, "error_offset", -1)
         if isinstance(step, Run) and offset >= 0:

@@ -44,7 +44,9 @@ _UNAVAILABLE: dict[type[Exception], tuple[str, bool]] = {
 _LOCKED = (apsw.BusyError, apsw.LockedError)
 
 
-def translate(error: Exception, connection: apsw.Connection | None, where: str) -> ForgeDbError:
+def translate(
+    error: Exception, connection: apsw.Connection | None, where: str, step: object = None
+) -> ForgeDbError:
     """The error to raise in its place; ``where`` names the database without its password."""
     if isinstance(error, apsw.ConstraintError):
         return _constraint(error, connection)
@@ -53,9 +55,9 @@ def translate(error: Exception, connection: apsw.Connection | None, where: str) 
             raised = LockTimeout if isinstance(error, _LOCKED) else Unavailable
             return raised(f"{why}: {where}", retryable=retryable)
     if isinstance(error, OverflowError | UnicodeError | apsw.TooBigError):
-        return InvalidValue("parameter", None, f"SQLite can't hold it ({error})")
+        return refusals.unfit(step, f"SQLite can't hold it ({error})")
     if isinstance(error, TypeError):
-        return InvalidValue("parameter", None, f"it is of no type that can be kept ({error})")
+        return refusals.unfit(step, f"it is of no type that can be kept ({error})")
     return UsageError(f"SQLite refused the statement: {error}")
 
 
