@@ -26,12 +26,13 @@ import forgedb.importing
 # A shell that was told to run the tests in the background has it ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 forgedb.importing.BATCH_OBJECTS = {batch}
-from forgedb.cli import run
-code = run(sys.argv[1:])
-# Not what getrusage() says: that begins with the memory of the process it was forked from.
-status = pathlib.Path("/proc/self/status").read_text()
-print(re.search(r"VmHWM:\\s*(\\d+) kB", status)[1], file=sys.stderr)
-sys.exit(code)
+from forgedb.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    # Not what getrusage() says: that begins with the memory of the process it was forked from.
+    status = pathlib.Path("/proc/self/status").read_text()
+    print(re.search(r"VmHWM:\\s*(\\d+) kB", status)[1], file=sys.stderr)
 """
 
 

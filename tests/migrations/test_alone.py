@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
-from forgedb import LockTimeout, MigrationDrift, MigrationError, UsageError
+from forgedb import Conflict, LockTimeout, MigrationDrift, MigrationError, UsageError
 from forgedb.migrations.applying import Applying
 from forgedb.migrations.history import HistoryTable
 from forgedb.operations.steps import Steps, now
@@ -170,6 +171,38 @@ def test_who_meets_another_at_work_waits_gives_up_and_names_the_way_out(folder: 
     ):
         folder.runner_with(lock_timeout_seconds=0.1).migrate()
     assert folder.tables() == set()
+    folder.runner.resolve(1, "retry")
+    assert len(folder.runner.migrate()) == 2
+
+
+def test_who_was_at_work_when_it_was_resolved_does_no_more_of_it(folder: Folder) -> None:
+    folder.write(m0001_a=f"{HEADER}{ONE}", m0002_b=B)
+    _begun_elsewhere(folder)
+    (lost,) = folder.runner.unfinished()
+    folder.runner.resolve(1, "retry")
+    table = HistoryTable()
+    further = structs.replace(lost, done=1)
+    for work in (table.note(lost, further), table.end(lost)):
+        with pytest.raises(Conflict, match="0001_a was resolved, or taken up, by somebody else"):
+            folder.db._runner.write(work)
+    assert len(folder.runner.migrate()) == 2
+    assert folder.tables() == {"one", "b"}
+
+
+def test_what_was_interrupted_is_on_record_as_failed(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(steps: Steps[None]) -> None:
+        steps.close()
+        raise KeyboardInterrupt
+
+    folder.write(m0001_a=f"{HEADER}{ONE}", m0002_b=B)
+    with monkeypatch.context() as patch:
+        patch.setattr(folder.db._runner, "alone", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            folder.runner.migrate()
+    with pytest.raises(MigrationError, match=r"\(it was interrupted\): see .* resolve 1`"):
+        folder.runner.migrate()
     folder.runner.resolve(1, "retry")
     assert len(folder.runner.migrate()) == 2
 

@@ -233,3 +233,20 @@ def test_a_process_that_was_killed_in_the_middle_is_waited_for_and_then_resolved
     assert [entry.version for entry in filled.runner.migrate()] == [2]
     assert _is_valid(filled, "t_by_name") is True
     assert filled.db.client.query_value("SELECT count(*) FROM t WHERE name = 'y'") == 1
+
+
+def test_what_the_server_is_still_at_is_not_resolved(
+    filled: Folder, writer: psycopg.Connection, url: str
+) -> None:
+    filled.write(m0002_i=f"{HEADER}{INDEX}")
+    with ThreadPoolExecutor() as threads, forgedb.connect(url) as looking:
+        migrating = threads.submit(filled.runner.migrate)
+        try:
+            assert until(lambda: looking.client.query_value(WAITING))
+            for how in ("retry", "applied"):
+                with pytest.raises(Conflict, match=r"server process \d+ is at 'CREATE"):
+                    filled.runner.resolve(2, how)
+        finally:
+            writer.commit()
+        assert len(migrating.result()) == 1
+    assert _is_valid(filled, "t_by_name") is True

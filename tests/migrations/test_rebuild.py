@@ -70,9 +70,34 @@ def test_a_parent_is_rebuilt_and_no_child_lost(filled: Folder) -> None:
     assert _children(filled) == [(20, 2)]
 
 
-def test_the_same_file_without_the_header_would_lose_the_children(filled: Folder) -> None:
-    filled.write(m0002_b=WHOLE).runner.migrate()
-    assert _children(filled) == []
+@pytest.mark.parametrize("drop", ["DROP TABLE parent", 'drop table IF EXISTS main . "Parent"'])
+def test_the_same_file_without_the_header_would_lose_the_children_and_is_refused(
+    filled: Folder, drop: str
+) -> None:
+    filled.write(m0002_b=WHOLE.replace("DROP TABLE parent", drop))
+    with pytest.raises(MigrationError, match=r"^0002_b\.sql:4:1: .*of child.*forgedb: rebuild"):
+        filled.runner.migrate()
+    assert _children(filled) == CHILDREN
+    assert filled.labels() == ["0001_a"]
+
+
+def test_a_parent_whose_children_are_gone_may_be_dropped(filled: Folder) -> None:
+    filled.write(m0002_b="DELETE FROM child; DROP TABLE parent; DROP TABLE child;")
+    filled.runner.migrate()
+    assert filled.tables() == set()
+
+
+@pytest.mark.parametrize("header", ["", HEADER, "-- forgedb: no-transaction\n"])
+@pytest.mark.parametrize(
+    "pragma", ["PRAGMA foreign_keys=OFF", "pragma main.foreign_keys (0)", "PRAGMA FOREIGN_KEYS = 1"]
+)
+def test_foreign_keys_are_the_runners_to_turn_off(filled: Folder, header: str, pragma: str) -> None:
+    filled.write(m0002_b=f"{header}{pragma};\n{WHOLE}")
+    with pytest.raises(MigrationError, match=r"foreign keys can't be .*`-- forgedb: rebuild`"):
+        filled.runner.migrate()
+    assert _children(filled) == CHILDREN
+    assert filled.runner.unfinished() == []
+    filled.write(m0002_b=f"{HEADER}{WHOLE}PRAGMA foreign_key_check;").runner.migrate()
 
 
 def test_a_rebuild_that_loses_a_parent_is_refused_and_undone(filled: Folder) -> None:
@@ -118,6 +143,26 @@ def test_rows_that_had_no_parent_before_are_not_blamed_on_the_rebuild(
     filled.write(m0003_c=HEADER + LOSING)
     with pytest.raises(MigrationError, match=r"1 more row\(s\) of child"):
         filled.runner.migrate()
+
+
+def test_an_orphan_that_finds_a_parent_makes_up_for_no_other(filled: Folder, url: str) -> None:
+    _break(url)
+    adopted = "INSERT INTO parent VALUES (9, 'nine');"
+    filled.write(m0002_b=HEADER + REBUILD.format(where="WHERE id <> 2") + adopted)
+    with pytest.raises(MigrationError, match=r"1 more row\(s\) of child would refer to"):
+        filled.runner.migrate()
+    assert _children(filled) == [*CHILDREN, (99, 9)]
+
+
+def test_a_rehearsal_of_a_rebuild_checks_foreign_keys_in_all_other_files(filled: Folder) -> None:
+    filled.write(m0002_b=HEADER + WHOLE, m0003_c="DELETE FROM parent WHERE id = 2")
+    assert [each.label for each in filled.runner.rehearse()] == ["0002_b", "0003_c"]
+    filled.write(m0004_d="INSERT INTO child VALUES (30, 2)")
+    with pytest.raises(MigrationError, match=r"^0004_d\.sql:1:1: "):
+        filled.runner.rehearse()
+    assert _children(filled) == CHILDREN
+    assert filled.labels() == ["0001_a"]
+    assert _checks_foreign_keys(filled.db)
 
 
 def test_a_rebuild_that_mends_what_was_broken_is_no_fault(filled: Folder, url: str) -> None:

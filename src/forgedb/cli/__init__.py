@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -28,6 +30,7 @@ from forgedb.errors import (
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 EXIT_CODES: tuple[tuple[type[ForgeDbError], int], ...] = (
     (InvalidValue, 2),
     (UsageError, 2),
@@ -50,7 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.freeze()
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - closed by the shell
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process lives
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(arguments))
+
+
+def _terminate(number: int, frame: Any) -> None:
+    # An exception, so that a lease is released, a statement cancelled, on the way out.
+    sys.exit(EXIT_TERMINATED)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

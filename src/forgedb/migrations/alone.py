@@ -12,9 +12,11 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
-from forgedb.errors import Conflict, ForgeDbError, LockTimeout
+import msgspec
+
+from forgedb.errors import Conflict, ForgeDbError, LockTimeout, shown
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.applying import Applying
 from forgedb.migrations.files import refused
@@ -25,6 +27,7 @@ from forgedb.migrations.script import Script
 from forgedb.operations.binding import Sync
 from forgedb.operations.steps import Steps, now, rows, run
 from forgedb.sql.catalogue import sql
+from forgedb.sql.split import ScriptStatement
 
 Resolution = Literal["retry", "applied"]
 
@@ -41,6 +44,18 @@ INVALID_INDEXES = sql(
 )
 """What a CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY that failed leaves behind."""
 
+AT_WORK = sql(
+    sqlite="SELECT 0, '' WHERE false",
+    postgres="""
+    SELECT pid, left(query, 200)
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()
+    """,
+)
+"""What the sessions of the database are doing; a role sees the text of its own alone."""
+
+INTERRUPTED = "it was interrupted"
+
 LEFT, UNUSED = "the index ", " is INVALID, and isn't used"
 """What stands around their names in what is noted of a failure."""
 
@@ -56,32 +71,39 @@ class Alone:
     def apply(self, script: Script) -> AppliedMigration | None:
         """Run a file, or what is left of it, unless another process has done so.
 
-        Raises MigrationError (what ran before stays), LockTimeout.
+        Raises MigrationError (what ran before stays), LockTimeout, Conflict (it was resolved
+        meanwhile).
         """
         began = time.monotonic()
-        count = self._patience.write(partial(self._begin, script))
-        if count is None:
+        begun = self._patience.write(partial(self._begin, script))
+        if begun is None:
             return None
-        for statement in script.statements[count:]:
+        for count, statement in enumerate(script.statements[begun.done :], begun.done + 1):
             failure: ForgeDbError | None = None
             before = self._database.read(invalid_indexes())
             try:
-                self._database.alone(run(statement.text))
+                self._database.alone(_with_settings(script, statement))
             except ForgeDbError as error:
                 failure = error
+            except (KeyboardInterrupt, SystemExit):
+                self._note(begun, msgspec.structs.replace(begun, state="failed", error=INTERRUPTED))
+                raise
             after = self._database.read(invalid_indexes())
             invalid = _named_in(statement.text, after)
             if failure is not None:
                 # What it left it need not name, as in CREATE INDEX CONCURRENTLY ON t (x).
                 invalid += [name for name in after if name not in (*before, *invalid)]
             elif not invalid:
-                count += 1
-                self._patience.write(partial(self._note, script, count))
+                texts = [statement.text for statement in script.statements[:count]]
+                checksum = checksum_of(texts)
+                further = msgspec.structs.replace(begun, done=count, done_checksum=checksum)
+                begun = self._note(begun, further)
                 continue
             left = unused(invalid)
             words = [str(failure)] if failure else []
             words += [left] if invalid else []
-            self._patience.write(partial(self._note, script, count, "; ".join(words)))
+            why = "; ".join(words)
+            self._note(begun, msgspec.structs.replace(begun, state="failed", error=why))
             raise self._applying.failed(
                 script,
                 statement,
@@ -89,7 +111,7 @@ class Alone:
                 f"{f'; {left}' if failure and invalid else ''};"
                 f" see `forgedb migrate resolve {script.migration.version}`",
             ) from failure
-        return self._patience.write(partial(self._end, script, began))
+        return self._patience.write(partial(self._end, script, begun, began))
 
     def resolve(self, script: Script, begun: BegunMigration, how: Resolution) -> list[str]:
         """Let the next run go on with a file, or take it as applied; what was done, in words.
@@ -97,10 +119,11 @@ class Alone:
         Going on drops the INVALID indexes that the rest of it names, or that the failure left, so
         that they are made anew.
 
-        Raises MigrationError (what ran before was edited since), Conflict (an index is INVALID).
+        Raises MigrationError (what ran before was edited since), Conflict (an index is INVALID, or
+        a statement is still being run), LockTimeout.
         """
-        done = _done_texts(script, begun)
-        rest = script.statements[len(done) :]
+        rest = script.statements[len(_done_texts(script, begun)) :]
+        self._refuse_while_running(begun, rest)
         words: list[str] = []
         # Not the next statement's alone: another may have been put before the one that failed.
         texts = [statement.text for statement in rest]
@@ -114,19 +137,20 @@ class Alone:
                     f"{begun.label} isn't applied: the index {', '.join(invalid)} is INVALID;"
                     " drop it and make it anew, or resolve with --retry",
                 )
-            self._patience.write(partial(self._end, script, time.monotonic()))
+            self._patience.write(partial(self._end, script, begun, time.monotonic()))
             return [f"{begun.label} is recorded as applied"]
+        # First: whoever is at work on it then stops, and makes no index that would be dropped here.
+        self._note(begun, msgspec.structs.replace(begun, state="resumed", error=None))
         for name in invalid:
-            self._database.alone(run(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+            self._patience.alone(partial(self._drop, name))
             words.append(f"dropped the INVALID index {name}")
-        self._patience.write(partial(self._resume, script, done))
         words.append(
-            f"the next `forgedb migrate` goes on with statement {len(done) + 1} of {begun.label}"
+            f"the next `forgedb migrate` goes on with statement {begun.done + 1} of {begun.label}"
         )
         return words
 
-    def _begin(self, script: Script) -> Steps[int | None]:
-        """Note that the file is being run; the number of its statements that were run before.
+    def _begin(self, script: Script) -> Steps[BegunMigration | None]:
+        """Note that the file is being run, and how far it came before.
 
         None where another process has applied it.  Raises LockTimeout while another one does.
         """
@@ -136,11 +160,9 @@ class Alone:
             return None
         version = script.migration.version
         begun = next((each for each in history.begun if each.version == version), None)
+        me = f"process {os.getpid()} on {os.uname().nodename}"
         if begun is None:
-            at = yield from now()
-            me = f"process {os.getpid()} on {os.uname().nodename}"
-            yield from applying.table.begin(script.migration, at, me)
-            return 0
+            return (yield from applying.table.begin(script.migration, (yield from now()), me))
         if begun.state == "failed":
             raise refused(
                 script.migration.file,
@@ -153,29 +175,57 @@ class Alone:
                 f" see `forgedb migrate resolve {version}`",
                 retryable=True,
             )
-        texts = _done_texts(script, begun)
-        yield from applying.table.note(version, "running", texts)
-        return len(texts)
+        _done_texts(script, begun)
+        mine = msgspec.structs.replace(
+            begun, state="running", begun_at=(yield from now()), begun_by=me, error=None
+        )
+        yield from applying.table.note(begun, mine)
+        return mine
 
-    def _note(self, script: Script, count: int, error: str | None = None) -> Steps[None]:
-        """Note how many of the file's statements have been run, and what the next one met."""
-        yield from lock(self._applying.lock_wait_seconds)
-        texts = [statement.text for statement in script.statements[:count]]
-        state = "running" if error is None else "failed"
-        yield from self._applying.table.note(script.migration.version, state, texts, error)
+    def _note(self, was: BegunMigration, now: BegunMigration) -> BegunMigration:
+        def noted() -> Steps[None]:
+            yield from lock(self._applying.lock_wait_seconds)
+            yield from self._applying.table.note(was, now)
 
-    def _resume(self, script: Script, texts: list[str]) -> Steps[None]:
-        yield from lock(self._applying.lock_wait_seconds)
-        yield from self._applying.table.note(script.migration.version, "resumed", texts)
+        self._patience.write(noted)
+        return now
 
-    def _end(self, script: Script, began: float) -> Steps[AppliedMigration]:
+    def _end(self, script: Script, begun: BegunMigration, began: float) -> Steps[AppliedMigration]:
         """Record the file as applied."""
         yield from lock(self._applying.lock_wait_seconds)
         table = self._applying.table
-        yield from table.end(script.migration.version)
+        yield from table.end(begun)
         at = yield from now()
         duration_ms = round((time.monotonic() - began) * 1000)
         return (yield from table.record(script.migration, at, duration_ms))
+
+    def _drop(self, index: str) -> Steps[None]:
+        yield from run(f"SET lock_timeout TO {round(self._applying.lock_wait_seconds * 1000)}")
+        yield from run(f"DROP INDEX CONCURRENTLY IF EXISTS {index}")
+
+    def _refuse_while_running(self, begun: BegunMigration, rest: Sequence[ScriptStatement]) -> None:
+        for session, text in self._database.read(_at_work()):
+            if any(text and statement.text.startswith(text) for statement in rest):
+                raise Conflict(
+                    "pg_stat_activity",
+                    f"{begun.label} is still being run: server process {session} is at"
+                    f" {shown(text)}; wait for it, or end it with"
+                    f" SELECT pg_terminate_backend({session})",
+                )
+
+
+def _with_settings(script: Script, statement: ScriptStatement) -> Steps[None]:
+    """Run a statement, after what the file sets before it: each is sent on any connection."""
+    for earlier in script.statements:
+        if earlier is statement:
+            break
+        if earlier.opening[:1] == ("SET",) or "set_config" in earlier.text:
+            yield from run(earlier.text)
+    yield from run(statement.text)
+
+
+def _at_work() -> Steps[list[tuple[Any, ...]]]:
+    return (yield from rows(AT_WORK))
 
 
 def invalid_indexes() -> Steps[dict[str, str]]:
@@ -201,7 +251,7 @@ def _names_left(error: str) -> list[str]:
     return names.split(", ") if found else []
 
 
-def _done_texts(script: Script, begun: BegunMigration) -> list[str]:
+def _done_texts(script: Script, begun: BegunMigration) -> Sequence[str]:
     """The statements of a file that have been run.  Raises MigrationError if they were edited."""
     texts = [statement.text for statement in script.statements[: begun.done]]
     if len(texts) < begun.done or checksum_of(texts) != begun.done_checksum:

@@ -13,22 +13,18 @@ from forgedb.errors import ForgeDbError, LockTimeout, MigrationDrift, MigrationE
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.history import History, HistoryTable
 from forgedb.migrations.locking import lock
+from forgedb.migrations.references import Dangling, dangling, taken_along
 from forgedb.migrations.script import Script
-from forgedb.operations.steps import Steps, change, now, rows, run
+from forgedb.operations.steps import Steps, change, now, run
 from forgedb.sql.catalogue import sql
 from forgedb.sql.lexer import Lines
 from forgedb.sql.split import ScriptStatement
 
-DANGLING = sql(
-    sqlite="""
-    SELECT "table", parent FROM pragma_foreign_key_check
-    """,
-    postgres="SELECT '', '' WHERE false",
-)
-"""Rows whose foreign key finds no parent; PostgreSQL never has any."""
-
 CHECK_DEFERRED = sql(sqlite="SELECT 1 WHERE false", postgres="SET CONSTRAINTS ALL IMMEDIATE")
 """Checks at once what PostgreSQL would check at the COMMIT."""
+
+
+RESET_SEARCH_PATH = sql(sqlite="SELECT 1 WHERE false", postgres="RESET search_path")
 
 
 class Applying:
@@ -67,10 +63,12 @@ class Applying:
 
     def unlocked(self, script: Script, began: float) -> Steps[AppliedMigration]:
         """Run a file in the open transaction, whose lock is held."""
-        dangling: Counter[tuple[str, str]] = Counter()
+        before: Dangling = Counter()
         if script.mode == "rebuild":
-            dangling = yield from self.dangling()
+            before = yield from dangling()
         for statement in script.statements:
+            if script.mode == "transaction":
+                yield from self._refuse_taking_along(script, statement)
             try:
                 yield from run(statement.text)
             except ForgeDbError as error:
@@ -80,22 +78,21 @@ class Applying:
                     raise LockTimeout(words, retryable=True) from error
                 raise self.failed(script, statement, error) from error
         if script.mode == "rebuild":
-            self._refuse_more(dangling, (yield from self.dangling()), script)
+            self._refuse_more(before, (yield from dangling()), script)
+        if "search_path" in script.migration.text:
+            # Of the history's table only the name is known.
+            yield from change(RESET_SEARCH_PATH)
         at = yield from now()
         duration_ms = round((time.monotonic() - began) * 1000)
         return (yield from self.table.record(script.migration, at, duration_ms))
 
-    def dangling(self) -> Steps[Counter[tuple[str, str]]]:
-        """How many rows of each table find no row of each parent."""
-        return Counter((yield from rows(DANGLING)))
-
-    def settle(self, before: Counter[tuple[str, str]], last: Script) -> Steps[None]:
+    def settle(self, before: Dangling, last: Script) -> Steps[None]:
         """Check what a COMMIT would.  Raises MigrationError."""
         try:
             yield from change(CHECK_DEFERRED)
         except ForgeDbError as error:
             raise self.uncommitted(last, error) from error
-        self._refuse_more(before, (yield from self.dangling()), last)
+        self._refuse_more(before, (yield from dangling()), last)
 
     def failed(
         self, script: Script, statement: ScriptStatement, error: ForgeDbError, advice: str = ""
@@ -123,15 +120,30 @@ class Applying:
 
     def _refuse_more(
         self,
-        before: Counter[tuple[str, str]],
-        after: Counter[tuple[str, str]],
+        before: Dangling,
+        after: Dangling,
         script: Script,
     ) -> None:
-        for (child, parent), count in (after - before).items():
+        tables = Counter((child, parent) for child, _, parent in (after - before).elements())
+        for (child, parent), count in tables.items():
             raise self._error(
                 script,
                 f"{count} more row(s) of {child} would refer to rows of {parent} that aren't there:"
                 " copy every row that others refer to, with its key",
+            )
+
+    def _refuse_taking_along(self, script: Script, statement: ScriptStatement) -> Steps[None]:
+        found = yield from taken_along(statement)
+        if found is not None:
+            table, child = found
+            raise self._error(
+                script,
+                f"with {table} the rows of {child} would go that refer to it, or their references:"
+                " to make a table anew, begin the file with `-- forgedb: rebuild`; to be rid of it,"
+                f" first delete what of {child} is to go",
+                statement.line,
+                statement.column,
+                statement.text,
             )
 
     def _error(

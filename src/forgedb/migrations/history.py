@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
-from forgedb.errors import UsageError
+from forgedb.errors import Conflict, UsageError
 from forgedb.migrations.applied import AppliedMigration, Numbered
 from forgedb.migrations.files import MigrationFile
 from forgedb.operations.rows import columns
@@ -139,11 +140,20 @@ VALUES (:version, :name, 'running', 0, :done_checksum, :begun_at, :begun_by)
 
 UPDATE_BEGUN = sql("""
 UPDATE schema_migrations_begun
-SET state = :state, done = :done, done_checksum = :done_checksum, error = :error
-WHERE version = :version
+SET
+    state = :state,
+    done = :done,
+    done_checksum = :done_checksum,
+    begun_at = :begun_at,
+    begun_by = :begun_by,
+    error = :error
+WHERE version = :version AND state = :was AND begun_at = :was_at AND begun_by = :was_by
 """)
 
-DELETE_BEGUN = sql("DELETE FROM schema_migrations_begun WHERE version = :version")
+DELETE_BEGUN = sql("""
+DELETE FROM schema_migrations_begun
+WHERE version = :version AND state = :was AND begun_at = :was_at AND begun_by = :was_by
+""")
 
 
 class HistoryTable:
@@ -196,34 +206,40 @@ class HistoryTable:
         )
         return applied
 
-    def begin(self, migration: MigrationFile, at: datetime, by: str) -> Steps[None]:
+    def begin(self, migration: MigrationFile, at: datetime, by: str) -> Steps[BegunMigration]:
         """Note that a file is being run in no transaction."""
+        begun = BegunMigration(
+            migration.version, migration.name, "running", 0, checksum_of(()), at, by, None
+        )
         yield from change(self._of(CREATE_BEGUN))
         yield from change(
             self._of(INSERT_BEGUN),
-            version=migration.version,
-            name=migration.name,
-            done_checksum=checksum_of(()),
+            version=begun.version,
+            name=begun.name,
+            done_checksum=begun.done_checksum,
             begun_at=at,
             begun_by=by,
         )
+        return begun
 
-    def note(
-        self, version: int, state: str, statements_done: Sequence[str], error: str | None = None
-    ) -> Steps[None]:
-        """Note how far a file has come that runs in no transaction."""
-        yield from change(
+    def note(self, was: BegunMigration, now: BegunMigration) -> Steps[None]:
+        """Note how far a file has come.  Raises Conflict if somebody noted something meanwhile."""
+        changed = yield from change(
             self._of(UPDATE_BEGUN),
-            version=version,
-            state=state,
-            done=len(statements_done),
-            done_checksum=checksum_of(statements_done),
-            error=error,
+            state=now.state,
+            done=now.done,
+            done_checksum=now.done_checksum,
+            begun_at=now.begun_at,
+            begun_by=now.begun_by,
+            error=now.error,
+            **_as_it_was(was),
         )
+        _refuse_unless(changed, was)
 
-    def end(self, version: int) -> Steps[None]:
-        """Forget that a file was begun: it has been recorded as applied."""
-        yield from change(self._of(DELETE_BEGUN), version=version)
+    def end(self, was: BegunMigration) -> Steps[None]:
+        """Forget that a file was begun, to record it as applied.  Raises Conflict as ``note``."""
+        changed = yield from change(self._of(DELETE_BEGUN), **_as_it_was(was))
+        _refuse_unless(changed, was)
 
     def _of(self, statement: Sql) -> Sql:
         """The statement for this table."""
@@ -240,3 +256,21 @@ class HistoryTable:
 def checksum_of(statements: Sequence[str]) -> str:
     """SHA-256 of the statements' texts, by which an edit of those that were run is seen."""
     return sha256("\0".join(statements).encode()).hexdigest()
+
+
+def _as_it_was(begun: BegunMigration) -> dict[str, Any]:
+    return {
+        "version": begun.version,
+        "was": begun.state,
+        "was_at": begun.begun_at,
+        "was_by": begun.begun_by,
+    }
+
+
+def _refuse_unless(changed: int, begun: BegunMigration) -> None:
+    if not changed:
+        raise Conflict(
+            "schema_migrations_begun",
+            f"{begun.label} was resolved, or taken up, by somebody else while {begun.begun_by} was"
+            " at work on it: look with `forgedb migrate resolve`",
+        )

@@ -24,6 +24,11 @@ TRY_LOCK = sql(
     """,
 )
 
+QUEUE_BRIEFLY = sql(
+    sqlite="SELECT :lock_wait WHERE false",
+    postgres="SELECT set_config('lock_timeout', :lock_wait, true)",
+)
+
 HOLDER = sql(
     sqlite="SELECT 0, '', '' WHERE false",
     postgres="""
@@ -44,7 +49,7 @@ def lock(lock_wait_seconds: float, *then: SelectOne) -> Steps[list[Any]]:
     On PostgreSQL each statement sees what was committed before it: these, what the lock's last
     holder did.  Raises LockTimeout.
     """
-    params = {"lock_wait": f"{round(lock_wait_seconds * 1000)}ms"}
+    params = _limit(lock_wait_seconds)
     ((has_it, _),), *found = yield from together(Select(TRY_LOCK, params, None), *then)
     if has_it:
         return found
@@ -56,3 +61,12 @@ def lock(lock_wait_seconds: float, *then: SelectOne) -> Steps[list[Any]]:
     raise LockTimeout(
         f"another process is migrating this database: {who or 'it has just ended'}", retryable=True
     )
+
+
+def queue_briefly(lock_wait_seconds: float) -> Steps[None]:
+    """Let each statement of the transaction queue no longer than this for a lock."""
+    yield Select(QUEUE_BRIEFLY, _limit(lock_wait_seconds), None)
+
+
+def _limit(lock_wait_seconds: float) -> dict[str, str]:
+    return {"lock_wait": f"{round(lock_wait_seconds * 1000)}ms"}

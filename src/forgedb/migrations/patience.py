@@ -38,12 +38,21 @@ class Patience:
 
         Raises LockTimeout.
         """
+        return self._until_done(
+            lambda: self._database.attempt(begin(), WRITER_SECONDS, unlinked=unlinked)
+        )
+
+    def alone(self, begin: Callable[[], Steps[R]]) -> R:
+        """As write, in no transaction."""
+        return self._until_done(lambda: self._database.alone(begin()))
+
+    def _until_done(self, attempt: Callable[[], R]) -> R:
         began = time.monotonic()
         pause_seconds = PAUSE_SECONDS_FIRST
         reported = ""
         while True:
             try:
-                return self._database.attempt(begin(), WRITER_SECONDS, unlinked=unlinked)
+                return attempt()
             except LockTimeout as error:
                 waited_seconds = time.monotonic() - began
                 if waited_seconds >= self._timeout_seconds:

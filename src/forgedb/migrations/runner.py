@@ -59,7 +59,8 @@ class Runner:
         self.directory = directory_for(directory, self._database.dialect)
         self._table = HistoryTable(table)
         self._lock_timeout_seconds = lock_timeout_seconds
-        self._lock_wait_seconds = lock_wait_seconds
+        # Who gives up after a second doesn't queue for three.
+        self._lock_wait_seconds = min(lock_wait_seconds, lock_timeout_seconds or lock_wait_seconds)
         self._progress = progress
 
     def applied(self) -> list[AppliedMigration]:
@@ -120,6 +121,9 @@ class Runner:
     ) -> list[AppliedMigration]:
         """Apply what is pending in one transaction, roll it back, and return what it was.
 
+        Where a table of SQLite's is made anew, all of it is done on a copy of the database: foreign
+        keys can't be turned off in the midst of a transaction.
+
         Raises as migrate; UsageError where a file can't run in a transaction.
         """
         scripts = self._planned(target, allow_out_of_order=allow_out_of_order)
@@ -131,9 +135,10 @@ class Runner:
                 )
         if not scripts:
             return []
-        unlinked = any(script.mode == "rebuild" for script in scripts)
+        if any(script.mode == "rebuild" for script in scripts):
+            return self._on_a_copy(target, allow_out_of_order=allow_out_of_order)
         try:
-            self._patience().write(partial(self._rehearsal, scripts), unlinked=unlinked)
+            self._patience().write(partial(self._rehearsal, scripts))
         except _RolledBack as end:
             return end.applied
         raise AssertionError("a rehearsal ends with its rollback")
@@ -162,9 +167,11 @@ class Runner:
     def resolve(self, version: int, how: Resolution) -> list[str]:
         """Let the next run go on with an unfinished file, or take it as applied.
 
-        Be sure that no process still runs it.  Returns what was done, in words.
+        Returns what was done, in words.  A process that was at work on the file, and lives on, does
+        no more of it than the statement that it is at.
 
-        Raises UsageError (no such unfinished file), MigrationError, Conflict (an index is INVALID).
+        Raises UsageError (no such unfinished file), MigrationError, Conflict (an index is INVALID,
+        or the server is still at a statement of the file), LockTimeout.
         """
         begun = next((each for each in self.unfinished() if each.version == version), None)
         if begun is None:
@@ -176,6 +183,23 @@ class Runner:
 
         script = parse(found[0], self._database.dialect)
         return self._alone(self._applying(), self._patience()).resolve(script, begun, how)
+
+    def _on_a_copy(self, target: int | None, *, allow_out_of_order: bool) -> list[AppliedMigration]:
+        from tempfile import TemporaryDirectory
+
+        from forgedb.drivers.sqlite.options import sqlite_options
+        from forgedb.drivers.sqlite.runner import SqliteRunner
+
+        with TemporaryDirectory() as folder:
+            path = os.path.join(folder, "rehearsal.db")
+            self._database.backup(path)
+            copy = SqliteRunner(sqlite_options(path, {}))
+            try:
+                runner = Runner(copy, self.directory, progress=self._progress)
+                runner._table = self._table
+                return runner.migrate(target, allow_out_of_order=allow_out_of_order)
+            finally:
+                copy.close()
 
     def _planned(self, target: int | None, *, allow_out_of_order: bool) -> list[Script]:
         pending = self.pending(target, allow_out_of_order=allow_out_of_order)
@@ -206,13 +230,16 @@ class Runner:
         return Alone(self._database, patience, applying)
 
     def _rehearsal(self, scripts: Sequence[Script]) -> Steps[None]:
+        from forgedb.migrations.references import dangling
+
         applying = self._applying()
         yield from applying.locked_history()
-        dangling = yield from applying.dangling()
+        before = yield from dangling()
         for position, script in enumerate(scripts):
             applying.pending = scripts[position:]
             self._note((yield from applying.unlocked(script, time.monotonic())), applying)
-        yield from applying.settle(dangling, scripts[-1])
+        applying.pending = ()
+        yield from applying.settle(before, scripts[-1])
         raise _RolledBack(applying.done)
 
     def _record(self, files: Sequence[MigrationFile]) -> Steps[list[AppliedMigration]]:
@@ -236,7 +263,15 @@ class Runner:
             self._progress.applied(applied)
 
     def _history(self) -> History:
-        return self._database.read(self._table.read())
+        if self._database.dialect == "sqlite":
+            return self._database.read(self._table.read())
+        return self._patience().write(self._read_history)
+
+    def _read_history(self) -> Steps[History]:
+        from forgedb.migrations.locking import queue_briefly
+
+        yield from queue_briefly(self._lock_wait_seconds)
+        return (yield from self._table.read())
 
 
 class _RolledBack(Exception):

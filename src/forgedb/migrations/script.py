@@ -19,6 +19,8 @@ MODES: dict[str, Mode] = {"no-transaction": "no-transaction", "rebuild": "rebuil
 
 _parse_directive = re.compile(r"--[ \t]*forgedb:[ \t]*(.*?)[ \t]*", re.IGNORECASE).fullmatch
 
+_sets_foreign_keys = re.compile(r"\s*PRAGMA\s+(?:\w+\s*\.\s*)?foreign_keys\b", re.IGNORECASE).match
+
 
 class Script(msgspec.Struct, frozen=True):
     """A file's statements, and how they are run."""
@@ -42,6 +44,15 @@ def parse(migration: MigrationFile, dialect: Dialect) -> Script:
             raise refused(
                 migration.file,
                 f"{keyword} is refused: each file runs in one transaction of the runner's",
+                line=statement.line,
+                column=statement.column,
+                statement=statement.text,
+            )
+        if dialect == "sqlite" and _sets_foreign_keys(statement.text):
+            raise refused(
+                migration.file,
+                "foreign keys can't be turned off in a transaction, and would stay off for later"
+                " files: begin the file with `-- forgedb: rebuild`, and leave this out",
                 line=statement.line,
                 column=statement.column,
                 statement=statement.text,

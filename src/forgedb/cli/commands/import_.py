@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -16,8 +15,6 @@ from forgedb.cli.output import jsonable, print_json, print_list, size_text
 
 if TYPE_CHECKING:
     from forgedb.importing import ImportSummary, Progress
-
-EXIT_TERMINATED = 143
 
 
 @click.command(cls=Command)
@@ -34,7 +31,6 @@ def command(path: str, project: str, slug: str | None, quiet: bool, as_json: boo
     """
     from forgedb.importing import import_repository
 
-    signal.signal(signal.SIGTERM, _stop)
     began = time.monotonic()
     with database() as db, _progress(quiet) as report:
         summary = import_repository(db, path, project=project, slug=slug, report=report)
@@ -45,11 +41,6 @@ def command(path: str, project: str, slug: str | None, quiet: bool, as_json: boo
         print_json({**jsonable(summary), "seconds": round(seconds, 3)})
     else:
         _print_summary(summary, seconds)
-
-
-def _stop(number: int, frame: Any) -> None:
-    # An exception, so that the lease is released on the way out.
-    sys.exit(EXIT_TERMINATED)
 
 
 def _print_summary(summary: ImportSummary, seconds: float) -> None:

@@ -118,7 +118,16 @@ class PostgresConnection:
         if isinstance(step, Select | Change) and step.statement.sets_session:
             self.spent = True
         (answer,) = await self._together([_sent(step)])
+        if isinstance(step, Run) and self._may_have_set(step, answer):
+            self.spent = True
         return _result(step, answer)
+
+    def _may_have_set(self, step: Run, answer: Answer) -> bool:
+        """Whether a migration's statement left something on the session; outside of one, always."""
+        status = self.link.raw.info.transaction_status
+        return (
+            status == TransactionStatus.IDLE or answer.status == "SET" or "set_config" in step.text
+        )
 
     async def _perform_together(self, step: Together) -> list[Any]:
         self._changed = self._changed or not all(map(_reads, step.steps))

@@ -38,6 +38,9 @@ READER_CACHE_KIB = 8 * 1024
 
 WAL_POLL_SECONDS = 0.01
 
+INSTRUCTIONS_BETWEEN_SIGNALS = 100_000
+"""Of SQLite's own machine: some milliseconds."""
+
 SAVEPOINT = "SAVEPOINT forgedb"
 RELEASE = "RELEASE forgedb"
 
@@ -234,6 +237,16 @@ class SqliteConnection:
             yield
         finally:
             self.raw.set_busy_timeout(int(self._busy_timeout_seconds * 1000))
+
+    @contextmanager
+    def interruptible(self) -> Generator[None]:
+        """Let a signal's handler, Ctrl-C's too, end a statement of the block's, however long."""
+        # Python looks for signals when it is called.
+        self.raw.set_progress_handler(lambda: False, INSTRUCTIONS_BETWEEN_SIGNALS)
+        try:
+            yield
+        finally:
+            self.raw.set_progress_handler(None)
 
     @contextmanager
     def unlinked(self) -> Generator[None]:

@@ -126,12 +126,13 @@ class SqliteRunner(Sync):
 
     @contextmanager
     def _writing(self) -> Generator[SqliteConnection]:
-        """The writer, for the block."""
+        """The writer, for a block that may take long."""
         if self._in_transaction:
             self._refuse_outer_use()
         connection = self.writer.take()
         try:
-            yield connection
+            with connection.interruptible():
+                yield connection
         finally:
             self.writer.give(connection)
 
