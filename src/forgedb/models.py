@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 LEASE_DURATION_MAX = timedelta(hours=72)
 
+CHECKPOINT_HEADS_MAX = 100_000
+"""A checkpoint is one row: this many heads make some 10 MB of it."""
+
 
 class Visibility(StrEnum):
     PRIVATE = "private"
@@ -247,18 +250,66 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next: str | None
 
 
-class VerifyProblem(msgspec.Struct, frozen=True):
-    """One thing that the audit trail doesn't prove; ``seq`` None means the stream as a whole."""
+class Checkpoint(msgspec.Struct, frozen=True):
+    """A signed witness of where streams ended: a Merkle tree over their heads (RFC 9162).
 
-    stream_id: Ulid
+    ``heads`` are the leaves in their order, each ``"<stream> <seq> <entry hash in hexadecimal>"``.
+    """
+
+    seq: int
+    at: datetime
+    format_version: int
+    tree_size: int
+    root_hash: bytes
+    previous_hash: bytes
+    checkpoint_hash: bytes
+    heads: list[str]
+    key_id: str
+    signature: bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as many heads as it can, so that more may wait for the next one."""
+        return self.tree_size >= CHECKPOINT_HEADS_MAX
+
+    @property
+    def line(self) -> str:
+        """What to keep elsewhere: the checkpoint as a line of JSON, with its end of line."""
+        from forgedb.audit.checkpoint import line_of
+
+        return line_of(self).decode()
+
+
+class VerifyProblem(msgspec.Struct, frozen=True):
+    """One thing that the audit trail doesn't prove.
+
+    ``seq`` None means the stream as a whole; ``stream_id`` None, that it is about the
+    ``checkpoint`` of this number itself, or about all of them.
+    """
+
+    stream_id: Ulid | None
     seq: int | None
     what: str
+    checkpoint: int | None = None
+
+
+class AnchoredRange(msgspec.Struct, frozen=True):
+    """Entries of a stream that a checkpoint stands for, or that none does yet (None)."""
+
+    stream_id: Ulid
+    first_seq: int
+    last_seq: int
+    checkpoint: int | None
 
 
 class VerifyReport(msgspec.Struct, frozen=True):
-    """What ``audit.verify`` read and what it found."""
+    """What ``audit.verify`` read and what it found.
+
+    ``ranges`` are of the streams without a problem, where it was told the signers' keys.
+    """
 
     ok: bool
     entries: int
     streams: int
     problems: list[VerifyProblem]
+    ranges: list[AnchoredRange] = []

@@ -14,6 +14,7 @@ CONVERTERS: Converters = {
     datetime: datetime.fromisoformat,
     bool: bool,
     dict: msgspec.json.decode,
+    list: msgspec.json.decode,
 }
 
 
