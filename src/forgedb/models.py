@@ -6,7 +6,7 @@ writes the column list from the struct).  Nothing here knows SQL or a driver.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -273,11 +273,20 @@ class Checkpoint(msgspec.Struct, frozen=True):
         return self.tree_size >= CHECKPOINT_HEADS_MAX
 
     @property
-    def line(self) -> str:
-        """What to keep elsewhere: the checkpoint as a line of JSON, with its end of line."""
-        from forgedb.audit.checkpoint import line_of
+    def at_text(self) -> str:
+        """``2026-11-22T10:00:00.000000Z``: the time in the 27 characters that are signed."""
+        return self.at.astimezone(UTC).isoformat("T", "microseconds")[:26] + "Z"
 
-        return line_of(self).decode()
+    @property
+    def line(self) -> str:
+        """What to keep elsewhere: a line of JSON with its end, always the same bytes."""
+        values = (getattr(self, name) for name in self.__struct_fields__)
+        line = {
+            name: value.hex() if isinstance(value, bytes) else value
+            for name, value in zip(self.__struct_fields__, values, strict=True)
+        }
+        line["at"] = self.at_text
+        return msgspec.json.encode(line).decode() + "\n"
 
 
 class VerifyProblem(msgspec.Struct, frozen=True):

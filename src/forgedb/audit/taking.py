@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from forgedb.audit.checkpoint import FIRST_PREVIOUS, Signer, line_of, signed
+from forgedb.audit.checkpoint import FIRST_PREVIOUS, Signer, signed
 from forgedb.models import CHECKPOINT_HEADS_MAX, Checkpoint
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Steps, change, now, one, rows
@@ -90,13 +90,13 @@ def take_checkpoint(signer: Signer) -> Steps[Checkpoint | None]:
     return checkpoint
 
 
-def write_checkpoints(write: Callable[[bytes], object], after: int) -> Steps[int]:
+def write_checkpoints(write: Callable[[str], object], after: int) -> Steps[int]:
     """Write each checkpoint after number ``after`` as a line of JSON; returns how many."""
     count = 0
     while True:
         checkpoint = yield from one(Checkpoint, NEXT, seq=after)
         if checkpoint is None:
             return count
-        write(line_of(checkpoint))
+        write(checkpoint.line)
         after = checkpoint.seq
         count += 1

@@ -202,7 +202,7 @@ class AuditDao(Dao[H_co]):
         is_text = hasattr(file, "encoding")
         return (
             yield from write_checkpoints(
-                lambda line: file.write(line.decode() if is_text else line), after
+                lambda line: file.write(line if is_text else line.encode()), after
             )
         )
 
