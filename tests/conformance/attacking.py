@@ -55,7 +55,7 @@ class Tampered(NamedTuple):
         assert report.ok is (report.problems == [])
         return report.problems
 
-    def first(self) -> tuple[str, int | None]:
+    def first(self) -> tuple[str | None, int | None]:
         """What the first problem is about: a stream and its entry."""
         problem = self.problems()[0]
         return problem.stream_id, problem.seq

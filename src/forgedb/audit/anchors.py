@@ -17,13 +17,14 @@ from forgedb.audit.checkpoint import (
     by_key_id,
     fault,
     from_line,
+    from_row,
     heads_of,
 )
 from forgedb.audit.taking import NEXT
 from forgedb.errors import InvalidValue
 from forgedb.ids import Ulid
 from forgedb.models import AnchoredRange, Checkpoint, VerifyProblem, VerifyReport
-from forgedb.operations.steps import Steps, one, rows
+from forgedb.operations.steps import Steps, rows
 from forgedb.sql.catalogue import sql
 
 HEADS_A_READ = 1000
@@ -181,9 +182,11 @@ class _Comparison:
 
     def _stored(self, before: int, seq: int) -> Steps[Checkpoint | None]:
         try:
-            return (yield from one(Checkpoint, NEXT, seq=before))
-        except InvalidValue as error:
-            self._report(seq, f"of the database: it can't be read: {error.why}")
+            (row,) = yield from rows(NEXT, seq=before)
+            return from_row(row)
+        except ValueError as error:
+            why = error.why if isinstance(error, InvalidValue) else error
+            self._report(seq, f"of the database: it can't be read: {why}")
             return None
 
     def _compare(self, checkpoint: Checkpoint) -> Steps[None]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -178,6 +178,17 @@ def from_line(line: str | bytes) -> Checkpoint:
     if checkpoint.at.tzinfo is not UTC:
         raise ValueError("its time is not in UTC")
     return checkpoint
+
+
+def from_row(row: Sequence[Any]) -> Checkpoint:
+    """The checkpoint in a row of the table, not checked.  Raises ValueError: it holds none."""
+    seq, at, *others = row
+    place = Checkpoint.__struct_fields__.index("heads") - 2
+    try:
+        others[place] = msgspec.json.decode(others[place])
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+    return Checkpoint(seq, datetime.fromisoformat(at) if isinstance(at, str) else at, *others)
 
 
 def by_key_id(keys: Collection[Verifier]) -> dict[str, Verifier]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from forgedb.audit.checkpoint import FIRST_PREVIOUS, Signer, signed
+from forgedb.audit.checkpoint import FIRST_PREVIOUS, Signer, from_row, signed
+from forgedb.errors import AuditViolation
 from forgedb.models import CHECKPOINT_HEADS_MAX, Checkpoint
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Steps, change, now, one, rows
+from forgedb.operations.steps import Steps, change, now, rows
 from forgedb.sql.catalogue import sql
 
 STREAM_CHARS = 26
@@ -94,9 +95,15 @@ def write_checkpoints(write: Callable[[str], object], after: int) -> Steps[int]:
     """Write each checkpoint after number ``after`` as a line of JSON; returns how many."""
     count = 0
     while True:
-        checkpoint = yield from one(Checkpoint, NEXT, seq=after)
-        if checkpoint is None:
+        found = yield from rows(NEXT, seq=after)
+        if not found:
             return count
-        write(checkpoint.line)
-        after = checkpoint.seq
+        after = found[0][0]
+        try:
+            line = from_row(found[0]).line
+        except ValueError as error:
+            raise AuditViolation(
+                f"checkpoint {after} can't be read ({error}): verify says what is wrong"
+            ) from error
+        write(line)
         count += 1

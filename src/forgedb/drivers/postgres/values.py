@@ -20,7 +20,7 @@ from psycopg.types.string import TextBinaryLoader, TextLoader
 from forgedb.drivers.postgres.packing import ARRAYS, Column, Pack, array, microseconds
 from forgedb.operations.rows import Converters, Decoder, RowDecoder, make_decoders
 
-CONVERTERS: Converters = {dict: msgspec.json.decode, list: msgspec.json.decode}
+CONVERTERS: Converters = {dict: msgspec.json.decode}
 
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 

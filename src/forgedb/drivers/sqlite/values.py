@@ -14,7 +14,6 @@ CONVERTERS: Converters = {
     datetime: datetime.fromisoformat,
     bool: bool,
     dict: msgspec.json.decode,
-    list: msgspec.json.decode,
 }
 
 
