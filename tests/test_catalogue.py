@@ -32,6 +32,9 @@ for _module in pkgutil.walk_packages(forgedb.__path__, "forgedb."):
         import_module(_module.name)
 
 EXCEPTIONS = {
+    "forgedb.audit.taking.NOT_YET_ANCHORED": (
+        "which heads no checkpoint holds is known only from all heads and all checkpoints"
+    ),
     "forgedb.audit.verify.WITHOUT_ENTRIES": (
         "verify walks everything on purpose: a stream without entries shows only by its row"
     ),
@@ -191,6 +194,9 @@ def postgres_faults(nodes: list[dict[str, Any]]) -> list[str]:
 
 
 POSTGRES_EXCEPTIONS = {
+    "forgedb.audit.taking.NOT_YET_ANCHORED": (
+        "which heads no checkpoint holds is known only from all heads and all checkpoints"
+    ),
     "forgedb.audit.verify.WITHOUT_ENTRIES": (
         "verify walks everything on purpose: a stream without entries shows only by its row"
     ),

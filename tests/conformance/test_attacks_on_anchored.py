@@ -144,7 +144,7 @@ def test_an_edited_entry_with_all_hashes_made_anew(anchored: Anchored) -> None:
         VerifyProblem(
             anchored.repository,
             1,
-            f"it was rewritten between entries 1 and {anchored.seen}: checkpoint 1 holds another"
+            f"it was rewritten between entries 1 and {anchored.seen}: checkpoint 1 saw another"
             f" entry {anchored.seen}",
             1,
         )
@@ -198,7 +198,7 @@ def test_a_deleted_entry_whose_gap_was_left(anchored: Anchored) -> None:
     )
     (problem,) = anchored.named()
     assert (problem.stream_id, problem.seq) == (anchored.repository, anchored.seen)
-    assert problem.what == f"it is missing: checkpoint 1 holds its first {anchored.seen} entries"
+    assert problem.what == f"it is missing: checkpoint 1 saw the stream up to entry {anchored.seen}"
 
 
 def test_two_entries_swapped(anchored: Anchored) -> None:
@@ -231,7 +231,7 @@ def test_the_beginning_of_a_stream_cut_off(anchored: Anchored) -> None:
     anchored.rewrite()
     (problem,) = anchored.named()
     assert (problem.stream_id, problem.seq) == (anchored.repository, 1)
-    assert "checkpoint 1 holds another entry" in problem.what
+    assert "checkpoint 1 saw another entry" in problem.what
 
 
 def test_the_end_of_a_stream_cut_off_and_its_head_set_back(anchored: Anchored) -> None:
@@ -241,7 +241,7 @@ def test_the_end_of_a_stream_cut_off_and_its_head_set_back(anchored: Anchored) -
         VerifyProblem(
             anchored.repository,
             anchored.last - 1,
-            f"its end is cut: checkpoint 2 holds its first {anchored.last - 1} entries",
+            f"its end is cut: checkpoint 2 saw the stream up to entry {anchored.last - 1}",
             2,
         )
     ]
@@ -288,7 +288,10 @@ def test_a_whole_stream_gone_with_its_row(anchored: Anchored) -> None:
     anchored.execute("DELETE FROM projects WHERE id = :stream", stream=stream)
     assert anchored.tampered.problems() == []
     expected = VerifyProblem(
-        stream, None, f"the whole stream is gone: checkpoint 1 holds its first {count} entries", 1
+        stream,
+        None,
+        f"the whole stream is gone: checkpoint 1 saw the stream up to entry {count}",
+        1,
     )
     assert anchored.named() == [expected]
     assert anchored.verify(stream).problems == [expected]
@@ -299,7 +302,7 @@ def test_all_entries_of_a_stream_gone_but_not_its_row(anchored: Anchored) -> Non
     anchored.execute("DELETE FROM audit_entries WHERE stream_id = :stream", stream=stream)
     (problem,) = anchored.named()
     assert (problem.stream_id, problem.seq) == (stream, None)
-    assert problem.what.startswith("all of the stream's entries are gone: checkpoint 1 holds")
+    assert problem.what.startswith("all of the stream's entries are gone: checkpoint 1 saw")
 
 
 def test_a_database_rewritten_as_a_whole(anchored: Anchored) -> None:

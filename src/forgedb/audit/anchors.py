@@ -76,13 +76,10 @@ UNION ALL
 SELECT 1 FROM repositories WHERE id = :stream_id
 """)
 
-STREAM_ENDS = sql("""
-SELECT id, audit_seq FROM projects WHERE id > :after
-UNION ALL
-SELECT id, audit_seq FROM repositories WHERE id > :after
-ORDER BY id
-LIMIT :limit
-""")
+STREAM_ENDS = tuple(
+    sql(f"SELECT id, audit_seq FROM {table} WHERE id > :after ORDER BY id LIMIT :limit")
+    for table in ("projects", "repositories")
+)
 
 
 def verify_anchors(
@@ -216,21 +213,21 @@ class _Comparison:
 
     def _contradiction(self, head: Head, checkpoint: int) -> Steps[tuple[int | None, str]]:
         """What became of an entry that isn't there any more: from which number on, and how."""
-        held = f"checkpoint {checkpoint} holds its first {head.seq} entries"
+        seen = f"checkpoint {checkpoint} saw the stream up to entry {head.seq}"
         ends = yield from rows(END, stream_id=head.stream_id)
         if not ends:
             if (yield from rows(EXISTS, stream_id=head.stream_id)):
-                return None, f"all of the stream's entries are gone: {held}"
-            return None, f"the whole stream is gone: {held}"
+                return None, f"all of the stream's entries are gone: {seen}"
+            return None, f"the whole stream is gone: {seen}"
         ((end,),) = ends
         if end < head.seq:
-            return end + 1, f"its end is cut: {held}"
+            return end + 1, f"its end is cut: {seen}"
         if not (yield from rows(ENTRY_HASH, stream_id=head.stream_id, seq=head.seq)):
-            return head.seq, f"it is missing: {held}"
+            return head.seq, f"it is missing: {seen}"
         since, _ = self.anchored.get(head.stream_id, (0, 0))
         return since + 1, (
             f"it was rewritten between entries {since + 1} and {head.seq}: checkpoint {checkpoint}"
-            f" holds another entry {head.seq}"
+            f" saw another entry {head.seq}"
         )
 
     def _report_missing(self, first: int, last: int) -> None:
@@ -247,17 +244,18 @@ def _ranges(
 ) -> Steps[list[AnchoredRange]]:
     """What is anchored of each stream that has no problem, and what isn't yet."""
     ranges: list[AnchoredRange] = []
-    after = ""
-    while True:
-        found = yield from rows(STREAM_ENDS, after=after, limit=STREAMS_A_READ)
-        for stream, last in found:
-            if stream in broken or stream_id not in (None, stream):
-                continue
-            until, checkpoint = anchored.get(stream, (0, 0))
-            if until:
-                ranges.append(AnchoredRange(stream, 1, until, checkpoint))
-            if until < last:
-                ranges.append(AnchoredRange(stream, until + 1, last, None))
-        if len(found) < STREAMS_A_READ:
-            return ranges
-        after = found[-1][0]
+    for statement in STREAM_ENDS:
+        after, is_last = "", False
+        while not is_last:
+            found = yield from rows(statement, after=after, limit=STREAMS_A_READ)
+            for stream, last in found:
+                if stream in broken or stream_id not in (None, stream):
+                    continue
+                until, checkpoint = anchored.get(stream, (0, 0))
+                if until:
+                    ranges.append(AnchoredRange(stream, 1, until, checkpoint))
+                if until < last:
+                    ranges.append(AnchoredRange(stream, until + 1, last, None))
+            is_last = len(found) < STREAMS_A_READ
+            after = "" if is_last else found[-1][0]
+    return sorted(ranges, key=lambda each: (each.stream_id, each.first_seq))

@@ -23,6 +23,7 @@ LOCK = sql(
 LAST = sql("""
 SELECT seq, checkpoint_hash, tree_size, heads ->> -1
 FROM audit_checkpoints
+WHERE seq > 0
 ORDER BY seq DESC
 LIMIT 1
 """)
