@@ -100,14 +100,15 @@ def verify_anchors(
     while True:
         # Both are in the order of their numbers, and one of each is in memory.
         found = yield from rows(NEXT_SEQ, seq=comparison.last_seq)
-        if not found and waiting is None:
+        seqs: list[int] = [seq for (seq,) in found]
+        if waiting is not None:
+            seqs.append(waiting.seq)
+        if not seqs:
             break
-        seq = min(each for each in (found and found[0][0], waiting and waiting.seq) if each)
-        there = bool(found) and found[0][0] == seq
-        given = None
+        seq, given = min(seqs), None
         if waiting is not None and waiting.seq == seq:
             given, waiting = waiting, next(kept, None)
-        yield from comparison.take(seq, there, given)
+        yield from comparison.take(seq, found == [(seq,)], given)
     problems = [*report.problems, *comparison.problems]
     broken = {problem.stream_id for problem in problems}
     ranges = yield from _ranges(stream_id, comparison.anchored, broken)
