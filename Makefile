@@ -70,7 +70,8 @@ schema: $(DEV) ## Write schema/ and the data model's page from the migrations
 requirements: $(DEV) ## Lock the newest versions of all dependencies
 	$(LOCK) --output-file=requirements/run.txt pyproject.toml
 	$(LOCK) --output-file=requirements/build.txt requirements/build.in
-	$(LOCK) --extra=postgres --output-file=requirements/dev.txt pyproject.toml requirements/dev.in
+	$(LOCK) --extra=postgres --extra=checkpoints --output-file=requirements/dev.txt \
+		pyproject.toml requirements/dev.in
 	$(LOCK) --output-file=requirements/peers.txt requirements/peers.in
 
 wheel: $(DEV) ## Build the wheel and the source archive in dist/

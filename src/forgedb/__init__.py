@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from forgedb.async_database import AsyncDatabase as AsyncDatabase
     from forgedb.async_database import connect_async as connect_async
+    from forgedb.audit.keys import PublicKey as PublicKey
+    from forgedb.audit.keys import SigningKey as SigningKey
     from forgedb.client import DbClient as DbClient
     from forgedb.client import Statement as Statement
     from forgedb.database import Database as Database
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     from forgedb.ids import new_ulid as new_ulid
     from forgedb.migrations.applied import AppliedMigration as AppliedMigration
     from forgedb.models import AddResult as AddResult
+    from forgedb.models import AnchoredRange as AnchoredRange
     from forgedb.models import AuditEntry as AuditEntry
+    from forgedb.models import Checkpoint as Checkpoint
     from forgedb.models import Direction as Direction
     from forgedb.models import EndReason as EndReason
     from forgedb.models import Lease as Lease
@@ -63,6 +67,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "forgedb.async_database": ("AsyncDatabase", "connect_async"),
+    "forgedb.audit.keys": ("PublicKey", "SigningKey"),
     "forgedb.client": ("DbClient", "Statement"),
     "forgedb.database": ("Database", "connect"),
     "forgedb.errors": (
@@ -88,7 +93,9 @@ _HOMES = {
     "forgedb.migrations.applied": ("AppliedMigration",),
     "forgedb.models": (
         "AddResult",
+        "AnchoredRange",
         "AuditEntry",
+        "Checkpoint",
         "Direction",
         "EndReason",
         "Lease",

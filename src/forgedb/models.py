@@ -6,7 +6,7 @@ writes the column list from the struct).  Nothing here knows SQL or a driver.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +17,9 @@ from forgedb.ids import Ulid
 T = TypeVar("T")
 
 LEASE_DURATION_MAX = timedelta(hours=72)
+
+CHECKPOINT_HEADS_MAX = 100_000
+"""A checkpoint is one row: this many heads make some 10 MB of it."""
 
 
 class Visibility(StrEnum):
@@ -247,18 +250,75 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next: str | None
 
 
-class VerifyProblem(msgspec.Struct, frozen=True):
-    """One thing that the audit trail doesn't prove; ``seq`` None means the stream as a whole."""
+class Checkpoint(msgspec.Struct, frozen=True):
+    """A signed witness of where streams ended: a Merkle tree over their heads (RFC 9162).
 
-    stream_id: Ulid
+    ``heads`` are the leaves in their order, each ``"<stream> <seq> <entry hash in hexadecimal>"``.
+    """
+
+    seq: int
+    at: datetime
+    format_version: int
+    tree_size: int
+    root_hash: bytes
+    previous_hash: bytes
+    checkpoint_hash: bytes
+    heads: list[str]
+    key_id: str
+    signature: bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as many heads as it can, so that more may wait for the next one."""
+        return self.tree_size >= CHECKPOINT_HEADS_MAX
+
+    @property
+    def at_text(self) -> str:
+        """``2026-11-22T10:00:00.000000Z``: the time in the 27 characters that are signed."""
+        return self.at.astimezone(UTC).isoformat("T", "microseconds")[:26] + "Z"
+
+    @property
+    def line(self) -> str:
+        """What to keep elsewhere: a line of JSON with its end, always the same bytes."""
+        values = (getattr(self, name) for name in self.__struct_fields__)
+        line = {
+            name: value.hex() if isinstance(value, bytes) else value
+            for name, value in zip(self.__struct_fields__, values, strict=True)
+        }
+        line["at"] = self.at_text
+        return msgspec.json.encode(line).decode() + "\n"
+
+
+class VerifyProblem(msgspec.Struct, frozen=True):
+    """One thing that the audit trail doesn't prove.
+
+    ``seq`` None means the stream as a whole; ``stream_id`` None, that it is about the
+    ``checkpoint`` of this number itself, or about all of them.
+    """
+
+    stream_id: Ulid | None
     seq: int | None
     what: str
+    checkpoint: int | None = None
+
+
+class AnchoredRange(msgspec.Struct, frozen=True):
+    """Entries of a stream that a checkpoint stands for, or that none does yet (None)."""
+
+    stream_id: Ulid
+    first_seq: int
+    last_seq: int
+    checkpoint: int | None
 
 
 class VerifyReport(msgspec.Struct, frozen=True):
-    """What ``audit.verify`` read and what it found."""
+    """What ``audit.verify`` read and what it found.
+
+    ``ranges`` are of the streams without a problem, where it was told the signers' keys.
+    """
 
     ok: bool
     entries: int
     streams: int
     problems: list[VerifyProblem]
+    ranges: list[AnchoredRange] = []

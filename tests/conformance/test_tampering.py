@@ -1,78 +1,32 @@
 """Tampering by someone who can write to the database past every guard: verify finds and names it.
 
 Whoever rewrites a whole chain and its head too is found by what the rows themselves say, and
-otherwise only by signed checkpoints, which are not tested here.
+otherwise only by signed checkpoints: test_attacks_on_anchored.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 import pytest
 
 import forgedb.audit.verify
-from forgedb import Database, VerifyProblem, VerifyReport
-from forgedb.audit.chain import entry_hash
+from forgedb import Database, VerifyProblem
+from tests.conformance.attacking import (
+    TIME,
+    Tampered,
+    Undone,
+    put_in,
+    rehash,
+    renumber,
+    without_guards,
+)
 from tests.conformance.conftest import Clock
 from tests.conformance.reaching import BY_OWNER, DATABASES, Connect
 from tests.conformance.rich import OID, OTHER_OID, Rich, make_rich
 from tests.conformance.values import FREE, every_page
-
-TIME = "2026-11-22T09:00:00.000000Z"
-
-GUARDS = {
-    "sqlite": "SELECT 'DROP TRIGGER ' || name FROM sqlite_schema WHERE type = 'trigger'",
-    "postgres": """
-    SELECT 'DROP TRIGGER ' || tgname || ' ON ' || tgrelid::regclass
-    FROM pg_trigger WHERE NOT tgisinternal AND tgparentid = 0
-    """,
-}
-"""By dialect: what takes the schema's guards away, a statement a row."""
-
-
-class _Undone(Exception):
-    pass
-
-
-class Tampered(NamedTuple):
-    """The rich history, in a transaction without guards that is undone after the test."""
-
-    rich: Rich
-    tx: Database
-
-    def execute(self, text: str, **params: Any) -> None:
-        assert self.tx.client.execute(text, params) > 0, "it changed nothing"
-
-    def reword(self, old: str, new: str, action: str, stream: str) -> None:
-        """Change the text of an entry's changes, and nothing else."""
-        where = {"stream": stream, "action": action}
-        key = "stream_id = :stream AND action = :action"
-        changes = self.tx.client.query_value(
-            f"SELECT changes FROM audit_entries WHERE {key}", where
-        )
-        assert old in changes
-        where["changes"] = changes.replace(old, new)
-        self.execute(f"UPDATE audit_entries SET changes = :changes WHERE {key}", **where)
-
-    def problems(self, stream: str | None = None) -> list[VerifyProblem]:
-        report: VerifyReport = self.tx.audit.verify(stream)
-        assert report.ok is (report.problems == [])
-        return report.problems
-
-    def first(self) -> tuple[str, int | None]:
-        """What the first problem is about: a stream and its entry."""
-        problem = self.problems()[0]
-        return problem.stream_id, problem.seq
-
-    def last_seq(self, stream: str) -> int:
-        found: int = self.tx.client.query_value(
-            "SELECT max(seq) FROM audit_entries WHERE stream_id = :stream", {"stream": stream}
-        )
-        return found
 
 
 @pytest.fixture(scope="module", params=BY_OWNER)
@@ -93,13 +47,8 @@ def untouched(
 
 @pytest.fixture
 def tampered(untouched: Rich) -> Iterator[Tampered]:
-    db = untouched.db
-    guards = db.client.query(GUARDS[db.client.dialect])
-    with suppress(_Undone), db.transaction() as tx:
-        for (drop,) in guards:
-            tx.client.execute(drop)
-        yield Tampered(untouched, tx)
-        raise _Undone
+    with without_guards(untouched) as tampered:
+        yield tampered
 
 
 # Entries that were edited.
@@ -265,19 +214,6 @@ def test_a_stream_whose_row_is_gone_is_named(tampered: Tampered) -> None:
     assert tampered.problems(stream) != []
 
 
-def _renumber(tampered: Tampered, order: dict[int, int]) -> None:
-    """Give the repository's entries other numbers: each key's entry becomes its value's."""
-    stream, far = tampered.rich.repository.id, 1_000_000
-    for shift in (far, 0):
-        for old, new in order.items():
-            tampered.execute(
-                "UPDATE audit_entries SET seq = :new WHERE stream_id = :stream AND seq = :old",
-                stream=stream,
-                old=old if shift else far + new,
-                new=far + new if shift else new,
-            )
-
-
 @pytest.mark.parametrize(
     ("order", "named"),
     [
@@ -292,7 +228,7 @@ def _renumber(tampered: Tampered, order: dict[int, int]) -> None:
 def test_entries_in_another_order_are_named_from_the_first_on(
     tampered: Tampered, order: dict[int, int], named: int
 ) -> None:
-    _renumber(tampered, order)
+    renumber(tampered, order)
     assert tampered.first() == (tampered.rich.repository.id, named)
 
 
@@ -316,39 +252,18 @@ def test_two_entries_whose_contents_were_swapped_are_both_named(tampered: Tamper
     assert [problem.seq for problem in tampered.problems()] == [4, 5]
 
 
-def _put_in(tampered: Tampered, stream: str, seq: int, **fields: Any) -> None:
-    entry = {
-        "stream_id": stream,
-        "seq": seq,
-        "id": FREE,
-        "at": TIME,
-        "actor": "user:eve",
-        "action": "scan.done",
-        "target_type": "repository",
-        "target_id": stream,
-        "request_id": None,
-        "source_ip": None,
-        "reason": None,
-        "changes": "{}",
-        "hash_version": 1,
-        "entry_hash": b"\7" * 32,
-    } | fields
-    values = ", ".join(f":{name}" for name in entry)
-    tampered.execute(f"INSERT INTO audit_entries ({', '.join(entry)}) VALUES ({values})", **entry)
-
-
 def test_an_entry_put_in_between_is_named(tampered: Tampered) -> None:
     stream = tampered.rich.repository.id
     last = tampered.last_seq(stream)
-    _renumber(tampered, {seq: seq + 1 for seq in range(last, 3, -1)})
-    _put_in(tampered, stream, 4)
+    renumber(tampered, {seq: seq + 1 for seq in range(last, 3, -1)})
+    put_in(tampered, stream, 4)
     assert tampered.first() == (stream, 4)
 
 
 def test_an_entry_put_at_the_end_is_named(tampered: Tampered) -> None:
     stream = tampered.rich.repository.id
     last = tampered.last_seq(stream)
-    _put_in(tampered, stream, last + 1)
+    put_in(tampered, stream, last + 1)
     assert tampered.first() == (stream, last + 1)
 
 
@@ -357,8 +272,8 @@ def test_an_entry_put_at_the_end_with_a_hash_that_fits_is_past_the_head(
 ) -> None:
     stream = tampered.rich.repository.id
     last = tampered.last_seq(stream)
-    _put_in(tampered, stream, last + 1)
-    _rehash(tampered, stream, last + 1)
+    put_in(tampered, stream, last + 1)
+    rehash(tampered, stream, last + 1)
     (problem,) = tampered.problems()
     assert (problem.stream_id, problem.seq) == (stream, last + 1)
     assert f"past its head, which is at {last}" in problem.what
@@ -366,11 +281,11 @@ def test_an_entry_put_at_the_end_with_a_hash_that_fits_is_past_the_head(
 
 def test_an_entry_before_the_first_is_refused_by_its_number(tampered: Tampered) -> None:
     with pytest.raises(ValueError, match="audit_entries_seq_check"):
-        _put_in(tampered, tampered.rich.repository.id, 0)
+        put_in(tampered, tampered.rich.repository.id, 0)
 
 
 def test_a_stream_put_in_for_no_row_is_named(tampered: Tampered) -> None:
-    _put_in(tampered, FREE, 1, target_id=FREE)
+    put_in(tampered, FREE, 1, target_id=FREE)
     assert {problem.stream_id for problem in tampered.problems()} == {FREE}
     assert tampered.problems(FREE) == tampered.problems()
 
@@ -415,63 +330,13 @@ def test_every_stream_that_was_tampered_with_is_reported(
 # Hashes and heads that were rewritten too.
 
 
-def _rehash(tampered: Tampered, stream: str, since: int, *, head: bool = False) -> None:
-    """Compute the hashes of a stream's entries anew from ``since`` on, as an insider would."""
-    fields = "id, at, actor, action, target_type, target_id, request_id, source_ip, reason, changes"
-    found = tampered.tx.client.query_as(
-        Stored,
-        f"SELECT seq, entry_hash, {fields} FROM audit_entries WHERE stream_id = :stream"
-        " ORDER BY seq",
-        {"stream": stream},
-    )
-    previous = bytes(32)
-    for entry in found:
-        content = {name: getattr(entry, name) for name in fields.split(", ")}
-        if entry.seq >= since:
-            previous = entry_hash(
-                version=1, previous_hash=previous, stream_id=stream, seq=entry.seq, **content
-            )
-            tampered.execute(
-                "UPDATE audit_entries SET entry_hash = :hash"
-                " WHERE stream_id = :stream AND seq = :seq",
-                hash=previous,
-                stream=stream,
-                seq=entry.seq,
-            )
-        else:
-            previous = entry.entry_hash
-    if head:
-        for table in ("projects", "repositories"):
-            tampered.tx.client.execute(
-                f"UPDATE {table} SET audit_seq = :seq, audit_head = :head WHERE id = :stream",
-                {"seq": found[-1].seq, "head": previous, "stream": stream},
-            )
-
-
-class Stored(msgspec.Struct):
-    """What the hash covers."""
-
-    seq: int
-    entry_hash: bytes
-    id: str
-    at: datetime
-    actor: str
-    action: str
-    target_type: str
-    target_id: str
-    request_id: str | None
-    source_ip: str | None
-    reason: str | None
-    changes: str
-
-
 def test_hashes_rewritten_after_an_edit_do_not_meet_the_head(tampered: Tampered) -> None:
     stream = tampered.rich.repository.id
     tampered.execute(
         "UPDATE audit_entries SET actor = 'user:eve' WHERE stream_id = :stream AND seq = 4",
         stream=stream,
     )
-    _rehash(tampered, stream, 4)
+    rehash(tampered, stream, 4)
     (problem,) = tampered.problems()
     assert (problem.stream_id, problem.seq) == (stream, tampered.last_seq(stream))
     assert "isn't the one that the head names" in problem.what
@@ -482,7 +347,7 @@ def test_a_history_rewritten_up_to_its_head_is_contradicted_by_the_rows(
 ) -> None:
     stream = tampered.rich.repository.id
     tampered.reword("The web", "The net", "repository.update", stream)
-    _rehash(tampered, stream, 1, head=True)
+    rehash(tampered, stream, 1, head=True)
     (problem,) = tampered.problems()
     assert problem.stream_id == stream
     assert "has description 'The web', not 'The net'" in problem.what
@@ -512,7 +377,7 @@ def test_a_rewritten_entry_that_makes_no_sense_is_reported_and_not_raised(
         stream=stream,
         action=action,
     )
-    _rehash(tampered, stream, 1, head=True)
+    rehash(tampered, stream, 1, head=True)
     assert {problem.stream_id for problem in tampered.problems()} == {stream}
 
 
@@ -527,7 +392,7 @@ def test_a_count_of_objects_that_is_none_is_reported_and_not_raised(
         changes=f'{{"added":[null,{amount}]}}',
         stream=stream,
     )
-    _rehash(tampered, stream, 1, head=True)
+    rehash(tampered, stream, 1, head=True)
     assert {problem.stream_id for problem in tampered.problems()} == {stream}
 
 
@@ -544,13 +409,13 @@ def test_a_head_that_was_rewritten_is_named_with_the_last_entry(
         ("audit_seq = audit_seq + 1", last + 1),
         ("audit_seq = 0", 1),
     ):
-        with suppress(_Undone), tampered.tx.transaction() as nested:
+        with suppress(Undone), tampered.tx.transaction() as nested:
             again = Tampered(rich, nested)
             params = {"head": bytes(32)} if ":head" in changed else {}
             again.execute(f"UPDATE {table} SET {changed} WHERE id = :id", id=stream, **params)
             (problem,) = again.problems()
             assert (problem.stream_id, problem.seq) == (stream, named), changed
-            raise _Undone
+            raise Undone
     assert tampered.problems() == []
 
 
@@ -637,7 +502,7 @@ def test_an_edit_of_a_row_past_the_audit_is_named_with_the_entry_it_contradicts(
         for field, value in edits.items():
             if field in ("repository_id", "source_id", "previous_lease_id"):
                 continue
-            with suppress(_Undone), tampered.tx.transaction() as nested:
+            with suppress(Undone), tampered.tx.transaction() as nested:
                 again = Tampered(tampered.rich, nested)
                 again.execute(
                     f"UPDATE {TABLES[kind]} SET {field} = :value WHERE id = :id",
@@ -647,7 +512,7 @@ def test_an_edit_of_a_row_past_the_audit_is_named_with_the_entry_it_contradicts(
                 (problem,) = again.problems()
                 assert (problem.stream_id, problem.seq) == (entry.stream_id, entry.seq), field
                 assert problem.what.startswith(f"{kind} {row.id} has {field} ")
-                raise _Undone
+                raise Undone
 
 
 def test_every_column_of_a_row_is_edited_above(tampered: Tampered) -> None:
@@ -778,13 +643,13 @@ def test_objects_deleted_or_put_in_without_an_entry_are_counted(tampered: Tamper
         "DELETE FROM object_metadata WHERE repository_id = :id AND :oid <> ''": 0,
     }
     for text, left in deletions.items():
-        with suppress(_Undone), tampered.tx.transaction() as nested:
+        with suppress(Undone), tampered.tx.transaction() as nested:
             again = Tampered(tampered.rich, nested)
             again.execute(text, id=stream, oid=OID)
             (problem,) = again.problems()
             assert (problem.stream_id, problem.seq) == (stream, None)
             assert problem.what == f"the repository has {left} objects, and its history 2"
-            raise _Undone
+            raise Undone
     tampered.execute(
         "INSERT INTO object_metadata (repository_id, oid, type, size, disk_size, created_at)"
         " SELECT repository_id, :oid, type, size, disk_size, created_at"

@@ -17,12 +17,14 @@ from forgedb import (
     AddResult,
     AppliedMigration,
     AsyncDatabase,
+    Checkpoint,
     Database,
     Lease,
     NewObject,
     Page,
     Project,
     Repository,
+    SigningKey,
     Ulid,
     VerifyReport,
 )
@@ -39,6 +41,9 @@ def a_call_gives_the_model(db: Database, id: Ulid, objects: list[NewObject]) -> 
     assert_type(db.leases.active(id), Lease | None)
     assert_type(db.objects.add_many(id, objects, fencing_token=1), AddResult)
     assert_type(db.audit.verify(), VerifyReport)
+    key = SigningKey.generate()
+    assert_type(db.audit.checkpoint(key), Checkpoint | None)
+    assert_type(db.audit.verify(public_keys=[key.public_key], anchors=["{}"]), VerifyReport)
     assert_type(db.client.query("SELECT 1"), list[tuple[Any, ...]])
     assert_type(db.client.query_as(Project, "SELECT 1"), list[Project])
     assert_type(db.migrate(), list[AppliedMigration])
@@ -57,6 +62,7 @@ async def an_awaited_call_gives_the_same(
     assert_type(await adb.leases.active(id), Lease | None)
     assert_type(await adb.objects.add_many(id, objects, fencing_token=1), AddResult)
     assert_type(await adb.audit.verify(), VerifyReport)
+    assert_type(await adb.audit.checkpoint(SigningKey.generate()), Checkpoint | None)
     assert_type(await adb.client.query("SELECT 1"), list[tuple[Any, ...]])
     assert_type(await adb.client.query_as(Project, "SELECT 1"), list[Project])
     assert_type(await adb.migrate(), list[AppliedMigration])

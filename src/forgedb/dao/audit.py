@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import combinations
 from typing import IO, Any, cast
 
 import msgspec
 
+from forgedb.audit.anchors import verify_anchors
+from forgedb.audit.checkpoint import Signer, Verifier
 from forgedb.audit.stream import OWN_ACTIONS, Stream
+from forgedb.audit.taking import take_checkpoint, write_checkpoints
 from forgedb.audit.verify import ENTRIES, verify_streams
 from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.projects import lock_project
 from forgedb.dao.repositories import advanced, lock_repository, stream_of
 from forgedb.errors import InvalidValue, NotFound
 from forgedb.ids import Ulid, check_ulid
-from forgedb.models import AuditEntry, Page, VerifyReport
+from forgedb.models import AuditEntry, Checkpoint, Page, VerifyReport
 from forgedb.operations.binding import Dao, H_co, read, snapshot, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Change, Steps, Together, many, now, one, rows
 from forgedb.sql.catalogue import Sql, sql
-from forgedb.validation import check_text, check_time
+from forgedb.validation import check_integer, check_text, check_time
 
 ACTION_CHARS_MAX = 100
 CHANGES_CHARS_MAX = 1_000_000
@@ -178,21 +181,59 @@ class AuditDao(Dao[H_co]):
         yield Together((entry, end))
         return (yield from AuditDao.get(self, entry.params["id"]))
 
+    @write
+    def checkpoint(self, signer: Signer) -> Steps[Checkpoint | None]:
+        """Sign where each stream ends whose end no checkpoint holds yet; None if none is new.
+
+        Keep its ``line`` where nobody who can write to this database can, once the transaction
+        is committed.  It holds up to 100,000 streams; where it is full, call again for the rest.
+
+        Raises InvalidValue (what the signer gives is no key id or signature).
+        """
+        return (yield from take_checkpoint(signer))
+
     @snapshot
-    def verify(self, stream: Ulid | None = None) -> Steps[VerifyReport]:
+    def export_checkpoints(self, file: IO[Any], after: int = 0) -> Steps[int]:
+        """Write the checkpoints after number ``after`` as lines of JSON; returns how many.
+
+        ``file`` is open for writing, as text or as bytes.  Raises InvalidValue.
+        """
+        check_integer("after", after)
+        is_text = hasattr(file, "encoding")
+        return (
+            yield from write_checkpoints(
+                lambda line: file.write(line if is_text else line.encode()), after
+            )
+        )
+
+    @snapshot
+    def verify(
+        self,
+        stream: Ulid | None = None,
+        *,
+        public_keys: Sequence[Verifier] = (),
+        anchors: Iterable[str | bytes] | None = None,
+    ) -> Steps[VerifyReport]:
         """Prove one stream's history, or all; what is wrong is reported, not raised.
 
-        Raises InvalidValue, NotFound (no project or repository has that stream, nor any entry).
+        With ``public_keys`` also by the checkpoints that the database holds and, with
+        ``anchors``, by those whose lines were kept elsewhere: an open file, or any lines.
+
+        Raises InvalidValue (also where the anchors hold no line, or come without a key), NotFound
+        (no project or repository has that stream, nor any entry or anchor).
         """
+        if anchors is not None and not public_keys:
+            raise InvalidValue("public_keys", public_keys, "anchors prove nothing without a key")
         if stream is not None:
-            found = yield from rows(TARGET_TYPE, id=check_ulid("stream", stream))
-            if not found and not (
-                yield from many(
-                    AuditEntry, LIST[frozenset({"stream"})], stream=stream, after=0, limit=1
-                )
-            ):
-                raise NotFound("stream", stream)
-        return (yield from verify_streams(stream))
+            check_ulid("stream", stream)
+        report = yield from verify_streams(stream)
+        if public_keys:
+            report = yield from verify_anchors(report, stream, public_keys, anchors)
+        # A stream that isn't there is unknown, unless a checkpoint knows of it.
+        is_named = any(problem.stream_id == stream for problem in report.problems)
+        if stream is not None and not report.entries and not is_named:
+            raise NotFound("stream", stream)
+        return report
 
     @snapshot
     def export(self, file: IO[Any]) -> Steps[int]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +15,14 @@ from forgedb.cli.options import Group, database, json_option, paging_options
 from forgedb.cli.output import fields, jsonable, print_json, print_one, print_page
 from forgedb.cli.values import TIME, find_stream
 
+if TYPE_CHECKING:
+    from forgedb.audit.keys import PublicKey
+    from forgedb.models import VerifyProblem
+
 EXIT_VIOLATION = 8
+
+FILE = click.Path(exists=True, dir_okay=False)
+NEW_FILE = click.Path(dir_okay=False)
 
 
 @click.group(cls=Group)
@@ -60,22 +70,41 @@ def show(entry_id: str, as_json: bool) -> None:
 
 @command.command()
 @click.option("--stream", metavar="NAME", help="Of one PROJECT or REPO alone.")
+@click.option("--anchors", metavar="FILE", type=FILE, help="Checkpoints that were kept elsewhere.")
+@click.option(
+    "--public-key",
+    "public_keys",
+    metavar="FILE",
+    type=FILE,
+    multiple=True,
+    help="Whose checkpoints prove something; for several keys, several times.",
+)
 @json_option
 @click.pass_context
-def verify(ctx: click.Context, stream: str | None, as_json: bool) -> None:
+def verify(
+    ctx: click.Context,
+    stream: str | None,
+    anchors: str | None,
+    public_keys: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Prove the history; exit 8 and say where, if it can't be proven."""
-    with database() as db:
-        report = db.audit.verify(find_stream(db, stream))
+    if anchors is not None and not public_keys:
+        raise click.UsageError("--anchors proves nothing without a key: give --public-key FILE too")
+    keys = [_public_key(path) for path in public_keys]
+    with database() as db, ExitStack() as files:
+        lines = None if anchors is None else files.enter_context(open(anchors, "rb"))
+        report = db.audit.verify(find_stream(db, stream), public_keys=keys, anchors=lines)
     if as_json:
         print_json(jsonable(report))
     else:
         for problem in report.problems:
-            where = (
-                problem.stream_id
-                if problem.seq is None
-                else (f"{problem.stream_id} entry {problem.seq}")
-            )
-            click.echo(f"{where}: {problem.what}", err=True)
+            click.echo(f"{_place(problem)}: {problem.what}", err=True)
+        for each in report.ranges:
+            by = "not anchored yet"
+            if each.checkpoint is not None:
+                by = f"anchored by checkpoint {each.checkpoint}"
+            click.echo(f"{each.stream_id} entries {each.first_seq} to {each.last_seq}: {by}")
         found = "nothing wrong" if report.ok else f"{len(report.problems)} problems"
         click.echo(f"{report.entries} entries in {report.streams} streams: {found}")
     if not report.ok:
@@ -83,20 +112,117 @@ def verify(ctx: click.Context, stream: str | None, as_json: bool) -> None:
 
 
 @command.command()
-@click.option("--output", metavar="FILE", type=click.Path(dir_okay=False), help="Else stdout.")
+@click.option("--key", metavar="FILE", type=FILE, required=True, help="The private key of keygen.")
+@click.option("--output", metavar="FILE", type=NEW_FILE, help="Add the lines to it, else stdout.")
+def checkpoint(key: str, output: str | None) -> None:
+    """Sign where every stream ends now; keep the lines elsewhere, out of the database's reach."""
+    from forgedb.audit.keys import SigningKey
+
+    with open(key, "rb") as file:
+        signer = SigningKey.from_pem(file.read())
+    with ExitStack() as stack:
+        # Before anything is signed: a line that can't be written is missed later.
+        lines = stack.enter_context(_kept_lines(output))
+        db = stack.enter_context(database())
+        count = 0
+        made = None
+        while count == 0 or (made is not None and made.is_full):
+            made = db.audit.checkpoint(signer)
+            if made is None:
+                break
+            count += 1
+            lines.write(made.line.encode())
+            lines.flush()
+            click.echo(f"checkpoint {made.seq} over {made.tree_size} streams", err=True)
+        if not count:
+            click.echo("nothing has changed since the last checkpoint", err=True)
+
+
+@command.command()
+@click.option("--after", default=0, metavar="SEQ", help="Those alone after this number.")
+@click.option("--output", metavar="FILE", type=NEW_FILE, help="Else stdout.")
+def checkpoints(after: int, output: str | None) -> None:
+    """Write the checkpoints that the database holds once more, as the same lines."""
+    with ExitStack() as stack:
+        lines = stack.enter_context(_kept_lines(output))
+        stack.enter_context(database()).audit.export_checkpoints(lines, after)
+
+
+@command.command()
+@click.argument("file", type=NEW_FILE)
+def keygen(file: str) -> None:
+    """Make a pair of keys for checkpoints: FILE, to be kept secret, and FILE.pub."""
+    from forgedb.audit.keys import SigningKey
+
+    key = SigningKey.generate()
+    public = f"{file}.pub"
+    # Both, or none; and nobody else can read the secret one at any moment.
+    _write_new(public, key.public_key.to_pem(), 0o644)
+    try:
+        _write_new(file, key.to_pem(), 0o600)
+    except BaseException:
+        os.unlink(public)
+        raise
+    click.echo(f"wrote {file}, to be kept secret, and {public}, for whoever verifies")
+    click.echo(key.key_id)
+
+
+@command.command()
+@click.option("--output", metavar="FILE", type=NEW_FILE, help="Else stdout.")
 def export(output: str | None) -> None:
     """Write every entry as a line of JSON."""
     with database() as db:
         if output is None:
             db.audit.export(sys.stdout)
             return
-        try:
-            # Never over a file that is there: it might be the database.
-            file = open(output, "xb")  # noqa: SIM115 - closed below, once it is known to be new
-        except FileExistsError:
-            raise click.UsageError(
-                f"{output} is there already: choose another file, or remove it first"
-            ) from None
-        with file:
+        with _new(output, 0o666) as file:
             count = db.audit.export(file)
         click.echo(f"wrote {count} entries to {output}", err=True)
+
+
+@contextmanager
+def _kept_lines(path: str | None) -> Generator[IO[bytes]]:
+    """Standard output, or the end of a file of lines; never of a database."""
+    if path is None:
+        yield sys.stdout.buffer
+        return
+    with open(path, "a+b") as file:
+        file.seek(0)
+        first = file.read(1)
+        if first not in (b"", b"{"):
+            raise click.UsageError(f"{path} is no file of checkpoints: choose another file")
+        if first:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                # Someone was interrupted in the midst of a line: it must not spoil the next.
+                file.write(b"\n")
+        yield file
+
+
+def _public_key(path: str) -> PublicKey:
+    from forgedb.audit.keys import PublicKey
+
+    with open(path, "rb") as file:
+        return PublicKey.from_pem(file.read())
+
+
+def _place(problem: VerifyProblem) -> str:
+    if problem.stream_id is not None:
+        entry = "" if problem.seq is None else f" entry {problem.seq}"
+        return f"{problem.stream_id}{entry}"
+    return "checkpoints" if problem.checkpoint is None else f"checkpoint {problem.checkpoint}"
+
+
+def _new(path: str, mode: int) -> IO[bytes]:
+    """A file that wasn't there before: one that is might be the database."""
+    try:
+        return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
+    except FileExistsError:
+        raise click.UsageError(
+            f"{path} is there already: choose another file, or remove it first"
+        ) from None
+
+
+def _write_new(path: str, text: str, mode: int) -> None:
+    with _new(path, mode) as file:
+        file.write(text.encode())

@@ -1,0 +1,262 @@
+"""Comparing a history with its signed checkpoints: those kept elsewhere, and the database's own.
+
+Whoever can write to the database can make every hash of it anew, but no signature.  So a stream
+must still hold, at the number that a checkpoint names, the entry that the checkpoint names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+import msgspec
+
+from forgedb.audit.checkpoint import (
+    FIRST_PREVIOUS,
+    Head,
+    Verifier,
+    by_key_id,
+    fault,
+    from_line,
+    from_row,
+    heads_of,
+)
+from forgedb.audit.taking import NEXT
+from forgedb.errors import InvalidValue
+from forgedb.ids import Ulid
+from forgedb.models import AnchoredRange, Checkpoint, VerifyProblem, VerifyReport
+from forgedb.operations.steps import Steps, rows
+from forgedb.sql.catalogue import sql
+
+HEADS_A_READ = 1000
+STREAMS_A_READ = 1000
+
+NEXT_SEQ = sql("""
+SELECT seq
+FROM audit_checkpoints
+WHERE seq > :seq
+ORDER BY seq
+LIMIT 1
+""")
+
+# Of the heads given, those whose entry isn't there, or is another.
+CONTRADICTED = sql(
+    sqlite="""
+    SELECT given.key
+    FROM json_each(:heads) AS given
+    LEFT JOIN audit_entries AS e
+    ON e.stream_id = given.value ->> 0 AND e.seq = given.value ->> 1
+    WHERE lower(hex(e.entry_hash)) IS NOT given.value ->> 2
+    """,
+    postgres="""
+    SELECT given.position - 1
+    FROM json_array_elements(CAST(:heads AS json)) WITH ORDINALITY AS given (value, position)
+    LEFT JOIN audit_entries AS e
+    ON e.stream_id = given.value ->> 0 AND e.seq = CAST(given.value ->> 1 AS bigint)
+    WHERE encode(e.entry_hash, 'hex') IS DISTINCT FROM given.value ->> 2
+    """,
+)
+
+END = sql("""
+SELECT seq
+FROM audit_entries
+WHERE stream_id = :stream_id
+ORDER BY seq DESC
+LIMIT 1
+""")
+
+ENTRY_HASH = sql("""
+SELECT entry_hash
+FROM audit_entries
+WHERE stream_id = :stream_id AND seq = :seq
+""")
+
+EXISTS = sql("""
+SELECT 1 FROM projects WHERE id = :stream_id
+UNION ALL
+SELECT 1 FROM repositories WHERE id = :stream_id
+""")
+
+STREAM_ENDS = tuple(
+    sql(f"SELECT id, audit_seq FROM {table} WHERE id > :after ORDER BY id LIMIT :limit")
+    for table in ("projects", "repositories")
+)
+
+
+def verify_anchors(
+    report: VerifyReport,
+    stream_id: Ulid | None,
+    public_keys: Collection[Verifier],
+    anchors: Iterable[str | bytes] | None,
+) -> Steps[VerifyReport]:
+    """The report on the chains, and what the checkpoints add to it.
+
+    Raises InvalidValue (the anchors hold no line).
+    """
+    comparison = _Comparison(stream_id, public_keys)
+    kept = comparison.kept(anchors) if anchors is not None else iter(())
+    waiting = next(kept, None)
+    if anchors is not None and comparison.lines == 0:
+        raise InvalidValue("anchors", "", "they hold no line: give the file of the checkpoints")
+    while True:
+        # Both are in the order of their numbers, and one of each is in memory.
+        found = yield from rows(NEXT_SEQ, seq=comparison.last_seq)
+        seqs: list[int] = [seq for (seq,) in found]
+        if waiting is not None:
+            seqs.append(waiting.seq)
+        if not seqs:
+            break
+        seq, given = min(seqs), None
+        if waiting is not None and waiting.seq == seq:
+            given, waiting = waiting, next(kept, None)
+        yield from comparison.take(seq, found == [(seq,)], given)
+    problems = [*report.problems, *comparison.problems]
+    broken = {problem.stream_id for problem in problems}
+    ranges = yield from _ranges(stream_id, comparison.anchored, broken)
+    return msgspec.structs.replace(report, ok=not problems, problems=problems, ranges=ranges)
+
+
+class _Comparison:
+    """The chain of the checkpoints so far, and how far each stream is anchored by it."""
+
+    def __init__(self, stream_id: Ulid | None, public_keys: Collection[Verifier]) -> None:
+        self.keys = by_key_id(public_keys)
+        self.stream_id = stream_id
+        self.problems: list[VerifyProblem] = []
+        self.lines = 0
+        self.last_seq = 0
+        self.last_hash: bytes | None = FIRST_PREVIOUS
+        """None after a checkpoint that nothing can follow: it is unknown, or no key's."""
+        self.anchored: dict[Ulid, tuple[int, int]] = {}
+        """By stream: the last entry that was found as a checkpoint names it, and which does."""
+        self.contradicted: set[Ulid] = set()
+
+    def kept(self, anchors: Iterable[str | bytes]) -> Iterator[Checkpoint]:
+        """The checkpoints of the lines, those alone that stand in their order."""
+        last = 0
+        for line in anchors:
+            if not line.strip():
+                continue
+            self.lines += 1
+            try:
+                checkpoint = from_line(line)
+            except ValueError as error:
+                self._report(None, f"line {self.lines} of the anchors can't be read: {error}")
+                continue
+            if checkpoint.seq <= last:
+                what = f"line {self.lines} of the anchors has it after checkpoint {last}"
+                self._report(checkpoint.seq, what)
+                continue
+            last = checkpoint.seq
+            yield checkpoint
+
+    def take(self, seq: int, there: bool, given: Checkpoint | None) -> Steps[None]:
+        """Check the next checkpoint, and the streams by it if it is what a key signed."""
+        if seq > self.last_seq + 1:
+            self._report_missing(self.last_seq + 1, seq - 1)
+            self.last_hash = None
+        before, self.last_seq = self.last_seq, seq
+        if not there:
+            self._report_missing(seq, seq)
+        stored = (yield from self._stored(before, seq)) if there else None
+        trusted = given
+        if given is not None and (wrong := fault(given, self.keys)) is not None:
+            self._report(seq, f"of the anchors: {wrong}")
+            trusted = None
+        if stored is not None and stored != given:
+            wrong = fault(stored, self.keys)
+            if wrong is not None:
+                self._report(seq, f"of the database: {wrong}")
+            elif trusted is not None:
+                self._report(seq, "the database holds another one than the anchors, signed too")
+            else:
+                trusted = stored
+        if trusted is None:
+            self.last_hash = None
+            return
+        if self.last_hash is not None and trusted.previous_hash != self.last_hash:
+            self._report(seq, f"it doesn't follow on checkpoint {seq - 1}, but on another")
+        self.last_hash = trusted.checkpoint_hash
+        yield from self._compare(trusted)
+
+    def _stored(self, before: int, seq: int) -> Steps[Checkpoint | None]:
+        try:
+            (row,) = yield from rows(NEXT, seq=before)
+            return from_row(row)
+        except ValueError as error:
+            why = error.why if isinstance(error, InvalidValue) else error
+            self._report(seq, f"of the database: it can't be read: {why}")
+            return None
+
+    def _compare(self, checkpoint: Checkpoint) -> Steps[None]:
+        """Look each of its heads up among the entries."""
+        batch: list[Head] = []
+        for head in heads_of(checkpoint):
+            if self.stream_id in (None, head.stream_id) and head.stream_id not in self.contradicted:
+                batch.append(head)
+            if len(batch) == HEADS_A_READ:
+                yield from self._look_up(checkpoint.seq, batch)
+                batch = []
+        if batch:
+            yield from self._look_up(checkpoint.seq, batch)
+
+    def _look_up(self, checkpoint: int, batch: list[Head]) -> Steps[None]:
+        text = msgspec.json.encode(
+            [(head.stream_id, head.seq, head.entry_hash.hex()) for head in batch]
+        ).decode()
+        wrong = {place for (place,) in (yield from rows(CONTRADICTED, heads=text))}
+        for place, head in enumerate(batch):
+            if place not in wrong:
+                self.anchored[head.stream_id] = (head.seq, checkpoint)
+            else:
+                self.contradicted.add(head.stream_id)
+                seq, what = yield from self._contradiction(head, checkpoint)
+                self.problems.append(VerifyProblem(head.stream_id, seq, what, checkpoint))
+
+    def _contradiction(self, head: Head, checkpoint: int) -> Steps[tuple[int | None, str]]:
+        """What became of an entry that isn't there any more: from which number on, and how."""
+        seen = f"checkpoint {checkpoint} saw the stream up to entry {head.seq}"
+        ends = yield from rows(END, stream_id=head.stream_id)
+        if not ends:
+            if (yield from rows(EXISTS, stream_id=head.stream_id)):
+                return None, f"all of the stream's entries are gone: {seen}"
+            return None, f"the whole stream is gone: {seen}"
+        ((end,),) = ends
+        if end < head.seq:
+            return end + 1, f"its end is cut: {seen}"
+        if not (yield from rows(ENTRY_HASH, stream_id=head.stream_id, seq=head.seq)):
+            return head.seq, f"it is missing: {seen}"
+        since, _ = self.anchored.get(head.stream_id, (0, 0))
+        return since + 1, (
+            f"it was rewritten between entries {since + 1} and {head.seq}: checkpoint {checkpoint}"
+            f" saw another entry {head.seq}"
+        )
+
+    def _report_missing(self, first: int, last: int) -> None:
+        """One problem, however many: the number of a forged line can be any."""
+        which = "it is" if first == last else f"checkpoints {first} to {last} are"
+        self._report(first, f"{which} missing from the database")
+
+    def _report(self, seq: int | None, what: str) -> None:
+        self.problems.append(VerifyProblem(None, None, what, seq))
+
+
+def _ranges(
+    stream_id: Ulid | None, anchored: dict[Ulid, tuple[int, int]], broken: Collection[Ulid | None]
+) -> Steps[list[AnchoredRange]]:
+    """What is anchored of each stream that has no problem, and what isn't yet."""
+    ranges: list[AnchoredRange] = []
+    for statement in STREAM_ENDS:
+        after, is_last = "", False
+        while not is_last:
+            found = yield from rows(statement, after=after, limit=STREAMS_A_READ)
+            for stream, last in found:
+                if stream in broken or stream_id not in (None, stream):
+                    continue
+                until, checkpoint = anchored.get(stream, (0, 0))
+                if until:
+                    ranges.append(AnchoredRange(stream, 1, until, checkpoint))
+                if until < last:
+                    ranges.append(AnchoredRange(stream, until + 1, last, None))
+            is_last = len(found) < STREAMS_A_READ
+            after = "" if is_last else found[-1][0]
+    return sorted(ranges, key=lambda each: (each.stream_id, each.first_seq))
