@@ -67,6 +67,7 @@ class Pool(ABC):
         try:
             await self._open()
             await self.give(await self._first())
+            await self._let_grow()
         except BaseException:
             # Without waiting for those that still try to connect: they give up by themselves.
             await self._close(0)
@@ -139,6 +140,10 @@ class Pool(ABC):
     async def _open(self) -> None: ...
 
     @abstractmethod
+    async def _let_grow(self) -> None:
+        """Let it open as many connections as the options allow."""
+
+    @abstractmethod
     async def _lend(self, timeout_seconds: float) -> PostgresConnection: ...
 
     def patient(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -147,11 +152,11 @@ class Pool(ABC):
             return {key: value for key, value in given.items() if key != "connect_timeout"}
         return {**given, "connect_timeout": ceil(self.options.pool_timeout_seconds)}
 
-    def settings(self) -> tuple[LiteralString, ...]:
-        """What is set on a new connection."""
+    def settings(self) -> LiteralString:
+        """What is set on a new connection, in one round trip."""
         if self.options.prepare_threshold is None:
-            return (TIMES_AS_READ,)
-        return (TIMES_AS_READ, ONE_PLAN)
+            return TIMES_AS_READ
+        return f"{TIMES_AS_READ}; {ONE_PLAN}"
 
     def lent(self, link: Link[Any]) -> PostgresConnection:
         """What is lent of a new connection."""
@@ -164,7 +169,8 @@ class Pool(ABC):
         return {
             "conninfo": options.url,
             "min_size": options.pool_min_size,
-            "max_size": options.pool_max_size,
+            # Until the first one is there: whoever asks for it meanwhile would have a second made.
+            "max_size": max(1, options.pool_min_size),
             "reconnect_timeout": RECONNECT_SECONDS,
             "open": False,
             "kwargs": {
@@ -207,8 +213,7 @@ class _BlockingConnection(psycopg.Connection[Any]):
             raise
         lender.refused = None
         raw.lent = lender.lent(BlockingLink(raw, Preparing(lender.options.prepare_threshold)))
-        for setting in lender.settings():
-            raw.execute(setting)
+        raw.execute(lender.settings())
         return raw
 
 
@@ -229,6 +234,9 @@ class BlockingPool(Pool):
 
     async def _open(self) -> None:
         self._pool.open()
+
+    async def _let_grow(self) -> None:
+        self._pool.resize(self.options.pool_min_size, self.options.pool_max_size)
 
     async def _lend(self, timeout_seconds: float) -> PostgresConnection:
         return self._pool.getconn(timeout_seconds).lent
@@ -265,8 +273,7 @@ class _AwaitedConnection(psycopg.AsyncConnection[Any]):
             raise
         lender.refused = None
         raw.lent = lender.lent(AwaitedLink(raw, Preparing(lender.options.prepare_threshold)))
-        for setting in lender.settings():
-            await raw.execute(setting)
+        await raw.execute(lender.settings())
         return raw
 
 
@@ -287,6 +294,9 @@ class AwaitedPool(Pool):
 
     async def _open(self) -> None:
         await self._pool.open()
+
+    async def _let_grow(self) -> None:
+        await self._pool.resize(self.options.pool_min_size, self.options.pool_max_size)
 
     async def _lend(self, timeout_seconds: float) -> PostgresConnection:
         return (await self._pool.getconn(timeout_seconds)).lent
