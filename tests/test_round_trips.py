@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,6 +15,8 @@ import pytest
 
 import forgedb
 from forgedb import Database, NewObject, Repository
+from forgedb.migrations import Runner
+from forgedb.operations.steps import run
 from tests.servers.postgres import Databases
 
 WARM_UP = 8
@@ -135,3 +139,32 @@ def test_many_objects_are_streamed(wire: tuple[Wire, Database], repository: Repo
     objects = [NewObject(number.to_bytes(20, "big"), 3, number) for number in range(20_000)]
     token = db.leases.acquire(repository.id).fencing_token
     assert counted.of(lambda: db.objects.add_many(repository.id, objects, token)) < 12
+
+
+def test_a_migration_takes_four_however_many_statements_it_has(
+    wire: tuple[Wire, Database], tmp_path: Path
+) -> None:
+    counted, db = wire
+    for number in range(40):
+        steps = "".join(f"CREATE TABLE t{number}_{each} (id integer);\n" for each in range(5))
+        (tmp_path / f"{number:04}_five.sql").write_text(steps)
+    runner = Runner(db, tmp_path, table="others")
+    runner.migrate(30)
+    # Of each file BEGIN and the lock, its statements, its line in the history, COMMIT.
+    two = counted.of(lambda: runner.migrate(32))
+    six = counted.of(lambda: runner.migrate(38))
+    assert six - two == 4 * 4
+
+
+def test_statements_that_go_together_tell_which_of_them_failed(postgres: Databases) -> None:
+    texts = "SELECT 1 -- a comment", "SELECT 1,\n nope", "SELECT 1"
+
+    async def in_a_task(url: str) -> None:
+        async with await forgedb.connect_async(url) as db:
+            await db._runner.write(run(*texts))
+
+    with postgres.new() as url, forgedb.connect(url) as db:
+        for call in (lambda: db._runner.write(run(*texts)), lambda: asyncio.run(in_a_task(url))):
+            with pytest.raises(forgedb.UsageError, match="nope") as refused:
+                call()
+            assert (refused.value.number, refused.value.position) == (1, 11)

@@ -28,6 +28,7 @@ class ForgeDbError(Exception):
     """The base of every error that forgedb raises."""
 
     position: int | None = None
+    number: int = 0
     """Where in a script's statement the database saw the fault: characters, from 0, if it said."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 from forgedb import Database
@@ -17,7 +18,7 @@ from forgedb.migrations.applying import Applying
 from forgedb.migrations.history import History
 from forgedb.migrations.patience import Patience
 from forgedb.migrations.script import Script
-from forgedb.operations.steps import Steps
+from forgedb.operations.steps import Steps, now
 
 R = TypeVar("R")
 
@@ -49,15 +50,15 @@ class ReadsTheHistoryOnce(Runner):
 
 
 class _Slow(Applying):
-    def unlocked(self, script: Script, began: float) -> Steps[AppliedMigration]:
+    def unlocked(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
         time.sleep(GAP_SECONDS)
-        return super().unlocked(script, began)
+        return super().unlocked(script, began, at)
 
 
 class _Unlocked(_Slow):
-    def locked_history(self, version: int | None = None) -> Steps[History]:
+    def locked(self, version: int) -> Steps[tuple[History, datetime]]:
         yield from self.table.create()
-        return (yield from self.table.read())
+        return (yield from self.table.read()), (yield from now())
 
 
 class AsksForNoLock(Runner):

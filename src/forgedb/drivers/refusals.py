@@ -47,7 +47,7 @@ def unfit(step: object, why: str) -> InvalidValue:
     for name, value in params.items():
         if not _is_plain(value):
             return InvalidValue(f":{name}", value, why)
-    text = getattr(step, "text", None) or getattr(getattr(step, "statement", None), "sqlite", None)
+    text = getattr(getattr(step, "statement", None), "sqlite", None)
     return InvalidValue("value" if text is None else "statement", text, why)
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import pairwise
 
 from forgedb.errors import ForgeDbError, LockTimeout, MigrationDrift, MigrationError
 from forgedb.migrations.applied import AppliedMigration
@@ -15,13 +17,24 @@ from forgedb.migrations.history import History, HistoryTable
 from forgedb.migrations.locking import lock
 from forgedb.migrations.references import Dangling, dangling, taken_along
 from forgedb.migrations.script import Script
-from forgedb.operations.steps import Steps, change, now, run
+from forgedb.operations.steps import Now, Steps, change, now, run
 from forgedb.sql.catalogue import sql
 from forgedb.sql.lexer import Lines
 from forgedb.sql.split import ScriptStatement
 
 CHECK_DEFERRED = sql(sqlite="SELECT 1 WHERE false", postgres="SET CONSTRAINTS ALL IMMEDIATE")
 """Checks at once what PostgreSQL would check at the COMMIT."""
+
+
+def _turns(script: Script) -> Iterator[Sequence[ScriptStatement]]:
+    """The statements that are sent together: each DROP TABLE begins anew, for a look before it."""
+    begins = [
+        place
+        for place, statement in enumerate(script.statements)
+        if place == 0 or statement.opening[:2] == ("DROP", "TABLE")
+    ]
+    for begin, end in pairwise([*begins, len(script.statements)]):
+        yield script.statements[begin:end]
 
 
 RESET_SEARCH_PATH = sql(sqlite="SELECT 1 WHERE false", postgres="RESET search_path")
@@ -38,40 +51,41 @@ class Applying:
         self.pending: Sequence[Script] = ()
         """What it is going to apply, the file that is being run among them."""
 
-    def locked_history(self, version: int | None = None) -> Steps[History]:
-        """The history, under the lock: nobody else changes it before the transaction ends.
-
-        With ``version`` only what was applied of that number: the others' checksums were compared
-        before the first file was run.
-        """
-        if version is not None and self.done:
-            # The table is there, and this takes one round trip.
-            look = self.table.look_up(version)
-            (entry,) = yield from lock(self.lock_wait_seconds, look)
-            return History(() if entry is None else (entry,))
+    def locked_history(self) -> Steps[History]:
+        """The history, under the lock: nobody else changes it before the transaction ends."""
         yield from lock(self.lock_wait_seconds)
         yield from self.table.create()
         return (yield from self.table.read())
 
+    def locked(self, version: int) -> Steps[tuple[History, datetime]]:
+        """What is applied of a number, under the lock, and the time."""
+        if not self.done:
+            return (yield from self.locked_history()), (yield from now())
+        # The table is there, and all checksums were compared before the first file was run: what
+        # was applied of this number since then takes one round trip, with the lock.
+        entry, at = yield from lock(self.lock_wait_seconds, self.table.look_up(version), Now())
+        return History(() if entry is None else (entry,)), at
+
     def in_transaction(self, script: Script) -> Steps[AppliedMigration | None]:
         """Run a file, unless another process has done so; nothing of it stays where it fails."""
         began = time.monotonic()
-        history = yield from self.locked_history(script.migration.version)
+        history, at = yield from self.locked(script.migration.version)
         if self.is_applied(script, history):
             return None
-        return (yield from self.unlocked(script, began))
+        return (yield from self.unlocked(script, began, at))
 
-    def unlocked(self, script: Script, began: float) -> Steps[AppliedMigration]:
+    def unlocked(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
         """Run a file in the open transaction, whose lock is held."""
         before: Dangling = Counter()
         if script.mode == "rebuild":
             before = yield from dangling()
-        for statement in script.statements:
+        for statements in _turns(script):
             if script.mode == "transaction":
-                yield from self._refuse_taking_along(script, statement)
+                yield from self._refuse_taking_along(script, statements[0])
             try:
-                yield from run(statement.text)
+                yield from run(*(statement.text for statement in statements))
             except ForgeDbError as error:
+                statement = statements[error.number]
                 if isinstance(error, LockTimeout):
                     file, line, column = script.migration.file, statement.line, statement.column
                     words = f"{file}:{line}:{column}: {error.why}"
@@ -82,7 +96,6 @@ class Applying:
         if "search_path" in script.migration.text:
             # Of the history's table only the name is known.
             yield from change(RESET_SEARCH_PATH)
-        at = yield from now()
         duration_ms = round((time.monotonic() - began) * 1000)
         return (yield from self.table.record(script.migration, at, duration_ms))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from forgedb.errors import LockTimeout
-from forgedb.operations.steps import Select, SelectOne, Steps, rows, together
+from forgedb.operations.steps import Now, Select, SelectOne, Steps, rows, together
 from forgedb.sql.catalogue import sql
 
 # Every statement of the transaction gives up on a lock after lock_timeout: one that queued for
@@ -43,7 +43,7 @@ HOLDER = sql(
 )
 
 
-def lock(lock_wait_seconds: float, *then: SelectOne) -> Steps[list[Any]]:
+def lock(lock_wait_seconds: float, *then: SelectOne | Now) -> Steps[list[Any]]:
     """Keep all others from migrating until the transaction ends; then what the steps give.
 
     On PostgreSQL each statement sees what was committed before it: these, what the lock's last

@@ -237,7 +237,8 @@ class Runner:
         before = yield from dangling()
         for position, script in enumerate(scripts):
             applying.pending = scripts[position:]
-            self._note((yield from applying.unlocked(script, time.monotonic())), applying)
+            at = yield from now()
+            self._note((yield from applying.unlocked(script, time.monotonic(), at)), applying)
         applying.pending = ()
         yield from applying.settle(before, scripts[-1])
         raise _RolledBack(applying.done)

@@ -79,9 +79,13 @@ class Native(msgspec.Struct, gc=False):
 
 
 class Run(msgspec.Struct, gc=False):
-    """A statement of a migration, sent as it is; it has no parameters and no result."""
+    """Statements of a migration, sent as they are; they have no parameters and no result.
 
-    text: str
+    On PostgreSQL several go in one round trip.  What is raised says by ``number`` which of them
+    failed, those before it having been run.
+    """
+
+    texts: tuple[str, ...]
 
 
 class Now(msgspec.Struct, gc=False):
@@ -137,9 +141,9 @@ def native(value: object) -> Steps[Any]:
     return (yield Native(value))
 
 
-def run(text: str) -> Steps[None]:
+def run(*texts: str) -> Steps[None]:
     """Send the text as it is."""
-    yield Run(text)
+    yield Run(texts)
 
 
 def now() -> Steps[datetime]:

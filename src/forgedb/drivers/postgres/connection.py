@@ -15,7 +15,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from forgedb.drivers.postgres.errors import DRIVER_ERRORS, is_lost, is_stale, translate
-from forgedb.drivers.postgres.link import Answer, Link, Sent
+from forgedb.drivers.postgres.link import SEPARATOR, Answer, Link, Sent
 from forgedb.drivers.postgres.packing import COPY_BEGIN, COPY_END, Column, copied
 from forgedb.drivers.postgres.values import DECODERS
 from forgedb.errors import ForgeDbError, Unavailable
@@ -117,17 +117,18 @@ class PostgresConnection:
         self._changed = self._changed or not _reads(step)
         if isinstance(step, Select | Change) and step.statement.sets_session:
             self.spent = True
+        if isinstance(step, Run):
+            return await self._run(step)
         (answer,) = await self._together([_sent(step)])
-        if isinstance(step, Run) and self._may_have_set(step, answer):
-            self.spent = True
         return _result(step, answer)
 
-    def _may_have_set(self, step: Run, answer: Answer) -> bool:
-        """Whether a migration's statement left something on the session; outside of one, always."""
-        status = self.link.raw.info.transaction_status
-        return (
-            status == TransactionStatus.IDLE or answer.status == "SET" or "set_config" in step.text
-        )
+    async def _run(self, step: Run) -> None:
+        await self._send_owed()
+        statuses = await self.link.script(step.texts)
+        # Outside a transaction it can't be told what stays, within one by what was said.
+        is_idle = self.link.raw.info.transaction_status == TransactionStatus.IDLE
+        if is_idle or "SET" in statuses or any("set_config" in text for text in step.texts):
+            self.spent = True
 
     async def _perform_together(self, step: Together) -> list[Any]:
         self._changed = self._changed or not all(map(_reads, step.steps))
@@ -241,10 +242,12 @@ class PostgresConnection:
     def _translated(self, error: Exception, step: Step | None = None) -> ForgeDbError:
         translated = translate(error, self._where, step)
         self.spent = self.spent or is_stale(error)
+        if isinstance(step, Run):
+            translated.number = number = getattr(error, "number", 0)
+            if isinstance(error, psycopg.Error) and error.diag.statement_position:
+                before = "".join(text + SEPARATOR for text in step.texts[:number])
+                translated.position = int(error.diag.statement_position) - 1 - len(before)
         translated.__cause__ = error
-        if isinstance(step, Run) and isinstance(error, psycopg.Error):
-            found = error.diag.statement_position
-            translated.position = None if found is None else int(found) - 1
         return translated
 
 
@@ -258,8 +261,6 @@ def _reads(step: Step) -> bool:
 def _sent(step: Step) -> Sent:
     if isinstance(step, Select | SelectOne | Change):
         return Sent(_TEXTS[step.statement][0], step.params)
-    if isinstance(step, Run):
-        return Sent(step.text.encode())
     return CLOCK
 
 

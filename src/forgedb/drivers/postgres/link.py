@@ -17,7 +17,9 @@ from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import psycopg
+from psycopg import generators
 from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from forgedb.drivers.postgres.preparing import Preparing
 
@@ -32,6 +34,9 @@ class Sent(NamedTuple):
     text: bytes
     params: Params | None = None
 
+
+SEPARATOR = "\n;\n"
+"""Between statements that go together; the last of one's lines may be a comment."""
 
 CANCEL_SECONDS = 5.0
 
@@ -84,6 +89,23 @@ class Link(ABC, Generic[C]):
             self._preparing.forget()
         elif sent.params is not None:
             self._preparing.used(sent.text)
+
+    async def script(self, texts: Sequence[str]) -> list[str]:
+        """Send several statements in one round trip; the server's word for each.
+
+        What is raised has the number of the statement that failed, as its ``number``.
+        """
+        self.raw.pgconn.send_query(SEPARATOR.join(texts).encode())
+        results = await self._results(generators.execute(self.raw.pgconn))
+        for number, result in enumerate(results):
+            if result.status == ExecStatus.FATAL_ERROR:
+                error: Any = psycopg.errors.error_from_result(result)
+                error.number = number
+                raise error
+        return [(result.command_status or b"").decode() for result in results]
+
+    @abstractmethod
+    async def _results(self, fetching: Any) -> list[PGresult]: ...
 
     @abstractmethod
     async def copy(self, text: bytes, blocks: Iterable[bytes]) -> int:
@@ -183,6 +205,10 @@ class BlockingLink(Link[psycopg.Connection[Any]]):
                 copy.write(block)
         return self._cursor.rowcount
 
+    async def _results(self, fetching: Any) -> list[PGresult]:
+        with self.raw.lock:
+            return self.raw.wait(fetching)
+
     async def close(self) -> None:
         self.raw.close()
 
@@ -245,6 +271,10 @@ class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
             for block in blocks:
                 await copy.write(block)
         return self._cursor.rowcount
+
+    async def _results(self, fetching: Any) -> list[PGresult]:
+        async with self.raw.lock:
+            return await self.raw.wait(fetching)
 
     async def close(self) -> None:
         await self.raw.close()

@@ -189,9 +189,17 @@ class SqliteConnection:
         if isinstance(step, Native):
             return kept(step.value)
         if isinstance(step, Run):
-            self._cursor.execute(step.text)
-            return None
+            return self._run(step)
         return self._clock()
+
+    def _run(self, step: Run) -> None:
+        for number, text in enumerate(step.texts):
+            try:
+                self._cursor.execute(text)
+            except DRIVER_ERRORS as error:
+                failed: Any = error
+                failed.number = number
+                raise
 
     def execute(self, text: str) -> None:
         """A statement without parameters or result, such as BEGIN."""
@@ -260,10 +268,13 @@ class SqliteConnection:
     def _translated(self, error: Exception, step: Step | None = None) -> ForgeDbError:
         translated = translate(error, self.raw, self.where, step)
         translated.__cause__ = error
-        offset = getattr(error, "error_offset", -1)
-        if isinstance(step, Run) and offset >= 0:
-            # SQLite counts bytes.
-            translated.position = len(step.text.encode()[:offset].decode(errors="ignore"))
+        if isinstance(step, Run):
+            translated.number = number = getattr(error, "number", 0)
+            offset = getattr(error, "error_offset", -1)
+            if offset >= 0:
+                # SQLite counts bytes.
+                before = step.texts[number].encode()[:offset]
+                translated.position = len(before.decode(errors="ignore"))
         return translated
 
 
