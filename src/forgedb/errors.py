@@ -184,7 +184,7 @@ class MigrationError(ForgeDbError):
         if self.statement:
             parts.append(f"in {shown(' '.join(self.statement.split()))}")
         if self.applied or self.pending:
-            parts.append(f"applied before: {_listed(self.applied[::-1])}")
+            parts.append(f"applied before: {_last(self.applied)}")
             parts.append(f"still pending: {_listed(self.pending)}")
         return "; ".join(parts)
 
@@ -232,6 +232,12 @@ class LockTimeout(Unavailable):
 
 class AuditViolation(ForgeDbError):
     """The audit trail doesn't prove the history it holds."""
+
+
+def _last(names: Sequence[str]) -> str:
+    """The last few names, after how many others."""
+    more = len(names) - NAMES_MAX
+    return ", ".join([*([f"{more} others"] if more > 0 else []), *names[-NAMES_MAX:]]) or "none"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -57,7 +57,7 @@ def test_each_statement_is_kept_by_itself(folder: Folder) -> None:
 
 def test_a_failure_names_the_place_and_the_way_out(folder: Folder) -> None:
     folder.write(m0001_a=A, m0002_b=FAILING, m0003_c="CREATE TABLE c (id INTEGER)")
-    with pytest.raises(MigrationError, match="see `forgedb migrate resolve 2`") as refused:
+    with pytest.raises(MigrationError, match="see `forgedb migrate resolve 2 --dir") as refused:
         folder.runner.migrate()
     error = refused.value
     assert (error.file, error.line, error.statement) == (
@@ -167,7 +167,7 @@ def test_who_meets_another_at_work_waits_gives_up_and_names_the_way_out(folder: 
     with pytest.raises(
         LockTimeout,
         match=r"0001_a is being run by process 7 on elsewhere since 2026-11-22 10:00:00 UTC; "
-        r"if that process is gone, see `forgedb migrate resolve 1`",
+        r"if that process is gone, see `forgedb migrate resolve 1 --dir",
     ):
         folder.runner_with(lock_timeout_seconds=0.1).migrate()
     assert folder.tables() == set()
@@ -201,7 +201,7 @@ def test_what_was_interrupted_is_on_record_as_failed(
         patch.setattr(folder.db._runner, "alone", interrupted)
         with pytest.raises(KeyboardInterrupt):
             folder.runner.migrate()
-    with pytest.raises(MigrationError, match=r"\(it was interrupted\): see .* resolve 1`"):
+    with pytest.raises(MigrationError, match=r"\(it was interrupted\): see .* resolve 1 --dir"):
         folder.runner.migrate()
     folder.runner.resolve(1, "retry")
     assert len(folder.runner.migrate()) == 2

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from forgedb import (
-    Database,
-    MigrationError,
-)
+import forgedb
+from forgedb import Database, InvalidValue, MigrationError, UsageError
 from forgedb.migrations import Runner
 from tests.migrations.folder import A, B, Folder
 
@@ -97,8 +96,116 @@ def test_a_file_beyond_16_mib_is_refused(folder: Folder) -> None:
         folder.runner.migrate()
 
 
-def test_a_directory_in_the_place_of_a_file_is_named(folder: Folder) -> None:
-    (folder.path / "0001_a.sql").mkdir()
-    with pytest.raises(MigrationError, match="it can't be read") as refused:
+def test_folders_and_what_begins_with_a_dot_are_left_alone(folder: Folder) -> None:
+    (folder.path / "0002_b.sql").mkdir()
+    (folder.path / ".#0001_a.sql").write_text("SELECT nothing")
+    (folder.path / "._0001_a.sql").write_bytes(b"\0\xff")
+    (folder.path / "notes.txt").write_text("SELECT nothing")
+    folder.write(m0001_a=A).runner.migrate()
+    assert folder.labels() == ["0001_a"]
+
+
+def test_a_number_that_no_database_holds_is_refused(folder: Folder) -> None:
+    folder.write(m9223372036854775808_a=A)
+    with pytest.raises(MigrationError, match="its number is beyond 9223372036854775807"):
         folder.runner.migrate()
-    assert refused.value.file == "0001_a.sql"
+    folder.remove("9223372036854775808_a").write(m9223372036854775807_a=A).runner.migrate()
+    assert folder.labels() == ["9223372036854775807_a"]
+
+
+def test_a_nul_character_is_refused_with_its_place(folder: Folder) -> None:
+    folder.write(m0001_a="SELECT 1;\n  SELECT '\0'")
+    with pytest.raises(MigrationError, match=r"^0001_a\.sql:2:11: .* NUL character: remove it"):
+        folder.runner.migrate()
+
+
+@pytest.mark.parametrize("name", ["0001_a.SQL", "a.sql", "1-a.sql"])
+def test_a_name_of_another_form_is_refused(folder: Folder, name: str) -> None:
+    (folder.path / name).write_text(A)
+    with pytest.raises(MigrationError, match=r"NNNN_name\.sql, in lower case: rename it"):
+        folder.runner.migrate()
+
+
+def test_statements_that_hold_transactions_are_refused_in_fitting_words(folder: Folder) -> None:
+    folder.write(m0001_a="BEGIN; SELECT 1")
+    with pytest.raises(MigrationError, match=r"BEGIN is refused: each file runs in one"):
+        folder.runner.migrate()
+    folder.write(m0001_a="-- forgedb: no-transaction\nBEGIN; SELECT 1")
+    with pytest.raises(MigrationError, match=r"BEGIN is refused: this file's .* no transaction"):
+        folder.runner.migrate()
+
+
+@pytest.mark.parametrize("table", ["select", "sqlite_x", "pg_x", "user", "Big", "a b", ""])
+def test_a_history_has_a_plain_name(folder: Folder, table: str) -> None:
+    with pytest.raises(UsageError, match="can't be the history's table"):
+        folder.write(m0001_a=A).runner_with(table=table)
+
+
+def test_a_table_of_another_program_is_no_history(folder: Folder) -> None:
+    folder.db.client.execute("CREATE TABLE schema_migrations (version varchar(255) PRIMARY KEY)")
+    folder.write(m0001_a=A)
+    for call in (folder.runner.migrate, folder.runner.states, folder.runner.pending):
+        with pytest.raises(UsageError, match=r"schema_migrations is another program's: .*--table"):
+            call()
+    assert [each.label for each in folder.runner_with(table="ours").migrate()] == ["0001_a"]
+
+
+def test_a_history_of_other_files_is_told_from_an_edited_one(folder: Folder) -> None:
+    folder.db.migrate()
+    with pytest.raises(MigrationError, match=r"of other files, up to 0001_initial: .*--table"):
+        folder.write(m0001_a=A).runner.migrate()
+    assert [each.label for each in folder.runner_with(table="ours").migrate()] == ["0001_a"]
+
+
+def test_a_runner_takes_a_database_for_threads_and_a_number(folder: Folder, url: str) -> None:
+    async def open_and_run() -> None:
+        async with await forgedb.connect_async(url) as db:
+            Runner(db, folder.path)  # type: ignore[arg-type]
+
+    with pytest.raises(UsageError, match="AsyncDatabase can't be migrated by a Runner"):
+        asyncio.run(open_and_run())
+    folder.write(m0001_a=A)
+    for target in ("1", 1.0, True):
+        with pytest.raises(InvalidValue, match="the number of a migration"):
+            folder.runner.migrate(target)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"no migration 7 in .*: they go from 1 to 1"):
+        folder.runner.migrate(7)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text"),
+    [
+        ("postgres", "CREATE INDEX CONCURRENTLY i ON a (id)"),
+        ("postgres", "VACUUM a"),
+        ("sqlite", "VACUUM"),
+    ],
+)
+def test_what_refuses_to_run_in_a_transaction_is_told_its_header(folder: Folder, text: str) -> None:
+    folder.write(m0001_a=A, m0002_b=text)
+    with pytest.raises(MigrationError, match=r"^0002_b\.sql:1:1: .*`-- forgedb: no-transaction`"):
+        folder.runner.migrate()
+    folder.write(m0002_b=f"-- forgedb: no-transaction\n{text}").runner.migrate()
+
+
+@pytest.mark.parametrize("dialect", ["postgres"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("INSERT INTO t VALUES (1)", r"Key \(id\)=\(1\) already exists"),
+        ("INSERT INTO t VALUES (NULL)", r'null value in column "id" of relation "t"'),
+        ("SELECT 1 / 0", "division by zero"),
+        ("DROP TABLE t", r"constraint u_t_fkey on table u depends on table t; Use DROP"),
+        (
+            "DO $$ BEGIN RAISE 'no' USING HINT = 'ask ada'; END $$",
+            "no; ask ada",
+        ),
+    ],
+)
+def test_an_error_has_all_that_postgresql_says(folder: Folder, text: str, said: str) -> None:
+    folder.write(
+        m0001_a="CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t VALUES (1);"
+        "CREATE TABLE u (t integer REFERENCES t);"
+    ).runner.migrate()
+    with pytest.raises(MigrationError, match=said) as refused:
+        folder.write(m0002_b=text).runner.migrate()
+    assert "None" not in str(refused.value)

@@ -94,7 +94,9 @@ def test_what_is_begun_is_on_record_meanwhile_and_locks_nobody_out(
             assert looking.client.query_value(ADVISORY) == 0
             assert looking.client.query_value(IDLE) == 1, "the writer's, and no other"
             looking.client.execute("INSERT INTO t VALUES (4, 'w')")
-            with pytest.raises(LockTimeout, match=f"run by process {os.getpid()} on .*resolve 2`"):
+            with pytest.raises(
+                LockTimeout, match=f"process {os.getpid()} on .*resolve 2"
+            ):
                 filled.runner_with(lock_timeout_seconds=0.1).migrate()
         finally:
             writer.commit()
@@ -106,14 +108,14 @@ def test_what_is_begun_is_on_record_meanwhile_and_locks_nobody_out(
 def test_an_index_that_failed_is_told_as_invalid_with_the_way_out(filled: Folder) -> None:
     filled.write(m0002_u=f"{HEADER}\n{UNIQUE}")
     with pytest.raises(
-        MigrationError, match=r"public\.t_one_name is INVALID.*see `forgedb migrate resolve 2`"
+        MigrationError, match=r"public\.t_one_name is INVALID.*see `forgedb migrate resolve 2 --dir"
     ) as refused:
         filled.runner.migrate()
     assert (refused.value.line, refused.value.statement) == (3, UNIQUE.removesuffix(";"))
     assert _is_valid(filled, "t_one_name") is False
     assert filled.runner.invalid_indexes() == ["public.t_one_name"]
     assert filled.states()["0002_u"] == "failed"
-    with pytest.raises(MigrationError, match=r"is INVALID.*see `forgedb migrate resolve 2`"):
+    with pytest.raises(MigrationError, match=r"is INVALID.*see `forgedb migrate resolve 2 --dir"):
         filled.runner.migrate()
 
 
@@ -225,7 +227,7 @@ def test_a_process_that_was_killed_in_the_middle_is_waited_for_and_then_resolved
         assert until(lambda: not looking.client.query(RUNS))
     writer.commit()
     with pytest.raises(
-        LockTimeout, match=rf"0002_i is being run by process {migrating.pid} on .*resolve 2`"
+        LockTimeout, match=rf"0002_i is being run by process {migrating.pid} on .*resolve 2 --dir"
     ):
         filled.runner_with(lock_timeout_seconds=0.1).migrate()
     assert filled.states()["0002_i"] == "running"

@@ -109,7 +109,7 @@ class Alone:
                 statement,
                 failure or Conflict("pg_index.indisvalid", left),
                 f"{f'; {left}' if failure and invalid else ''};"
-                f" see `forgedb migrate resolve {script.migration.version}`",
+                f" see `forgedb migrate resolve {begun.version}{self._applying.options}`",
             ) from failure
         return self._patience.write(partial(self._end, script, begun, began))
 
@@ -166,13 +166,14 @@ class Alone:
         if begun.state == "failed":
             raise refused(
                 script.migration.file,
-                f"it failed: {begun.error}; see `forgedb migrate resolve {version}`",
+                f"it failed: {begun.error};"
+                f" see `forgedb migrate resolve {version}{applying.options}`",
             )
         if begun.state == "running":
             raise LockTimeout(
                 f"{begun.label} is being run by {begun.begun_by}"
                 f" since {begun.begun_at:%Y-%m-%d %H:%M:%S} UTC; if that process is gone,"
-                f" see `forgedb migrate resolve {version}`",
+                f" see `forgedb migrate resolve {version}{applying.options}`",
                 retryable=True,
             )
         _done_texts(script, begun)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 
-from forgedb.errors import ForgeDbError, LockTimeout, MigrationDrift, MigrationError
+from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, MigrationDrift, MigrationError
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.history import History, HistoryTable
 from forgedb.migrations.locking import lock
@@ -37,15 +37,20 @@ def _turns(script: Script) -> Iterator[Sequence[ScriptStatement]]:
         yield script.statements[begin:end]
 
 
+IN_A_TRANSACTION = "25001"
+"""PostgreSQL's SQLSTATE for what refuses to run in a transaction; SQLite has only words."""
+
 RESET_SEARCH_PATH = sql(sqlite="SELECT 1 WHERE false", postgres="RESET search_path")
 
 
 class Applying:
     """How one runner applies: which history, and how long a statement queues for a lock."""
 
-    def __init__(self, table: HistoryTable, lock_wait_seconds: float) -> None:
+    def __init__(self, table: HistoryTable, lock_wait_seconds: float, options: str = "") -> None:
         self.table = table
         self.lock_wait_seconds = lock_wait_seconds
+        self.options = options
+        """What the command line needs to find the same files and history again."""
         self.done: list[AppliedMigration] = []
         """What this run has applied."""
         self.pending: Sequence[Script] = ()
@@ -115,11 +120,11 @@ class Applying:
         if error.position is not None:
             down, right = Lines(statement.text).place(error.position)
             line, column = line + down - 1, right if down > 1 else column + right - 1
-        return self._error(script, f"{error}{advice}", line, column, statement.text)
+        return self._error(script, f"{_said(error)}{advice}", line, column, statement.text)
 
     def uncommitted(self, script: Script, error: ForgeDbError) -> MigrationError:
         """The error for a file of which every statement went well, but not its COMMIT."""
-        return self._error(script, f"{error}, which its COMMIT found")
+        return self._error(script, f"{_said(error)}, which its COMMIT found")
 
     def is_applied(self, script: Script, history: History) -> bool:
         """Whether the file is in the history.  Raises MigrationDrift for another text of it."""
@@ -165,3 +170,18 @@ class Applying:
         applied = [entry.label for entry in self.done]
         pending = [later.migration.label for later in self.pending]
         return MigrationError(script.migration.file, line, statement, applied, pending, why, column)
+
+
+def _said(error: ForgeDbError) -> str:
+    """What the database said of a statement, with what it knows beside, and the way out."""
+    cause = error.__cause__
+    words = str(cause) if isinstance(error, InvalidValue) and cause else str(error)
+    diagnosis = getattr(cause, "diag", None)
+    if diagnosis is not None:
+        if isinstance(error, InvalidValue):
+            words = diagnosis.message_primary or words
+        beside = (diagnosis.message_detail, diagnosis.message_hint)
+        words = "; ".join([words, *(text.rstrip(".") for text in beside if text)])
+    if getattr(cause, "sqlstate", None) == IN_A_TRANSACTION or "within a transaction" in words:
+        words += "; begin the file with `-- forgedb: no-transaction`"
+    return words

@@ -76,9 +76,16 @@ def compare(files: Sequence[MigrationFile], history: History) -> list[MigrationS
 
 
 def problem_of(
-    each: MigrationState, states: Sequence[MigrationState], *, allow_out_of_order: bool = False
+    each: MigrationState,
+    states: Sequence[MigrationState],
+    *,
+    allow_out_of_order: bool = False,
+    options: str = "",
 ) -> MigrationDrift | MigrationError | None:
-    """Why nothing may be applied while a migration is in this state, if so."""
+    """Why nothing may be applied while a migration is in this state, if so.
+
+    ``options`` are what the command line needs to find the same files and history again.
+    """
     if each.state in ("applied", "pending", "running"):
         return None
     if each.state == "late" and allow_out_of_order:
@@ -97,23 +104,42 @@ def problem_of(
         "late": f"a higher number, {newest}, is applied already: give it the next number,"
         " or allow it with --allow-out-of-order",
         "failed": f"it failed after {done} of its statements, in no transaction{failed}:"
-        f" see `forgedb migrate resolve {each.version}`",
+        f" see `forgedb migrate resolve {each.version}{options}`",
     }
-    applied = [other.label for other in states if not other.is_pending]
-    pending = [other.label for other in states if other.is_pending]
     in_history = each.state in ("newer", "missing")
+    pending = [other.label for other in states if other.is_pending]
     return MigrationError(
-        f"{each.label}.sql",
+        f"{each.label}.sql", 0, "", (), () if in_history else pending, reasons[each.state]
+    )
+
+
+def others_files(
+    files: Sequence[MigrationFile], history: History, table: str
+) -> MigrationError | None:
+    """What to say where the history knows none of the files: it is of another folder."""
+    known = {(migration.version, migration.name) for migration in files}
+    if not files or not history.applied:
+        return None
+    if any((entry.version, entry.name) in known for entry in history.applied):
+        return None
+    applied = history.applied[-1].label
+    return MigrationError(
+        files[0].file,
         0,
         "",
-        () if in_history else applied,
-        () if in_history else pending,
-        reasons[each.state],
+        (),
+        (),
+        f"the history in {table} is of other files, up to {applied}: name another table for"
+        " yours with --table (a library's Runner: table=), or give the folder of those files",
     )
 
 
 def pending_of(
-    files: Sequence[MigrationFile], history: History, *, allow_out_of_order: bool = False
+    files: Sequence[MigrationFile],
+    history: History,
+    *,
+    allow_out_of_order: bool = False,
+    options: str = "",
 ) -> list[MigrationFile]:
     """The files that the history lacks, in the order of their numbers.
 
@@ -122,7 +148,7 @@ def pending_of(
     """
     states = compare(files, history)
     for each in states:
-        problem = problem_of(each, states, allow_out_of_order=allow_out_of_order)
+        problem = problem_of(each, states, allow_out_of_order=allow_out_of_order, options=options)
         if problem is not None:
             raise problem
     return [each.file for each in states if each.is_pending and each.file is not None]

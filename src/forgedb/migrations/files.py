@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
 """The folders for each database's own files."""
 
+VERSION_MAX = 2**63 - 1
+"""What both databases hold."""
+
 FILE_BYTES_MAX = 16 * 1024 * 1024
 
 _parse_name = re.compile(r"(\d+)_([a-z0-9_]+)\.sql").fullmatch
@@ -47,10 +50,19 @@ def load(directory: str) -> list[MigrationFile]:
     """Every migration of the folder in the order of its number.
 
     Raises MigrationError for a name that isn't NNNN_name.sql, a number used twice, numbers of
-    different widths, an empty file, text that isn't UTF-8.
+    different widths, an empty file, text that isn't UTF-8 or has a NUL.  Folders in it, and files
+    whose names begin with a dot, are left alone.
     """
     try:
-        names = sorted(name for name in os.listdir(directory) if name.endswith(".sql"))
+        with os.scandir(directory) as entries:
+            # What an editor or a system keeps for itself begins with a dot.
+            names = sorted(
+                entry.name
+                for entry in entries
+                if entry.name.lower().endswith(".sql")
+                and not entry.name.startswith(".")
+                and not entry.is_dir()
+            )
     except OSError as error:
         raise refused(directory, f"the folder can't be read: {error.strerror}") from error
     files = [_read(directory, name) for name in names]
@@ -71,6 +83,8 @@ def _read(directory: str, name: str) -> MigrationFile:
     parsed = _parse_name(name)
     if parsed is None:
         raise refused(name, "a migration is named NNNN_name.sql, in lower case: rename it")
+    if int(parsed[1]) > VERSION_MAX:
+        raise refused(name, f"its number is beyond {VERSION_MAX}: give it the next one")
     path = os.path.join(directory, name)
     try:
         with open(path, "rb", buffering=0) as file:
@@ -85,6 +99,10 @@ def _read(directory: str, name: str) -> MigrationFile:
         raise refused(name, f"it is not UTF-8 (byte {error.start}): save it as UTF-8") from error
     if not text.strip():
         raise refused(name, "it is empty: write its SQL, or remove it")
+    nul = text.find("\0")
+    if nul >= 0:
+        line, column = text.count("\n", 0, nul) + 1, nul - text.rfind("\n", 0, nul)
+        raise refused(name, "SQL has no NUL character: remove it", line=line, column=column)
     checksum = sha256(text.encode()).hexdigest()
     return MigrationFile(int(parsed[1]), parsed[2], name, text, checksum)
 

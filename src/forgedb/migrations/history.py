@@ -19,6 +19,23 @@ from forgedb.sql.catalogue import Sql, sql
 
 TABLE = "schema_migrations"
 
+_WORDS = """
+all analyse analyze and any array as asc asymmetric authorization binary both case cast
+check collate column constraint create cross current_catalog current_date current_role
+current_time current_timestamp current_user default deferrable desc distinct do else end
+except false fetch for foreign freeze from full grant group having ilike in initially inner
+intersect into is isnull join lateral leading left like limit localtime localtimestamp
+natural not notnull null offset on only or order outer overlaps placing primary references
+returning right select session_user similar some symmetric table tablesample then to
+trailing true union unique user using variadic verbose when where window with add alter
+autoincrement between commit delete drop escape exists if index insert set transaction
+update values nothing
+"""
+_RESERVED = frozenset(_WORDS.split())
+"""Words that one of the databases takes for no table's name."""
+
+COLUMNS = len(AppliedMigration.__struct_fields__)
+
 _is_table = re.compile(r"[a-z_][a-z0-9_]{0,49}").fullmatch
 
 CREATE = sql(
@@ -85,11 +102,23 @@ EXIST = sql(
     sqlite="""
     SELECT
         EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'),
+        (
+            SELECT count(*)
+            FROM pragma_table_info('schema_migrations')
+            WHERE name IN ('version', 'name', 'checksum', 'applied_at', 'duration_ms')
+        ),
         EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations_begun')
     """,
     postgres="""
     SELECT
         to_regclass('schema_migrations') IS NOT NULL,
+        (
+            SELECT count(*)
+            FROM pg_attribute
+            WHERE attrelid = to_regclass('schema_migrations')
+              AND attname IN ('version', 'name', 'checksum', 'applied_at', 'duration_ms')
+              AND NOT attisdropped
+        ),
         to_regclass('schema_migrations_begun') IS NOT NULL
     """,
 )
@@ -163,18 +192,27 @@ class HistoryTable:
     """
 
     def __init__(self, table: str = TABLE) -> None:
-        if not _is_table(table):
+        if not _is_table(table) or table in _RESERVED or table.startswith(("sqlite_", "pg_")):
             raise UsageError(
-                f"{table!r} can't be the history's table: use up to 50 of a-z, 0-9 and _"
+                f"{table!r} can't be the history's table: use up to 50 of a-z, 0-9 and _, and no"
+                " word or prefix of SQL's own"
             )
-        self._table = table
+        self.name = self._table = table
         self._statements: dict[Sql, Sql] = {}
 
     def read(self) -> Steps[History]:
-        """What has been applied or begun; nothing where the tables aren't there."""
-        ((has_applied, has_begun),) = yield from rows(self._of(EXIST))
+        """What has been applied or begun; nothing where the tables aren't there.
+
+        Raises UsageError (the table is another program's).
+        """
+        ((has_applied, columns_known, has_begun),) = yield from rows(self._of(EXIST))
         if not has_applied:
             return History()
+        if columns_known < COLUMNS:
+            raise UsageError(
+                f"the table {self._table} is another program's: give the history of these files a"
+                " name of its own with --table (a library's Runner: table=)"
+            )
         applied = yield from many(AppliedMigration, self._of(SELECT_ALL))
         begun: Sequence[BegunMigration] = ()
         if has_begun:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from forgedb.errors import Conflict, InvalidValue, SchemaOutdated, UsageError
 from forgedb.handle import Handle
 from forgedb.migrations.applied import AppliedMigration
-from forgedb.migrations.comparison import MigrationState, compare, pending_of, problem_of
+from forgedb.migrations.comparison import (
+    MigrationState,
+    compare,
+    others_files,
+    pending_of,
+    problem_of,
+)
 from forgedb.migrations.files import DIALECTS, MigrationFile, load, packaged
 from forgedb.migrations.history import TABLE, BegunMigration, History, HistoryTable
 from forgedb.operations.binding import Mode, Sync
@@ -56,7 +62,14 @@ class Runner:
         # PostgreSQL takes 0 ms for no limit at all.
         _check_seconds("lock_wait_seconds", lock_wait_seconds, LOCK_WAIT_SECONDS_MIN)
         self._database = database._runner if isinstance(database, Handle) else database
+        if not isinstance(self._database, Sync):
+            raise UsageError(
+                f"{type(database).__name__} can't be migrated by a Runner, which blocks: open the"
+                " database with connect() for it, in a thread"
+            )
         self.directory = directory_for(directory, self._database.dialect)
+        self.options = _options(directory, table)
+        """What the command line needs to find the same files and history again."""
         self._table = HistoryTable(table)
         self._lock_timeout_seconds = lock_timeout_seconds
         # Who gives up after a second doesn't queue for three.
@@ -83,7 +96,13 @@ class Runner:
         """
         files = load(self.directory)
         _check_target(files, target, self.directory)
-        lacking = pending_of(files, self._history(), allow_out_of_order=allow_out_of_order)
+        history = self._history()
+        unknown = others_files(files, history, self._table.name)
+        if unknown is not None:
+            raise unknown
+        lacking = pending_of(
+            files, history, allow_out_of_order=allow_out_of_order, options=self.options
+        )
         return [each for each in lacking if target is None or each.version <= target]
 
     def migrate(
@@ -216,7 +235,7 @@ class Runner:
     def _applying(self) -> Applying:
         from forgedb.migrations.applying import Applying
 
-        return Applying(self._table, self._lock_wait_seconds)
+        return Applying(self._table, self._lock_wait_seconds, self.options)
 
     def _patience(self) -> Patience:
         from forgedb.migrations.patience import Patience
@@ -327,6 +346,18 @@ def _check_seconds(name: str, value: float, least: float) -> None:
         raise InvalidValue(name, value, f"give {least:g} to {SECONDS_MAX:g} seconds")
 
 
+def _options(directory: str | os.PathLike[str] | None, table: str) -> str:
+    """What the command line needs to find the same files and history again."""
+    from shlex import quote
+
+    words = "" if directory is None else f" --dir {quote(os.fspath(directory))}"
+    return words if table == TABLE else f"{words} --table {table}"
+
+
 def _check_target(files: Sequence[MigrationFile], target: int | None, directory: str) -> None:
+    if target is not None and (not isinstance(target, int) or isinstance(target, bool)):
+        raise InvalidValue("target", target, "it must be the number of a migration, such as 3")
     if target is not None and target not in {migration.version for migration in files}:
-        raise UsageError(f"there is no migration {target} in {directory}")
+        numbers = [migration.version for migration in files]
+        there = f"they go from {numbers[0]} to {numbers[-1]}" if numbers else "it has none"
+        raise UsageError(f"there is no migration {target} in {directory}: {there}")

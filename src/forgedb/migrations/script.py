@@ -38,12 +38,18 @@ def parse(migration: MigrationFile, dialect: Dialect) -> Script:
         raise refused(migration.file, error.why, line=error.line, column=error.column) from error
     if not statements:
         raise refused(migration.file, "it holds no statement: write its SQL, or remove it")
+    mode = _mode(migration, statements[0], dialect)
     for statement in statements:
         keyword = transaction_control(statement)
         if keyword is not None:
+            where = (
+                "this file's statements run in no transaction, each by itself"
+                if mode == "no-transaction"
+                else "each file runs in one transaction of the runner's"
+            )
             raise refused(
                 migration.file,
-                f"{keyword} is refused: each file runs in one transaction of the runner's",
+                f"{keyword} is refused: {where}",
                 line=statement.line,
                 column=statement.column,
                 statement=statement.text,
@@ -57,7 +63,7 @@ def parse(migration: MigrationFile, dialect: Dialect) -> Script:
                 column=statement.column,
                 statement=statement.text,
             )
-    return Script(migration, statements, _mode(migration, statements[0], dialect))
+    return Script(migration, statements, mode)
 
 
 def _mode(migration: MigrationFile, first: ScriptStatement, dialect: Dialect) -> Mode:

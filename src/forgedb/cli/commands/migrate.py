@@ -113,8 +113,11 @@ def command(
     if dry_run == "list":
         with _runner(looks_only=True, target=target) as runner:
             pending = [each.label for each in runner.pending(target, **order)]
+            begun = runner.unfinished() if pending else []
         if not quiet:
-            _report("pending", pending, [f"would apply {label}" for label in pending], as_json)
+            running = {each.label: _at_work(each) for each in begun if each.state == "running"}
+            lines = [running.get(label, f"would apply {label}") for label in pending]
+            _report("pending", pending, lines, as_json)
         if pending:
             ctx.exit(EXIT_PENDING)
         return
@@ -190,15 +193,22 @@ def verify(ctx: click.Context, as_json: bool) -> None:
 
     with _runner(looks_only=True) as runner:
         states, invalid = runner.states(), runner.invalid_indexes()
-    problems = [str(found) for each in states if (found := problem_of(each, states)) is not None]
+        options = runner.options
+    problems = [
+        str(found)
+        for each in states
+        if (found := problem_of(each, states, options=options)) is not None
+    ]
     problems += [unused([index]) for index in invalid]
     pending = [each.label for each in states if each.state in ("pending", "running")]
+    running = [each.begun for each in states if each.state == "running" and each.begun]
     if as_json:
         from forgedb.cli.output import print_json
 
         print_json({"checked": len(states), "problems": problems, "pending": pending})
     else:
-        for words in [*problems, *(f"{label} is pending" for label in pending)]:
+        at_work = {begun.label: _at_work(begun) for begun in running}
+        for words in [*problems, *(at_work.get(each, f"{each} is pending") for each in pending)]:
             click.echo(words)
         if not problems and not pending:
             many = "" if len(states) == 1 else "s"
@@ -237,8 +247,8 @@ def new(name: str, as_json: bool) -> None:
 
 @command.command(short_help="Go on after a failure outside a transaction.")
 @click.argument("number", type=int, metavar="[N]", required=False)
-@click.option("--retry", "how", flag_value="retry", help="Let the next run go on with it.")
-@click.option("--applied", "how", flag_value="applied", help="It was finished by hand.")
+@click.option("--retry", is_flag=True, help="Let the next run go on with it.")
+@click.option("--applied", is_flag=True, help="It was finished by hand.")
 @locking_options
 @folder_options
 @json_option
@@ -246,16 +256,20 @@ def new(name: str, as_json: bool) -> None:
 def resolve(
     ctx: click.Context,
     number: int | None,
-    how: str | None,
+    retry: bool,
+    applied: bool,
     lock_timeout: float,
     lock_wait: float,
     as_json: bool,
 ) -> None:
     """Show what failed outside a transaction, and INVALID indexes; or settle migration N.
 
-    Be sure that no process still runs it.  --retry drops the INVALID index that it left, and the
-    next `forgedb migrate` goes on with the statement that failed.
+    --retry drops the INVALID index that it left, and the next `forgedb migrate` goes on with the
+    statement that failed.
     """
+    if retry and applied:
+        raise click.UsageError("--retry and --applied exclude each other: give one of them", ctx)
+    how = "retry" if retry else "applied" if applied else None
     times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
     with _runner(looks_only=True, **times) as runner:
         if number is not None and how is not None:
@@ -279,6 +293,12 @@ def resolve(
         if not unfinished and not invalid:
             click.echo("nothing to resolve")
     ctx.exit(EXIT_FAILURE if waiting or invalid else 0)
+
+
+def _at_work(begun: BegunMigration) -> str:
+    """Who runs a migration outside a transaction, or was killed there."""
+    since = f"{begun.begun_at:%Y-%m-%d %H:%M} UTC"
+    return f"{begun.label} is being run by {begun.begun_by} since {since}"
 
 
 def _unfinished(begun: BegunMigration) -> list[str]:
