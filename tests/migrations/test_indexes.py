@@ -94,9 +94,7 @@ def test_what_is_begun_is_on_record_meanwhile_and_locks_nobody_out(
             assert looking.client.query_value(ADVISORY) == 0
             assert looking.client.query_value(IDLE) == 1, "the writer's, and no other"
             looking.client.execute("INSERT INTO t VALUES (4, 'w')")
-            with pytest.raises(
-                LockTimeout, match=f"process {os.getpid()} on .*resolve 2"
-            ):
+            with pytest.raises(LockTimeout, match=f"process {os.getpid()} on .*resolve 2"):
                 filled.runner_with(lock_timeout_seconds=0.1).migrate()
         finally:
             writer.commit()
