@@ -211,7 +211,7 @@ POSTGRES_EXCEPTIONS = {
     ),
     "forgedb.migrations.history.SELECT_ALL": "the history has a row a file, and is read whole",
     "forgedb.migrations.history.SELECT_BEGUN": "there is hardly ever a row, and all are read",
-    "forgedb.migrations.alone.INVALID_INDEXES": "it looks at every index of the database",
+    "forgedb.migrations.invalid.INVALID_INDEXES": "it looks at every index of the database",
 }
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
-from forgedb import (
-    MigrationDrift,
-    MigrationError,
-    UsageError,
-)
-from forgedb.migrations import Runner
-from forgedb.migrations.files import load
+import forgedb
+from forgedb import AppliedMigration, MigrationDrift, MigrationError, UsageError
+from forgedb.migrations import Progress, Runner
+from forgedb.migrations.files import MigrationFile, load
 from forgedb.sql.lexer import Dialect
 from tests.conformance.conftest import START
 from tests.migrations.folder import A, B, Folder
@@ -193,3 +192,43 @@ def test_a_folder_of_folders_has_one_for_each_database(three: Folder, dialect: D
     own = {"sqlite": "lite", "postgres": "pg"}[dialect]
     assert [each.name for each in applied] == [own]
     assert three.tables() == {own}
+
+
+class _Overtaken(Progress):
+    """Has another process apply a higher number meanwhile."""
+
+    def __init__(self, other: Callable[[], object], *, after_the_first: bool) -> None:
+        self._other = other
+        self._after_the_first = after_the_first
+
+    def planned(self, pending: Sequence[MigrationFile]) -> None:
+        if not self._after_the_first:
+            self._other()
+
+    def waiting(self, why: str) -> None:
+        pass
+
+    def applied(self, entry: AppliedMigration) -> None:
+        if self._after_the_first:
+            self._other()
+
+
+@pytest.mark.parametrize("after_the_first", [True, False])
+def test_a_number_that_comes_late_since_another_process_was_quicker_is_refused(
+    folder: Folder, url: str, tmp_path: Path, after_the_first: bool
+) -> None:
+    folder.write(m0001_a=A, m0002_b=B)
+    (tmp_path / "newer").mkdir()
+    (tmp_path / "newer" / "0001_a.sql").write_text(A)
+    (tmp_path / "newer" / "0003_c.sql").write_text("CREATE TABLE c (id INTEGER)")
+
+    def other() -> None:
+        with forgedb.connect(url) as db:
+            Runner(db, tmp_path / "newer").migrate()
+
+    overtaken = _Overtaken(other, after_the_first=after_the_first)
+    with pytest.raises(MigrationError, match=r"^0002_b\.sql: a higher number, 3, .*process"):
+        folder.runner_with(progress=overtaken).migrate()
+    assert folder.tables() == {"a", "c"}
+    folder.write(m0003_c="CREATE TABLE c (id INTEGER)")
+    assert [each.version for each in folder.runner.migrate(allow_out_of_order=True)] == [2]

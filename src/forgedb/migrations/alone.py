@@ -8,9 +8,8 @@ every later run, and `resolve` says how it goes on.
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -21,7 +20,8 @@ from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.applying import Applying
 from forgedb.migrations.files import refused
 from forgedb.migrations.history import BegunMigration, checksum_of
-from forgedb.migrations.locking import lock
+from forgedb.migrations.invalid import invalid_indexes, left_by, made_by, names_in, unused
+from forgedb.migrations.locking import queue_briefly
 from forgedb.migrations.patience import Patience
 from forgedb.migrations.script import Script
 from forgedb.operations.binding import Sync
@@ -30,19 +30,6 @@ from forgedb.sql.catalogue import sql
 from forgedb.sql.split import ScriptStatement
 
 Resolution = Literal["retry", "applied"]
-
-INVALID_INDEXES = sql(
-    sqlite="SELECT '', '' WHERE false",
-    postgres="""
-    SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relname
-    FROM pg_index AS i
-    JOIN pg_class AS c ON c.oid = i.indexrelid
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE NOT i.indisvalid AND c.relkind = 'i'
-    ORDER BY 1
-    """,
-)
-"""What a CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY that failed leaves behind."""
 
 AT_WORK = sql(
     sqlite="SELECT 0, '' WHERE false",
@@ -55,9 +42,6 @@ AT_WORK = sql(
 """What the sessions of the database are doing; a role sees the text of its own alone."""
 
 INTERRUPTED = "it was interrupted"
-
-LEFT, UNUSED = "the index ", " is INVALID, and isn't used"
-"""What stands around their names in what is noted of a failure."""
 
 
 class Alone:
@@ -89,11 +73,8 @@ class Alone:
                 self._note(begun, msgspec.structs.replace(begun, state="failed", error=INTERRUPTED))
                 raise
             after = self._database.read(invalid_indexes())
-            invalid = _named_in(statement.text, after)
-            if failure is not None:
-                # What it left it need not name, as in CREATE INDEX CONCURRENTLY ON t (x).
-                invalid += [name for name in after if name not in (*before, *invalid)]
-            elif not invalid:
+            invalid = left_by(statement.text, failure is not None, before, after)
+            if failure is None and not invalid:
                 texts = [statement.text for statement in script.statements[:count]]
                 checksum = checksum_of(texts)
                 further = msgspec.structs.replace(begun, done=count, done_checksum=checksum)
@@ -125,11 +106,10 @@ class Alone:
         rest = script.statements[len(_done_texts(script, begun)) :]
         self._refuse_while_running(begun, rest)
         words: list[str] = []
+        there, left = self._database.read(invalid_indexes()), names_in(begun.error or "")
         # Not the next statement's alone: another may have been put before the one that failed.
-        texts = [statement.text for statement in rest]
-        there = self._database.read(invalid_indexes())
-        named, left = _named_in("\n".join(texts), there), _names_left(begun.error or "")
-        invalid = named + [name for name in there if name in left and name not in named]
+        named = [full for statement in rest for full in made_by(statement.text, there)]
+        invalid = [each.full for each in there if each.full in (*named, *left)]
         if how == "applied":
             if invalid:
                 raise Conflict(
@@ -184,8 +164,10 @@ class Alone:
         return mine
 
     def _note(self, was: BegunMigration, now: BegunMigration) -> BegunMigration:
+        # Not under the lock of all migrations, which another folder's may hold for long: what is
+        # noted is this process's own, or nothing is.
         def noted() -> Steps[None]:
-            yield from lock(self._applying.lock_wait_seconds)
+            yield from queue_briefly(self._applying.lock_wait_seconds)
             yield from self._applying.table.note(was, now)
 
         self._patience.write(noted)
@@ -193,7 +175,7 @@ class Alone:
 
     def _end(self, script: Script, begun: BegunMigration, began: float) -> Steps[AppliedMigration]:
         """Record the file as applied."""
-        yield from lock(self._applying.lock_wait_seconds)
+        yield from queue_briefly(self._applying.lock_wait_seconds)
         table = self._applying.table
         yield from table.end(begun)
         at = yield from now()
@@ -227,29 +209,6 @@ def _with_settings(script: Script, statement: ScriptStatement) -> Steps[None]:
 
 def _at_work() -> Steps[list[tuple[Any, ...]]]:
     return (yield from rows(AT_WORK))
-
-
-def invalid_indexes() -> Steps[dict[str, str]]:
-    """The indexes that PostgreSQL doesn't use, since making them failed: full name and own name."""
-    return dict((yield from rows(INVALID_INDEXES)))
-
-
-def unused(indexes: Sequence[str]) -> str:
-    """What is said of INVALID indexes."""
-    return f"{LEFT}{', '.join(indexes)}{UNUSED}"
-
-
-def _named_in(text: str, indexes: Mapping[str, str]) -> list[str]:
-    """The full names of those indexes that a statement names."""
-    # Whole names: another's index may be in the making, and be called like a part of this one.
-    patterns = {full: rf"(?<!\w){re.escape(name)}(?!\w)" for full, name in indexes.items()}
-    return [full for full, name in patterns.items() if re.search(name, text, re.IGNORECASE)]
-
-
-def _names_left(error: str) -> list[str]:
-    """The indexes that a failure left, as it was noted."""
-    names, found, _ = error.rpartition(LEFT)[2].partition(UNUSED)
-    return names.split(", ") if found else []
 
 
 def _done_texts(script: Script, begun: BegunMigration) -> Sequence[str]:

@@ -53,6 +53,9 @@ class Applying:
         """What the command line needs to find the same files and history again."""
         self.done: list[AppliedMigration] = []
         """What this run has applied."""
+        self.allow_out_of_order = False
+        self.is_at_commit = False
+        """Whether all of a file's statements have been run."""
         self.pending: Sequence[Script] = ()
         """What it is going to apply, the file that is being run among them."""
 
@@ -63,7 +66,7 @@ class Applying:
         return (yield from self.table.read())
 
     def locked(self, version: int) -> Steps[tuple[History, datetime]]:
-        """What is applied of a number, under the lock, and the time."""
+        """What is applied from a number on, or the next that is, under the lock; and the time."""
         if not self.done:
             return (yield from self.locked_history()), (yield from now())
         # The table is there, and all checksums were compared before the first file was run: what
@@ -74,6 +77,7 @@ class Applying:
     def in_transaction(self, script: Script) -> Steps[AppliedMigration | None]:
         """Run a file, unless another process has done so; nothing of it stays where it fails."""
         began = time.monotonic()
+        self.is_at_commit = False
         history, at = yield from self.locked(script.migration.version)
         if self.is_applied(script, history):
             return None
@@ -102,7 +106,9 @@ class Applying:
             # Of the history's table only the name is known.
             yield from change(RESET_SEARCH_PATH)
         duration_ms = round((time.monotonic() - began) * 1000)
-        return (yield from self.table.record(script.migration, at, duration_ms))
+        recorded = yield from self.table.record(script.migration, at, duration_ms)
+        self.is_at_commit = True
+        return recorded
 
     def settle(self, before: Dangling, last: Script) -> Steps[None]:
         """Check what a COMMIT would.  Raises MigrationError."""
@@ -127,13 +133,23 @@ class Applying:
         return self._error(script, f"{_said(error)}, which its COMMIT found")
 
     def is_applied(self, script: Script, history: History) -> bool:
-        """Whether the file is in the history.  Raises MigrationDrift for another text of it."""
+        """Whether the file is in the history.
+
+        Raises MigrationDrift (another text of it is), MigrationError (a higher number is).
+        """
         migration = script.migration
         for entry in history.applied:
             if entry.version == migration.version:
                 if entry.checksum != migration.checksum:
                     raise MigrationDrift(migration.file, entry.checksum, migration.checksum)
                 return True
+        newest = max((entry.version for entry in history.applied), default=-1)
+        if newest > migration.version and not self.allow_out_of_order:
+            raise self._error(
+                script,
+                f"a higher number, {newest}, is applied already, by another process since this one"
+                " began: give it the next number, or allow it with --allow-out-of-order",
+            )
         return False
 
     def _refuse_more(

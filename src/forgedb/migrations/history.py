@@ -148,9 +148,13 @@ class History(msgspec.Struct, frozen=True):
 
 SELECT_ALL = sql(f"SELECT {columns(AppliedMigration)} FROM schema_migrations ORDER BY version")
 
-SELECT_ONE = sql(
-    f"SELECT {columns(AppliedMigration)} FROM schema_migrations WHERE version = :version LIMIT 1"
-)
+SELECT_FROM = sql(f"""
+SELECT {columns(AppliedMigration)}
+FROM schema_migrations
+WHERE version >= :version
+ORDER BY version
+LIMIT 1
+""")
 
 INSERT = sql("""
 INSERT INTO schema_migrations (version, name, checksum, applied_at, duration_ms)
@@ -220,8 +224,8 @@ class HistoryTable:
         return History(applied, begun)
 
     def look_up(self, version: int) -> SelectOne:
-        """The step that gives the line of a number, or None; the table must be there."""
-        return SelectOne(self._of(SELECT_ONE), {"version": version}, AppliedMigration)
+        """The step that gives the first line from a number on, or None; the table must be there."""
+        return SelectOne(self._of(SELECT_FROM), {"version": version}, AppliedMigration)
 
     def create(self) -> Steps[None]:
         """Make the table where it isn't there yet."""

@@ -119,6 +119,7 @@ class Runner:
         if not scripts:
             return []
         applying, patience = self._applying(), self._patience()
+        applying.allow_out_of_order = allow_out_of_order
         for position, script in enumerate(scripts):
             applying.pending = scripts[position:]
             if script.mode == "no-transaction":
@@ -129,6 +130,8 @@ class Runner:
                 try:
                     applied = patience.write(steps, unlinked=unlinked)
                 except (Conflict, InvalidValue, UsageError) as error:
+                    if not applying.is_at_commit:
+                        raise
                     # A deferred constraint, or trigger.
                     raise applying.uncommitted(script, error) from error
             if applied is not None:
@@ -179,9 +182,9 @@ class Runner:
 
     def invalid_indexes(self) -> list[str]:
         """The indexes that PostgreSQL doesn't use, since making them failed: schema and name."""
-        from forgedb.migrations.alone import invalid_indexes
+        from forgedb.migrations.invalid import invalid_indexes
 
-        return [*self._database.read(invalid_indexes())]
+        return [index.full for index in self._database.read(invalid_indexes())]
 
     def resolve(self, version: int, how: Resolution) -> list[str]:
         """Let the next run go on with an unfinished file, or take it as applied.

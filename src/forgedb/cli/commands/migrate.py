@@ -151,7 +151,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     missing (its file is gone), newer (than all files), running and failed (in no transaction).
     """
     from forgedb.cli.output import jsonable, print_json, print_list
-    from forgedb.migrations.alone import unused
+    from forgedb.migrations.invalid import unused
 
     with _runner(looks_only=True) as runner:
         states, invalid = runner.states(), runner.invalid_indexes()
@@ -188,8 +188,8 @@ def status(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def verify(ctx: click.Context, as_json: bool) -> None:
     """Compare the history with the files; exit 0 if they agree, 3 pending, 4 drift, 1 else."""
-    from forgedb.migrations.alone import unused
     from forgedb.migrations.comparison import problem_of
+    from forgedb.migrations.invalid import unused
 
     with _runner(looks_only=True) as runner:
         states, invalid = runner.states(), runner.invalid_indexes()
