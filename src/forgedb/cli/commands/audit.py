@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from typing import Any
 
 import click
 
 from forgedb.cli.options import Group, database, json_option, paging_options
-from forgedb.cli.output import fields, jsonable, print_json, print_one, print_page
+from forgedb.cli.output import fields, jsonable, new_file, print_json, print_one, print_page
 from forgedb.cli.values import TIME, find_stream
 
 EXIT_VIOLATION = 8
@@ -86,17 +85,7 @@ def verify(ctx: click.Context, stream: str | None, as_json: bool) -> None:
 @click.option("--output", metavar="FILE", type=click.Path(dir_okay=False), help="Else stdout.")
 def export(output: str | None) -> None:
     """Write every entry as a line of JSON."""
-    with database() as db:
-        if output is None:
-            db.audit.export(sys.stdout)
-            return
-        try:
-            # Never over a file that is there: it might be the database.
-            file = open(output, "xb")  # noqa: SIM115 - closed below, once it is known to be new
-        except FileExistsError:
-            raise click.UsageError(
-                f"{output} is there already: choose another file, or remove it first"
-            ) from None
-        with file:
-            count = db.audit.export(file)
+    with database() as db, new_file(output) as file:
+        count = db.audit.export(file)
+    if output is not None:
         click.echo(f"wrote {count} entries to {output}", err=True)
