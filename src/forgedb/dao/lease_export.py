@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import IO, Any, TypeVar
 
-from forgedb.dao.lease_import import NAME_IN_LOG
+from forgedb.dao.lease_lines import NAME_IN_LOG
 from forgedb.ids import Ulid
 from forgedb.lease_log.lines import Acquired, Event, Forced, Released, written
 from forgedb.models import Lease

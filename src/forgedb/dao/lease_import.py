@@ -15,23 +15,35 @@ from hashlib import sha256
 from itertools import islice
 from typing import IO, Any, NamedTuple, TypeAlias
 
-import msgspec
-from msgspec.structs import asdict, replace
+from msgspec.structs import astuple, replace
 
 from forgedb.audit.stream import Stream, created
+from forgedb.dao.lease_lines import (
+    ADVANCE_REPOSITORIES,
+    END_LEASES,
+    INSERT_ENTRIES,
+    INSERT_LEASES,
+    INSERT_LINES,
+    LAST_LEASES,
+    LEASES_BY_ID,
+    LINE_AFTER,
+    LINES_BETWEEN,
+    LINES_OF_LEASES,
+    LOCK_IMPORTS,
+    LOCK_REPOSITORIES,
+    NAME_IN_LOG,
+    RESOLVE_LINE,
+    ImportedLine,
+)
 from forgedb.dao.leases import (
     CLOCK_BACKSTEP_MAX,
-    INSERT,
-    LEASE,
     end_steps,
     expired_lease,
 )
 from forgedb.dao.projects import ProjectsDao
 from forgedb.dao.repositories import (
-    REPOSITORY,
     LockedRepository,
     RepositoriesDao,
-    advanced,
     stream_of,
 )
 from forgedb.errors import InvalidValue, LineRefused, NotFound
@@ -57,133 +69,16 @@ from forgedb.models import (
     UnknownRepository,
 )
 from forgedb.operations.binding import Context, Dao
-from forgedb.operations.rows import columns
-from forgedb.operations.steps import Change, Steps, Together, many, now, rows
-from forgedb.sql.catalogue import sql
+from forgedb.operations.steps import Steps, change, change_many, many, now, rows
 from forgedb.validation import check_text, slug_like
 
-CHUNK_LINES = 500
+CHUNK_LINES = 1000
 """Lines that are read, looked up and written together: what an import needs of memory."""
 
 SOURCE_CHARS_MAX = 1024
 SOURCE_BYTES_MAX = 2048
 """PostgreSQL's index rows have no room for longer keys."""
 
-
-class ImportedLine(msgspec.Struct, frozen=True):
-    """A line that was imported; it has no lease while its repository is unknown."""
-
-    source: str
-    line_number: int
-    line_sha256: bytes
-    event: str
-    legacy_lease_id: str
-    repository_id: str | None
-    lease_id: Ulid | None
-    imported_at: datetime
-
-
-LINE = columns(ImportedLine)
-
-# One import at a time: another would not see the lines that this one has written.  SQLite has one
-# writer at a time anyway.  The number reads "forg".
-LOCK_IMPORTS = sql(
-    sqlite="SELECT 1",
-    postgres="SELECT pg_advisory_xact_lock(1718579815, hashtext('lease_import_lines'))",
-)
-
-LINES_BETWEEN = sql(f"""
-SELECT {LINE}
-FROM lease_import_lines
-WHERE source = :source AND line_number BETWEEN :first AND :last
-""")
-
-LINE_AFTER = sql(f"""
-SELECT {LINE}
-FROM lease_import_lines
-WHERE source = :source AND line_number > :last
-ORDER BY line_number
-LIMIT 1
-""")
-
-LINES_OF_LEASES = sql(
-    sqlite=f"""
-    SELECT {columns(ImportedLine, "l.")}
-    FROM carray(:ids) AS asked
-    CROSS JOIN lease_import_lines AS l ON l.legacy_lease_id = asked.value
-    """,
-    postgres=f"SELECT {LINE} FROM lease_import_lines WHERE legacy_lease_id = ANY(:ids)",
-)
-
-LEASES_BY_ID = sql(
-    sqlite=f"""
-    SELECT {columns(Lease, "l.")}
-    FROM carray(:ids) AS asked
-    CROSS JOIN leases AS l ON l.id = asked.value
-    """,
-    postgres=f"SELECT {LEASE} FROM leases WHERE id = ANY(:ids)",
-)
-
-LAST_LEASES = sql(
-    sqlite=f"""
-    SELECT {columns(Lease, "l.")}
-    FROM carray(:ids) AS asked
-    CROSS JOIN leases AS l ON l.repository_id = asked.value AND l.fencing_token = (
-        SELECT fencing_token
-        FROM leases
-        WHERE repository_id = asked.value
-        ORDER BY fencing_token DESC
-        LIMIT 1)
-    """,
-    postgres=f"""
-    SELECT {columns(Lease, "l.")}
-    FROM unnest(:ids::text[]) AS asked (id)
-    CROSS JOIN LATERAL (
-        SELECT {LEASE}
-        FROM leases
-        WHERE repository_id = asked.id
-        ORDER BY fencing_token DESC
-        LIMIT 1) AS l
-    """,
-)
-
-# In the order of ids, in which everyone locks repositories.
-LOCK_REPOSITORIES = sql(
-    sqlite=f"""
-    SELECT {columns(Repository, "r.")}, r.audit_seq, r.audit_head
-    FROM carray(:ids) AS asked
-    CROSS JOIN repositories AS r ON r.id = asked.value
-    """,
-    postgres=f"""
-    SELECT {REPOSITORY}, audit_seq, audit_head
-    FROM repositories
-    WHERE id = ANY(:ids)
-    ORDER BY id
-    FOR NO KEY UPDATE
-    """,
-)
-
-NAME_IN_LOG = sql("""
-SELECT i.repository_id
-FROM leases AS l
-JOIN lease_import_lines AS i ON i.lease_id = l.id AND i.event = 'acquired'
-WHERE l.repository_id = :repository_id
-ORDER BY l.fencing_token
-LIMIT 1
-""")
-
-INSERT_LINE = sql(f"""
-INSERT INTO lease_import_lines ({LINE})
-VALUES (
-    :source, :line_number, :line_sha256, :event, :legacy_lease_id, :repository_id, :lease_id,
-    :imported_at)
-""")
-
-RESOLVE_LINE = sql("""
-UPDATE lease_import_lines
-SET lease_id = :lease_id
-WHERE source = :source AND line_number = :line_number
-""")
 
 Lines: TypeAlias = list["_Line"]
 
@@ -232,11 +127,9 @@ class _Held:
     def takes_leases(self) -> bool:
         return self.locked.state is RepositoryState.ACTIVE and self.locked.deleted_at is None
 
-    def written_back(self) -> Change | None:
-        """The step that writes the new end of the history, if there is one."""
-        if self.stream.seq == self.locked.audit_seq:
-            return None
-        return advanced(self.locked, self.stream, lease_epoch=self.lease_epoch)
+    @property
+    def has_advanced(self) -> bool:
+        return self.stream.seq > self.locked.audit_seq
 
 
 class _Import:
@@ -262,7 +155,11 @@ class _Import:
         self._known: dict[tuple[str, str], ImportedLine] = {}
         self._leases: dict[Ulid, Lease] = {}
         self._held: dict[Ulid, _Held] = {}
-        self._changes: list[Change] = []
+        self._begun: dict[Ulid, Lease] = {}
+        self._ended: list[Lease] = []
+        self._entries: list[dict[str, Any]] = []
+        self._new_lines: list[ImportedLine] = []
+        self._resolved: list[ImportedLine] = []
 
     def take(self, chunk: Lines) -> Steps[None]:
         """Replay the next lines.  Raises LineRefused."""
@@ -277,11 +174,7 @@ class _Import:
                     raise line.refused
                 assert line.event is not None
                 self._take_line(line, line.event)
-        ends = (held.written_back() for held in self._held.values())
-        self._changes += [end for end in ends if end is not None]
-        if self._changes:
-            yield Together((*self._changes,))
-            self._changes.clear()
+        yield from self._write()
 
     def finish(self) -> Steps[LeaseImport]:
         """What came of it.  Raises LineRefused for what only the whole log shows."""
@@ -413,6 +306,39 @@ class _Import:
                 " them, and write its path in the log",
             )
 
+    # What is written.
+
+    def _write(self) -> Steps[None]:
+        """Write the chunk: leases that ended before those that take their place."""
+        ends = [
+            (each.ended_at, each.end_reason, each.ended_by, each.end_note, each.id)
+            for each in self._ended
+        ]
+        advanced = [
+            (held.lease_epoch, held.stream.seq, held.stream.head, held.locked.id)
+            for held in self._held.values()
+            if held.has_advanced
+        ]
+        for statement, written in (
+            (END_LEASES, ends),
+            (INSERT_LEASES, [astuple(lease) for lease in self._begun.values()]),
+            (INSERT_ENTRIES, [(*entry.values(),) for entry in self._entries]),
+            (INSERT_LINES, [astuple(line) for line in self._new_lines]),
+            (ADVANCE_REPOSITORIES, advanced),
+        ):
+            if written:
+                yield from change_many(statement, [[*zip(*written, strict=True)]])
+        for line in self._resolved:
+            yield from change(
+                RESOLVE_LINE,
+                lease_id=line.lease_id,
+                source=line.source,
+                line_number=line.line_number,
+            )
+        self._begun.clear()
+        for each in (self._ended, self._entries, self._new_lines, self._resolved):
+            each.clear()
+
     # What a line does.
 
     def _take_line(self, line: _Line, event: Event) -> None:
@@ -492,14 +418,13 @@ class _Import:
         origin = self._origin(line)
         if held.last is not None and held.last.ended_at is None:
             over = expired_lease(self._context, held.last)
-            self._changes += end_steps(held.stream, "expire", held.last, over, event.at, origin)
-            self._leases[over.id] = held.last = over
+            self._over(held, "expire", held.last, over, event.at, origin)
         lease_id = event.lease_id if _is_ulid(event.lease_id) else new_ulid()
         held.lease_epoch += 1
         lease = granted(event, lease_id, repository_id, held.lease_epoch, held.last)
         entry = held.stream.entry(event.at, "lease.acquire", lease.id, {**created(lease), **origin})
-        self._changes += [entry, Change(INSERT, asdict(lease))]
-        self._leases[lease.id] = held.last = lease
+        self._entries.append(entry.params)
+        self._begun[lease.id] = self._leases[lease.id] = held.last = lease
         self._counted["imported"] += 1
         self._counted["leases"] += 1
         self._misplaced.pop(repository_id, None)
@@ -528,16 +453,30 @@ class _Import:
             self._counted["already_there"] += 1
             return lease.id
         check_end(event, lease)
-        held = self._held[lease.repository_id]
         over = ended(event, lease)
         verb = "force_release" if over.end_reason is EndReason.FORCED else "release"
-        self._changes += end_steps(held.stream, verb, lease, over, event.at, self._origin(line))
-        self._leases[over.id] = over
-        if held.last is not None and held.last.id == over.id:
-            held.last = over
+        held = self._held[lease.repository_id]
+        self._over(held, verb, lease, over, event.at, self._origin(line))
         self._misplaced.pop(lease.repository_id, None)
         self._counted["imported"] += 1
         return lease.id
+
+    def _over(
+        self,
+        held: _Held,
+        verb: str,
+        before: Lease,
+        over: Lease,
+        at: datetime,
+        origin: dict[str, Any],
+    ) -> None:
+        entry, _ = end_steps(held.stream, verb, before, over, at, origin)
+        self._entries.append(entry.params)
+        self._leases[over.id] = held.last = over
+        if over.id in self._begun:
+            self._begun[over.id] = over
+        else:
+            self._ended.append(over)
 
     def _lease_of(self, event: Ended) -> Lease | None:
         began = self._known.get((event.lease_id, "acquired"))
@@ -561,12 +500,12 @@ class _Import:
             self._at,
         )
         self._known[event.lease_id, new.event] = new
-        self._changes.append(Change(INSERT_LINE, asdict(new)))
+        self._new_lines.append(new)
 
     def _resolve(self, known: ImportedLine, event: Event, lease_id: Ulid) -> None:
-        self._known[event.lease_id, known.event] = replace(known, lease_id=lease_id)
-        position = {"source": known.source, "line_number": known.line_number}
-        self._changes.append(Change(RESOLVE_LINE, {"lease_id": lease_id, **position}))
+        resolved = replace(known, lease_id=lease_id)
+        self._known[event.lease_id, known.event] = resolved
+        self._resolved.append(resolved)
 
     def _origin(self, line: _Line) -> dict[str, Any]:
         """What an entry's changes say of where they come from."""
