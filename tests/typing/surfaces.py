@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from datetime import timedelta
+from io import BytesIO
 from typing import Any, assert_type
 
 import forgedb
@@ -19,6 +20,7 @@ from forgedb import (
     AsyncDatabase,
     Database,
     Lease,
+    LeaseImport,
     NewObject,
     Page,
     Project,
@@ -38,6 +40,8 @@ def a_call_gives_the_model(db: Database, id: Ulid, objects: list[NewObject]) -> 
     assert_type(db.repositories.list(id, after=None, limit=10), Page[Repository])
     assert_type(db.leases.active(id), Lease | None)
     assert_type(db.objects.add_many(id, objects, fencing_token=1), AddResult)
+    assert_type(db.leases.import_jsonl(BytesIO(), "log"), LeaseImport)
+    assert_type(db.leases.export_jsonl(BytesIO()), int)
     assert_type(db.audit.verify(), VerifyReport)
     assert_type(db.client.query("SELECT 1"), list[tuple[Any, ...]])
     assert_type(db.client.query_as(Project, "SELECT 1"), list[Project])
@@ -56,6 +60,7 @@ async def an_awaited_call_gives_the_same(
     assert_type(await adb.repositories.list(id, after=None, limit=10), Page[Repository])
     assert_type(await adb.leases.active(id), Lease | None)
     assert_type(await adb.objects.add_many(id, objects, fencing_token=1), AddResult)
+    assert_type(await adb.leases.import_jsonl(BytesIO(), "log"), LeaseImport)
     assert_type(await adb.audit.verify(), VerifyReport)
     assert_type(await adb.client.query("SELECT 1"), list[tuple[Any, ...]])
     assert_type(await adb.client.query_as(Project, "SELECT 1"), list[Project])

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -126,7 +126,7 @@ def _object(line: bytes) -> dict[str, Any]:
         ) from error
     if not isinstance(found, dict):
         raise InvalidValue("line", _start(line), "it must be a JSON object: one event a line")
-    return found
+    return cast("dict[str, Any]", found)
 
 
 def _start(line: bytes) -> str:
