@@ -733,7 +733,7 @@ def test_import_and_export_are_each_others_inverse(
         cut = data.draw(st.integers(0, len(lines)))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(forgedb.dao.lease_import, "CHUNK_LINES", data.draw(st.integers(1, 9)))
-            patch.setattr(forgedb.dao.lease_export, "EVENTS_A_READ", data.draw(st.integers(1, 9)))
+            patch.setattr(forgedb.dao.lease_export, "ENTRIES_A_READ", data.draw(st.integers(1, 9)))
             with Fresh(name, request) as (db, project_id):
                 db.leases.import_jsonl(log(*lines[:cut]), SOURCE, project_id)
                 db.leases.import_jsonl(log(*lines), SOURCE, project_id)

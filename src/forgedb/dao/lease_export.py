@@ -9,9 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import IO, Any, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
-from forgedb.dao.lease_lines import NAME_IN_LOG
+import msgspec
+
+from forgedb.dao.lease_lines import (
+    LEASES_BY_ID,
+    LINES_BY_LEASE,
+    NAME_IN_LOG,
+    ImportedLine,
+    by_ids,
+)
 from forgedb.ids import Ulid
 from forgedb.lease_log.lines import Acquired, Event, Forced, Released, written
 from forgedb.models import Lease
@@ -21,47 +29,47 @@ from forgedb.sql.catalogue import sql
 
 T = TypeVar("T")
 
-EVENTS_A_READ = 1000
+ENTRIES_A_READ = 1000
 
 NAMES_MAX = 10_000
 """Repositories whose names in the log are kept in memory."""
 
 
-class Told(Lease, frozen=True):
-    """A lease at one of its events, with what the log that it came from says of it."""
+class Entry(msgspec.Struct, frozen=True):
+    """As much of an audit entry as tells when something happened, and to what."""
 
     at: datetime
-    entry_id: Ulid
+    id: Ulid
     seq: int
     action: str
-    legacy_lease_id: str | None
-    repository_name: str | None
-    source: str | None
-    line_number: int | None
+    target_id: Ulid
 
 
-def _events_text(*, plus: str = "") -> str:
-    return f"""
-    SELECT {columns(Lease, "l.")}, e.at, e.id, e.seq, e.action,
-        began.legacy_lease_id, began.repository_id, line.source, line.line_number
-    FROM audit_entries AS e
-    JOIN leases AS l ON l.id = e.target_id
-    LEFT JOIN lease_import_lines AS began ON began.lease_id = l.id AND began.event = 'acquired'
-    LEFT JOIN lease_import_lines AS line ON line.lease_id = l.id AND line.event = (
-        CASE e.action
-            WHEN 'lease.acquire' THEN 'acquired'
-            WHEN 'lease.release' THEN 'released'
-            ELSE 'forced'
-        END)
-    WHERE (e.at, e.id) > (:at, :id)
-    AND {plus}e.action IN ('lease.acquire', 'lease.release', 'lease.force_release')
-    ORDER BY e.at, e.id
-    LIMIT :limit
-    """
+class Told(NamedTuple):
+    """A lease at one of its events, with the log's lines of its beginning and of the event."""
+
+    entry: Entry
+    lease: Lease
+    began: ImportedLine | None
+    line: ImportedLine | None
 
 
-# A plus keeps SQLite from taking the index on actions, and sorting all that it finds by time.
-EVENTS = sql(sqlite=_events_text(plus="+"), postgres=_events_text())
+EVENTS = {
+    "lease.acquire": "acquired",
+    "lease.release": "released",
+    "lease.force_release": "forced",
+}
+"""What the log calls an action; it tells of no other."""
+
+# Of all actions, and nothing but entries: with more in it, PostgreSQL may read and sort the whole
+# trail for every page of it, above all while it hasn't counted the rows of a table that is new.
+ENTRIES = sql(f"""
+SELECT {columns(Entry)}
+FROM audit_entries
+WHERE (at, id) > (:at, :id)
+ORDER BY at, id
+LIMIT :limit
+""")
 
 BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -74,20 +82,43 @@ def export_log(file: IO[Any]) -> Steps[int]:
     at, entry_id = BEFORE_ALL, ""
     moment: list[Told] = []
     while True:
-        found = yield from many(Told, EVENTS, at=at, id=entry_id, limit=EVENTS_A_READ)
-        is_last = len(found) < EVENTS_A_READ
-        for _, told in groupby([*moment, *found], key=lambda each: each.at):
-            # The last moment may go on with the next read.
+        entries = yield from many(Entry, ENTRIES, at=at, id=entry_id, limit=ENTRIES_A_READ)
+        is_last = len(entries) < ENTRIES_A_READ
+        found = yield from _told(entries)
+        for when, told in groupby([*moment, *found], key=lambda each: each.entry.at):
             moment = [*told]
-            if not is_last and moment[-1] is found[-1]:
+            if not is_last and when == entries[-1].at:
+                # It may go on with the next read.
                 break
             for each in _in_order(moment):
                 line = written(_event(each, (yield from _name(each, names)))) + b"\n"
                 file.write(line.decode() if is_text else line)
                 count += 1
+            moment = []
         if is_last:
             return count
-        at, entry_id = found[-1].at, found[-1].entry_id
+        at, entry_id = entries[-1].at, entries[-1].id
+
+
+def _told(entries: list[Entry]) -> Steps[list[Told]]:
+    """The entries that the log tells of, with their leases."""
+    told = [entry for entry in entries if entry.action in EVENTS]
+    ids = {entry.target_id for entry in told}
+    leases = yield from by_ids(Lease, LEASES_BY_ID, ids)
+    lines = yield from by_ids(ImportedLine, LINES_BY_LEASE, ids)
+    lease_of = {lease.id: lease for lease in leases}
+    line_of = {(line.lease_id, line.event): line for line in lines}
+    return [
+        Told(
+            entry,
+            lease_of[entry.target_id],
+            line_of.get((entry.target_id, "acquired")),
+            line_of.get((entry.target_id, EVENTS[entry.action])),
+        )
+        for entry in told
+        # An entry of a lease that isn't there was forged: that is for verify to say.
+        if entry.target_id in lease_of
+    ]
 
 
 def _in_order(moment: list[Told]) -> list[Told]:
@@ -97,8 +128,14 @@ def _in_order(moment: list[Told]) -> list[Told]:
     """
     if len(moment) == 1:
         return moment
-    by_line = _sorted_within(moment, lambda each: each.source, lambda each: each.line_number or 0)
-    return _sorted_within(by_line, lambda each: each.repository_id, lambda each: each.seq)
+    by_line = _sorted_within(
+        moment,
+        lambda each: each.line.source if each.line else None,
+        lambda each: each.line.line_number if each.line else 0,
+    )
+    return _sorted_within(
+        by_line, lambda each: each.lease.repository_id, lambda each: each.entry.seq
+    )
 
 
 def _sorted_within(
@@ -119,27 +156,35 @@ def _sorted_within(
 
 def _name(told: Told, names: dict[Ulid, str]) -> Steps[str]:
     """What the log calls the lease's repository: a log may know it under another id than ours."""
-    if told.repository_name is not None:
-        return told.repository_name
-    name = names.get(told.repository_id)
+    if told.began is not None and told.began.repository_id is not None:
+        return told.began.repository_id
+    repository_id = told.lease.repository_id
+    name = names.get(repository_id)
     if name is None:
-        found = yield from rows(NAME_IN_LOG, repository_id=told.repository_id)
-        name = found[0][0] if found else told.repository_id
+        found = yield from rows(NAME_IN_LOG, repository_id=repository_id)
+        name = found[0][0] if found else repository_id
         if len(names) >= NAMES_MAX:
             names.clear()
-        names[told.repository_id] = name
+        names[repository_id] = name
     return name
 
 
 def _event(told: Told, repository_name: str) -> Event:
-    lease_id = told.legacy_lease_id or told.id
-    if told.action == "lease.acquire":
+    lease = told.lease
+    lease_id = told.began.legacy_lease_id if told.began else lease.id
+    kind = EVENTS[told.entry.action]
+    if kind == "acquired":
         return Acquired(
-            lease_id, repository_name, told.holder, told.purpose, told.acquired_at, told.expires_at
+            lease_id,
+            repository_name,
+            lease.holder,
+            lease.purpose,
+            lease.acquired_at,
+            lease.expires_at,
         )
-    assert told.ended_at is not None, "its entry says that it ended"
-    assert told.ended_by is not None, "an end has an actor"
-    if told.action == "lease.release":
-        return Released(lease_id, told.ended_at, told.ended_by)
-    assert told.end_note is not None, "an end by force says why"
-    return Forced(lease_id, told.ended_at, told.ended_by, told.end_note)
+    assert lease.ended_at is not None, "its entry says that it ended"
+    assert lease.ended_by is not None, "an end has an actor"
+    if kind == "released":
+        return Released(lease_id, lease.ended_at, lease.ended_by)
+    assert lease.end_note is not None, "an end by force says why"
+    return Forced(lease_id, lease.ended_at, lease.ended_by, lease.end_note)

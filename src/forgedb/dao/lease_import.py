@@ -34,6 +34,7 @@ from forgedb.dao.lease_lines import (
     NAME_IN_LOG,
     RESOLVE_LINE,
     ImportedLine,
+    by_ids,
 )
 from forgedb.dao.leases import (
     CLOCK_BACKSTEP_MAX,
@@ -216,12 +217,12 @@ class _Import:
         self._lines = {line.line_number: line for line in found}
         told = [line.event for line in events if line.event is not None]
         legacy_ids = {event.lease_id for event in told}
-        known = yield from _by_ids(ImportedLine, LINES_OF_LEASES, legacy_ids)
+        known = yield from by_ids(ImportedLine, LINES_OF_LEASES, legacy_ids)
         self._known = {(line.legacy_lease_id, line.event): line for line in known}
         # Ids and repositories of leases never change: what they are needs no lock to be read.
         lease_ids = {line.lease_id for line in known if line.lease_id is not None}
         lease_ids |= {each for each in legacy_ids if _is_ulid(each)}
-        leases = yield from _by_ids(Lease, LEASES_BY_ID, lease_ids)
+        leases = yield from by_ids(Lease, LEASES_BY_ID, lease_ids)
         belongs = {lease.id: lease.repository_id for lease in leases}
         for line in known:
             if line.repository_id is not None and line.lease_id is not None:
@@ -234,13 +235,13 @@ class _Import:
                 if repository_id is not None:
                     needed.add(repository_id)
         yield from self._lock(needed)
-        again = yield from _by_ids(Lease, LEASES_BY_ID, lease_ids)
+        again = yield from by_ids(Lease, LEASES_BY_ID, lease_ids)
         self._leases = {lease.id: lease for lease in again}
 
     def _lock(self, repository_ids: Iterable[Ulid]) -> Steps[None]:
         """Lock the repositories, and only then read the last lease of each."""
-        locked = yield from _by_ids(LockedRepository, LOCK_REPOSITORIES, repository_ids)
-        lasts = yield from _by_ids(Lease, LAST_LEASES, [each.id for each in locked])
+        locked = yield from by_ids(LockedRepository, LOCK_REPOSITORIES, repository_ids)
+        lasts = yield from by_ids(Lease, LAST_LEASES, [each.id for each in locked])
         last_of = {lease.repository_id: lease for lease in lasts}
         self._held = {each.id: _Held(self._context, each, last_of.get(each.id)) for each in locked}
 
@@ -560,9 +561,3 @@ def _at(source: str, line_number: int) -> Generator[None]:
         raise
     except InvalidValue as error:
         raise LineRefused(source, line_number, error.field, error.value, error.why) from error
-
-
-def _by_ids(model: Any, statement: Any, ids: Iterable[str]) -> Steps[list[Any]]:
-    """What the statement finds for the ids, in their order; nothing is asked for none."""
-    asked = (*sorted(ids),)
-    return (yield from many(model, statement, ids=asked)) if asked else []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -12,7 +13,8 @@ from forgedb.dao.repositories import REPOSITORY
 from forgedb.ids import Ulid
 from forgedb.models import Lease, Repository
 from forgedb.operations.rows import columns
-from forgedb.sql.catalogue import sql
+from forgedb.operations.steps import Steps, many
+from forgedb.sql.catalogue import Sql, sql
 
 
 class ImportedLine(msgspec.Struct, frozen=True):
@@ -58,6 +60,15 @@ LINES_OF_LEASES = sql(
     CROSS JOIN lease_import_lines AS l ON l.legacy_lease_id = asked.value
     """,
     postgres=f"SELECT {LINE} FROM lease_import_lines WHERE legacy_lease_id = ANY(:ids)",
+)
+
+LINES_BY_LEASE = sql(
+    sqlite=f"""
+    SELECT {columns(ImportedLine, "l.")}
+    FROM carray(:ids) AS asked
+    CROSS JOIN lease_import_lines AS l ON l.lease_id = asked.value
+    """,
+    postgres=f"SELECT {LINE} FROM lease_import_lines WHERE lease_id = ANY(:ids)",
 )
 
 LEASES_BY_ID = sql(
@@ -235,3 +246,9 @@ UPDATE lease_import_lines
 SET lease_id = :lease_id
 WHERE source = :source AND line_number = :line_number
 """)
+
+
+def by_ids(model: Any, statement: Sql, ids: Iterable[str]) -> Steps[list[Any]]:
+    """What the statement finds for the ids, in their order; nothing is asked for none."""
+    asked = (*sorted(ids),)
+    return (yield from many(model, statement, ids=asked)) if asked else []
