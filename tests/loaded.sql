@@ -24,6 +24,11 @@ SELECT pg_temp.made('E', n), pg_temp.made('R', n % 10000 + 1), 'worker:' || n % 
     CASE WHEN n < 35000 THEN 'worker:1' END, NULL
 FROM generate_series(1, 40000) AS n;
 
+INSERT INTO lease_import_lines
+SELECT 'leases-' || n % 20 || '.jsonl', n, sha256(n::text::bytea), 'acquired', 'lease-' || n,
+    'repo/' || n % 10000, pg_temp.made('E', n), now()
+FROM generate_series(1, 20000) AS n;
+
 INSERT INTO audit_entries
 SELECT pg_temp.made('R', n % 10000 + 1), n / 10000 + 1, pg_temp.made('A', n), now() + n * INTERVAL '1 s',
     'user:' || n % 100, 'lease.' || n % 7, 'lease', pg_temp.made('E', n % 40000), NULL, NULL, NULL,

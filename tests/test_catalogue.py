@@ -115,11 +115,9 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apsw.Connecti
 
 
 def _params(statement: Sql) -> dict[str, Any]:
-    # A list of oids is the one parameter that takes part in the plan.
-    return {
-        name: apsw.carray((b"\0" * 20,)) if name == "oids" else None
-        for name in compile_text(statement.sqlite, "sqlite").names
-    }
+    # Lists are the parameters that take part in the plan.
+    lists = {"oids": apsw.carray((b"\0" * 20,)), "ids": apsw.carray(("",))}
+    return {name: lists.get(name) for name in compile_text(statement.sqlite, "sqlite").names}
 
 
 def plan(connection: apsw.Connection, statement: Sql) -> list[str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from forgedb.errors import InvalidValue as InvalidValue
     from forgedb.errors import LeaseHeld as LeaseHeld
     from forgedb.errors import LeaseLost as LeaseLost
+    from forgedb.errors import LineRefused as LineRefused
     from forgedb.errors import LockTimeout as LockTimeout
     from forgedb.errors import MigrationDrift as MigrationDrift
     from forgedb.errors import MigrationError as MigrationError
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from forgedb.models import Direction as Direction
     from forgedb.models import EndReason as EndReason
     from forgedb.models import Lease as Lease
+    from forgedb.models import LeaseImport as LeaseImport
     from forgedb.models import Mirror as Mirror
     from forgedb.models import MirrorStatus as MirrorStatus
     from forgedb.models import NewObject as NewObject
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from forgedb.models import RelationshipKind as RelationshipKind
     from forgedb.models import Repository as Repository
     from forgedb.models import RepositoryState as RepositoryState
+    from forgedb.models import UnknownRepository as UnknownRepository
     from forgedb.models import VerifyProblem as VerifyProblem
     from forgedb.models import VerifyReport as VerifyReport
     from forgedb.models import Visibility as Visibility
@@ -80,6 +83,7 @@ _HOMES = {
         "InvalidValue",
         "LeaseHeld",
         "LeaseLost",
+        "LineRefused",
         "LockTimeout",
         "MigrationDrift",
         "MigrationError",
@@ -99,6 +103,7 @@ _HOMES = {
         "Direction",
         "EndReason",
         "Lease",
+        "LeaseImport",
         "Mirror",
         "MirrorStatus",
         "NewObject",
@@ -112,6 +117,7 @@ _HOMES = {
         "RelationshipKind",
         "Repository",
         "RepositoryState",
+        "UnknownRepository",
         "VerifyProblem",
         "VerifyReport",
         "Visibility",

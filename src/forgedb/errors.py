@@ -45,6 +45,19 @@ class InvalidValue(ForgeDbError, ValueError):
         return f"{self.field} {shown(self.value)} is refused: {self.why}"
 
 
+class LineRefused(InvalidValue):
+    """A line of a file that was to be imported is refused, and with it the whole file."""
+
+    def __init__(self, source: str, line: int, field: str, value: object, why: str) -> None:
+        super().__init__(field, value, why)
+        self.args = (source, line, field, value, why)
+        self.source = source
+        self.line = line
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}: {super().__str__()}"
+
+
 class NotFound(ForgeDbError, LookupError):
     """No such row."""
 

@@ -8,7 +8,6 @@ lease, and the next run gets it back and finishes the job.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from contextlib import closing
 from hashlib import sha256
@@ -32,7 +31,7 @@ from forgedb.models import (
     RelationshipKind,
     Repository,
 )
-from forgedb.validation import check_slug
+from forgedb.validation import check_slug, slug_like
 
 T = TypeVar("T")
 
@@ -119,7 +118,7 @@ def import_repository(
 
 def slug_from(name: str) -> str:
     """A slug made of a folder's name.  Raises InvalidValue where nothing of it can stay."""
-    slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:100]
+    slug = slug_like(name)
     if not slug:
         raise InvalidValue("slug", name, "it has no letter or digit: give one with --slug")
     return check_slug("slug", slug)

@@ -137,6 +137,35 @@ class Lease(msgspec.Struct, frozen=True):
     end_note: str | None
 
 
+class UnknownRepository(msgspec.Struct, frozen=True):
+    """A repository that a lease log names and the database doesn't have.
+
+    ``line`` is the first that names it; ``lines`` are all that wait for it.
+    """
+
+    repository_id: str
+    line: int
+    lines: int
+
+
+class LeaseImport(msgspec.Struct, frozen=True):
+    """What the import of a lease log did.
+
+    Of its ``lines``, so many were ``imported``, were ``already_there``, or are ``waiting`` for
+    the repositories that are ``unknown``; ``leases`` is how many leases came of them, and
+    ``created`` the repositories that were made for them.
+    """
+
+    source: str
+    lines: int
+    imported: int
+    already_there: int
+    waiting: int
+    leases: int
+    created: list[Repository]
+    unknown: list[UnknownRepository]
+
+
 class AuditEntry(msgspec.Struct, frozen=True):
     """One change: ``changes`` maps each field to ``[before, after]``."""
 

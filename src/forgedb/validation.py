@@ -61,6 +61,11 @@ def check_slug(field: str, value: object) -> str:
     )
 
 
+def slug_like(name: str) -> str:
+    """A slug made of a name, or the empty text where nothing of it can stay."""
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:100]
+
+
 def check_enum(field: str, kind: type[E], value: object) -> E:
     if isinstance(value, kind):
         return value

@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 
 from forgedb import Database, Lease, LeaseHeld, NewObject
 from forgedb.audit.stream import created
-from forgedb.dao.leases import INSERT, LAST, LeasesDao, _end_steps, _expired
+from forgedb.dao.leases import INSERT, LAST, LeasesDao, end_steps, expired_lease
 from forgedb.dao.objects import ObjectsDao
 from forgedb.dao.repositories import advanced, lock_repository, stream_of
 from forgedb.ids import new_ulid
@@ -58,8 +58,8 @@ class Plain(LeasesDao[Any]):
         stream = stream_of(self.context, locked)
         if last is not None and last.ended_at is None:
             if last.expires_at <= at:
-                expired = _expired(self.context, last)
-                yield Together(_end_steps(stream, "expire", last, expired, at))
+                expired = expired_lease(self.context, last)
+                yield Together(end_steps(stream, "expire", last, expired, at))
             elif self.checks_under_the_lock:
                 raise LeaseHeld(last, last.expires_at - at, is_mine=False)
         lease = Lease(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from datetime import timedelta
+from io import BytesIO
 from typing import Any, assert_type
 
 import forgedb
@@ -20,6 +21,7 @@ from forgedb import (
     Checkpoint,
     Database,
     Lease,
+    LeaseImport,
     NewObject,
     Page,
     Project,
@@ -40,6 +42,8 @@ def a_call_gives_the_model(db: Database, id: Ulid, objects: list[NewObject]) -> 
     assert_type(db.repositories.list(id, after=None, limit=10), Page[Repository])
     assert_type(db.leases.active(id), Lease | None)
     assert_type(db.objects.add_many(id, objects, fencing_token=1), AddResult)
+    assert_type(db.leases.import_jsonl(BytesIO(), "log"), LeaseImport)
+    assert_type(db.leases.export_jsonl(BytesIO()), int)
     assert_type(db.audit.verify(), VerifyReport)
     key = SigningKey.generate()
     assert_type(db.audit.checkpoint(key), Checkpoint | None)
@@ -61,6 +65,7 @@ async def an_awaited_call_gives_the_same(
     assert_type(await adb.repositories.list(id, after=None, limit=10), Page[Repository])
     assert_type(await adb.leases.active(id), Lease | None)
     assert_type(await adb.objects.add_many(id, objects, fencing_token=1), AddResult)
+    assert_type(await adb.leases.import_jsonl(BytesIO(), "log"), LeaseImport)
     assert_type(await adb.audit.verify(), VerifyReport)
     assert_type(await adb.audit.checkpoint(SigningKey.generate()), Checkpoint | None)
     assert_type(await adb.client.query("SELECT 1"), list[tuple[Any, ...]])

@@ -6,12 +6,14 @@ it is one line a row with tabs between the columns.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 import click
 import msgspec
@@ -92,6 +94,22 @@ def print_list(items: Iterable[Any], columns: Columns, *, is_first: bool = True)
 def print_json(value: Any) -> None:
     """A document on one line, or indented on a terminal."""
     click.echo(_encoded(value))
+
+
+@contextmanager
+def new_file(path: str | None, mode: int = 0o666) -> Generator[IO[Any]]:
+    """A file to write to that wasn't there before, since it might be the database; else stdout."""
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError:
+        raise click.UsageError(
+            f"{path} is there already: choose another file, or remove it first"
+        ) from None
+    with open(file, "wb") as writing:
+        yield writing
 
 
 def jsonable(value: Any) -> Any:

@@ -7,8 +7,9 @@ The token is Martin Kleppmann's fencing token ("How to do distributed locking", 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from msgspec.structs import asdict, replace
 
@@ -18,8 +19,15 @@ from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.repositories import LockedRepository, advanced, lock_repository, stream_of
 from forgedb.errors import Conflict, InvalidValue, LeaseHeld, LeaseLost, NotFound, Unavailable
 from forgedb.ids import Ulid, check_ulid, new_ulid
-from forgedb.models import LEASE_DURATION_MAX, EndReason, Lease, Page, RepositoryState
-from forgedb.operations.binding import Context, Dao, H_co, locking, read, write
+from forgedb.models import (
+    LEASE_DURATION_MAX,
+    EndReason,
+    Lease,
+    LeaseImport,
+    Page,
+    RepositoryState,
+)
+from forgedb.operations.binding import Context, Dao, H_co, locking, read, snapshot, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import (
     NOW,
@@ -151,8 +159,8 @@ class LeasesDao(Dao[H_co]):
                 if is_mine and idempotency_key and last.idempotency_key == idempotency_key:
                     return last
                 raise LeaseHeld(last, last.expires_at - at, is_mine)
-            expired = _expired(self.context, last)
-            yield Together(_end_steps(stream, "expire", last, expired, at))
+            expired = expired_lease(self.context, last)
+            yield Together(end_steps(stream, "expire", last, expired, at))
         lease = Lease(
             new_ulid(),
             repository_id,
@@ -218,8 +226,8 @@ class LeasesDao(Dao[H_co]):
             last, at = yield from _last(found.repository_id)
             if last is not None and last.ended_at is None and last.expires_at <= at:
                 stream = stream_of(self.context, locked)
-                expired = _expired(self.context, last)
-                ending = _end_steps(stream, "expire", last, expired, at)
+                expired = expired_lease(self.context, last)
+                ending = end_steps(stream, "expire", last, expired, at)
                 yield Together((*ending, advanced(locked, stream)))
                 stamped.append(expired)
         return stamped
@@ -293,6 +301,34 @@ class LeasesDao(Dao[H_co]):
                 **filters,
             )
         )
+
+    @write
+    def import_jsonl(
+        self, file: IO[bytes], source: str | None = None, create_missing: Ulid | None = None
+    ) -> Steps[LeaseImport]:
+        """Replay a lease log, a line of JSON an event, in order: all of it, or nothing.
+
+        ``file`` is open for reading bytes; ``source`` is the log's name, else the file's.  Lines
+        that were imported before are passed over.  Those of repositories that aren't there wait
+        until they are, and are listed; with ``create_missing``, a project's id, the repositories
+        are made in it.
+
+        Raises LineRefused (which line, and why), InvalidValue, NotFound (the project).
+        """
+        from forgedb.dao.lease_import import import_log
+
+        return import_log(self, file, source, create_missing)
+
+    @snapshot
+    def export_jsonl(self, file: IO[Any]) -> Steps[int]:
+        """Write every lease as a lease log, in the order of time; returns how many lines.
+
+        ``file`` is open for writing, as text or as bytes.  Leases that were imported have the ids
+        that they had in their log.
+        """
+        from forgedb.dao.lease_export import export_log
+
+        return export_log(file)
 
     def hold(
         self,
@@ -395,12 +431,12 @@ def _end(
         lease, ended_at=at, end_reason=end_reason, ended_by=context.actor, end_note=note
     )
     stream = stream_of(context, locked)
-    ending = _end_steps(stream, verb, lease, ended, at)
+    ending = end_steps(stream, verb, lease, ended, at)
     yield Together((*ending, advanced(locked, stream)))
     return ended
 
 
-def _expired(context: Context, lease: Lease) -> Lease:
+def expired_lease(context: Context, lease: Lease) -> Lease:
     """A lease whose time is over, as it ends: it ended then, whenever that is written down."""
     return replace(
         lease,
@@ -410,10 +446,16 @@ def _expired(context: Context, lease: Lease) -> Lease:
     )
 
 
-def _end_steps(
-    stream: Stream, verb: str, before: Lease, ended: Lease, at: datetime
+def end_steps(
+    stream: Stream,
+    verb: str,
+    before: Lease,
+    ended: Lease,
+    at: datetime,
+    more: Mapping[str, Any] | None = None,
 ) -> tuple[Change, Change]:
-    changes = {"holder": (before.holder, ended.holder), **changed(before, ended)}
+    """The steps that end a lease: its entry, which also says what ``more`` does, and its row."""
+    changes = {"holder": (before.holder, ended.holder), **changed(before, ended), **(more or {})}
     entry = stream.entry(at, f"lease.{verb}", ended.id, changes, reason=ended.end_note)
     end = {
         "id": ended.id,

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from forgedb.cli.options import Group, database, json_option, paging_options
-from forgedb.cli.output import fields, jsonable, print_json, print_one, print_page
+from forgedb.cli.output import fields, jsonable, new_file, print_json, print_one, print_page
 from forgedb.cli.values import TIME, find_stream
 
 if TYPE_CHECKING:
@@ -171,12 +171,9 @@ def keygen(file: str) -> None:
 @click.option("--output", metavar="FILE", type=NEW_FILE, help="Else stdout.")
 def export(output: str | None) -> None:
     """Write every entry as a line of JSON."""
-    with database() as db:
-        if output is None:
-            db.audit.export(sys.stdout)
-            return
-        with _new(output, 0o666) as file:
-            count = db.audit.export(file)
+    with database() as db, new_file(output) as file:
+        count = db.audit.export(file)
+    if output is not None:
         click.echo(f"wrote {count} entries to {output}", err=True)
 
 
@@ -213,16 +210,6 @@ def _place(problem: VerifyProblem) -> str:
     return "checkpoints" if problem.checkpoint is None else f"checkpoint {problem.checkpoint}"
 
 
-def _new(path: str, mode: int) -> IO[bytes]:
-    """A file that wasn't there before: one that is might be the database."""
-    try:
-        return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
-    except FileExistsError:
-        raise click.UsageError(
-            f"{path} is there already: choose another file, or remove it first"
-        ) from None
-
-
 def _write_new(path: str, text: str, mode: int) -> None:
-    with _new(path, mode) as file:
+    with new_file(path, mode) as file:
         file.write(text.encode())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -14,16 +15,20 @@ from forgedb.cli.output import (
     field,
     fields,
     jsonable,
+    new_file,
     print_json,
     print_list,
     print_one,
     print_page,
+    text,
 )
-from forgedb.cli.values import DURATION, find_repository
-from forgedb.models import LEASE_DURATION_MAX, Lease
+from forgedb.cli.values import DURATION, find_project, find_repository
+from forgedb.models import LEASE_DURATION_MAX, Lease, LeaseImport
 
 if TYPE_CHECKING:
     from forgedb.database import Database
+
+EXIT_UNKNOWN = 6
 
 
 @click.group(cls=Group)
@@ -132,6 +137,70 @@ def expire_due(limit: int, as_json: bool) -> None:
                 **fields("holder", "expires_at"),
             }
             print_list(expired, columns)
+
+
+@command.command("import-jsonl")
+@click.argument("file", type=click.File("rb"))
+@click.option("--source", metavar="NAME", help="The log's name; else the file's path.")
+@click.option("--create-missing", metavar="PROJECT", help="Make unknown repositories in it.")
+@json_option
+@click.pass_context
+def import_jsonl(
+    ctx: click.Context,
+    file: IO[bytes],
+    source: str | None,
+    create_missing: str | None,
+    as_json: bool,
+) -> None:
+    """Replay a lease log, a line of JSON an event: all of it, or nothing.
+
+    It may be given again, also when it is longer.  Lines of unknown repositories wait; these are
+    listed, and the exit code is 6.
+    """
+    if source is None:
+        # Bytes of a path that are no UTF-8 are replaced: no database keeps them.
+        is_path = file.name != "<stdin>"
+        source = (
+            os.fsencode(os.path.abspath(file.name)).decode(errors="replace") if is_path else "stdin"
+        )
+    with database() as db:
+        project_id = None if create_missing is None else find_project(db, create_missing).id
+        done = db.leases.import_jsonl(file, source, project_id)
+    if as_json:
+        print_json(jsonable(done))
+    else:
+        _print_import(done)
+    if done.unknown:
+        ctx.exit(EXIT_UNKNOWN)
+
+
+@command.command("export-jsonl")
+@click.option("--output", metavar="FILE", type=click.Path(dir_okay=False), help="Else stdout.")
+def export_jsonl(output: str | None) -> None:
+    """Write every lease as a lease log: the lines that import-jsonl reads."""
+    with database() as db, new_file(output) as file:
+        count = db.leases.export_jsonl(file)
+    if output is not None:
+        click.echo(f"wrote {count} lines to {output}", err=True)
+
+
+def _print_import(done: LeaseImport) -> None:
+    for name, value in (
+        ("source", done.source),
+        ("lines", f"{done.imported:,} new, {done.already_there:,} known before"),
+        ("leases", f"{done.leases:,} new"),
+        ("repositories", f"{len(done.created):,} made"),
+        ("waiting", f"{done.waiting:,} lines, of {len(done.unknown):,} unknown repositories"),
+    ):
+        click.echo(f"{name:<12}  {text(value)}")
+    if done.unknown:
+        click.echo()
+        print_list(done.unknown, fields("repository_id", "line", "lines"))
+        click.echo(
+            "forgedb: note: create these repositories, or give --create-missing PROJECT,"
+            " and import the log again",
+            err=True,
+        )
 
 
 def _path_of(db: Database) -> Callable[[Lease], str]:

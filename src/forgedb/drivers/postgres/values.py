@@ -88,11 +88,11 @@ class _ArrayDumper(Dumper):
         return values
 
 
-class _BytesArrayDumper(_ArrayDumper):
-    """A tuple of bytes, for ``= ANY()``."""
+class _TupleDumper(_ArrayDumper):
+    """A tuple of bytes or of text, for ``= ANY()``."""
 
     def _kind(self, obj: Any) -> type[Any]:
-        return bytes
+        return str if obj and isinstance(obj[0], str) else bytes
 
     def _values(self, obj: Any) -> Sequence[Any]:
         values: Sequence[Any] = obj
@@ -109,7 +109,7 @@ def _adapters() -> AdaptersMap:
     adapters.register_dumper(int, _IntegerDumper)
     adapters.register_dumper(datetime, _TimeDumper)
     adapters.register_dumper(Column, _ArrayDumper)
-    adapters.register_dumper(tuple, _BytesArrayDumper)
+    adapters.register_dumper(tuple, _TupleDumper)
     adapters.register_dumper(list, _NoDumper)
     adapters.register_loader("json", TextLoader)
     adapters.register_loader("json", TextBinaryLoader)

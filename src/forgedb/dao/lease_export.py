@@ -1,0 +1,190 @@
+"""Writing the leases as a lease log again: in the order of time, under the ids of their log.
+
+Each event has its audit entry, and the entries are found by time through an index: the trail gives
+the order, the leases' own rows give what is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import IO, Any, NamedTuple, TypeVar
+
+import msgspec
+
+from forgedb.dao.lease_lines import (
+    LEASES_BY_ID,
+    LINES_BY_LEASE,
+    NAME_IN_LOG,
+    ImportedLine,
+    by_ids,
+)
+from forgedb.ids import Ulid
+from forgedb.lease_log.lines import Acquired, Event, Forced, Released, written
+from forgedb.models import Lease
+from forgedb.operations.rows import columns
+from forgedb.operations.steps import Steps, many, rows
+from forgedb.sql.catalogue import sql
+
+T = TypeVar("T")
+
+ENTRIES_A_READ = 1000
+
+NAMES_MAX = 10_000
+"""Repositories whose names in the log are kept in memory."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """As much of an audit entry as tells when something happened, and to what."""
+
+    at: datetime
+    id: Ulid
+    seq: int
+    action: str
+    target_id: Ulid
+
+
+class Told(NamedTuple):
+    """A lease at one of its events, with the log's lines of its beginning and of the event."""
+
+    entry: Entry
+    lease: Lease
+    began: ImportedLine | None
+    line: ImportedLine | None
+
+
+EVENTS = {
+    "lease.acquire": "acquired",
+    "lease.release": "released",
+    "lease.force_release": "forced",
+}
+"""What the log calls an action; it tells of no other."""
+
+# Of all actions, and nothing but entries: with more in it, PostgreSQL may read and sort the whole
+# trail for every page of it, above all while it hasn't counted the rows of a table that is new.
+ENTRIES = sql(f"""
+SELECT {columns(Entry)}
+FROM audit_entries
+WHERE (at, id) > (:at, :id)
+ORDER BY at, id
+LIMIT :limit
+""")
+
+BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def export_log(file: IO[Any]) -> Steps[int]:
+    """What ``leases.export_jsonl`` does."""
+    is_text = hasattr(file, "encoding")
+    names: dict[Ulid, str] = {}
+    count = 0
+    at, entry_id = BEFORE_ALL, ""
+    moment: list[Told] = []
+    while True:
+        entries = yield from many(Entry, ENTRIES, at=at, id=entry_id, limit=ENTRIES_A_READ)
+        is_last = len(entries) < ENTRIES_A_READ
+        found = yield from _told(entries)
+        for when, told in groupby([*moment, *found], key=lambda each: each.entry.at):
+            moment = [*told]
+            if not is_last and when == entries[-1].at:
+                # It may go on with the next read.
+                break
+            for each in _in_order(moment):
+                line = written(_event(each, (yield from _name(each, names)))) + b"\n"
+                file.write(line.decode() if is_text else line)
+                count += 1
+            moment = []
+        if is_last:
+            return count
+        at, entry_id = entries[-1].at, entries[-1].id
+
+
+def _told(entries: list[Entry]) -> Steps[list[Told]]:
+    """The entries that the log tells of, with their leases."""
+    told = [entry for entry in entries if entry.action in EVENTS]
+    ids = {entry.target_id for entry in told}
+    leases = yield from by_ids(Lease, LEASES_BY_ID, ids)
+    lines = yield from by_ids(ImportedLine, LINES_BY_LEASE, ids)
+    lease_of = {lease.id: lease for lease in leases}
+    line_of = {(line.lease_id, line.event): line for line in lines}
+    return [
+        Told(
+            entry,
+            lease_of[entry.target_id],
+            line_of.get((entry.target_id, "acquired")),
+            line_of.get((entry.target_id, EVENTS[entry.action])),
+        )
+        for entry in told
+        # An entry of a lease that isn't there was forged: that is for verify to say.
+        if entry.target_id in lease_of
+    ]
+
+
+def _in_order(moment: list[Told]) -> list[Told]:
+    """The events of one moment: those of a log as it had them, those of a repository as they came.
+
+    Entries' ids follow the clocks of those who wrote them, and these may differ.
+    """
+    if len(moment) == 1:
+        return moment
+    by_line = _sorted_within(
+        moment,
+        lambda each: each.line.source if each.line else None,
+        lambda each: each.line.line_number if each.line else 0,
+    )
+    return _sorted_within(
+        by_line, lambda each: each.lease.repository_id, lambda each: each.entry.seq
+    )
+
+
+def _sorted_within(
+    items: Iterable[T], group_of: Callable[[T], str | None], key: Callable[[T], int]
+) -> list[T]:
+    """Sort each group within the places that it has; what is in no group stays."""
+    result = [*items]
+    places: dict[str, list[int]] = {}
+    for place, item in enumerate(result):
+        group = group_of(item)
+        if group is not None:
+            places.setdefault(group, []).append(place)
+    for taken in places.values():
+        for place, item in zip(taken, sorted((result[at] for at in taken), key=key), strict=True):
+            result[place] = item
+    return result
+
+
+def _name(told: Told, names: dict[Ulid, str]) -> Steps[str]:
+    """What the log calls the lease's repository: a log may know it under another id than ours."""
+    if told.began is not None and told.began.repository_id is not None:
+        return told.began.repository_id
+    repository_id = told.lease.repository_id
+    name = names.get(repository_id)
+    if name is None:
+        found = yield from rows(NAME_IN_LOG, repository_id=repository_id)
+        name = found[0][0] if found else repository_id
+        if len(names) >= NAMES_MAX:
+            names.clear()
+        names[repository_id] = name
+    return name
+
+
+def _event(told: Told, repository_name: str) -> Event:
+    lease = told.lease
+    lease_id = told.began.legacy_lease_id if told.began else lease.id
+    kind = EVENTS[told.entry.action]
+    if kind == "acquired":
+        return Acquired(
+            lease_id,
+            repository_name,
+            lease.holder,
+            lease.purpose,
+            lease.acquired_at,
+            lease.expires_at,
+        )
+    assert lease.ended_at is not None, "its entry says that it ended"
+    assert lease.ended_by is not None, "an end has an actor"
+    if kind == "released":
+        return Released(lease_id, lease.ended_at, lease.ended_by)
+    assert lease.end_note is not None, "an end by force says why"
+    return Forced(lease_id, lease.ended_at, lease.ended_by, lease.end_note)
