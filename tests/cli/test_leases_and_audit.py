@@ -46,6 +46,16 @@ def test_someone_elses_lease_is_ended_with_a_reason(forgedb: Forgedb, repository
     assert (history[0]["ended_by"], history[0]["end_note"]) == ("user:root", "gone")
 
 
+def test_a_lease_is_handed_over_by_its_holder(forgedb: Forgedb, repository: str) -> None:
+    lease = forgedb.data("lease", "acquire", repository, "--purpose", "gc")
+    refused = forgedb("lease", "handover", lease["id"], "user:bob", "--actor", "user:eve")
+    assert (refused.code, "it is user:ada's" in refused.error) == (7, True)
+    given = forgedb.data("lease", "handover", lease["id"], "user:bob", "--note", "half done")
+    assert (given["holder"], given["fencing_token"]) == ("user:bob", lease["fencing_token"] + 1)
+    assert forgedb.data("lease", "show", lease["id"])["end_note"] == "half done"
+    forgedb.ok("lease", "release", given["id"], "--actor", "user:bob")
+
+
 def test_leases_whose_time_is_over_are_stamped(forgedb: Forgedb, repository: str) -> None:
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
     with library.connect(forgedb.url, actor="user:ada", clock=lambda: long_ago) as db:

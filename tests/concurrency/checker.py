@@ -12,7 +12,7 @@ from forgedb import AuditEntry, Database, Lease
 from tests.concurrency.racing import Grant
 from tests.conformance.values import every_page
 
-ENDS = ("lease.release", "lease.force_release", "lease.expire")
+ENDS = ("lease.release", "lease.force_release", "lease.handover", "lease.expire")
 
 
 def faults_of(db: Database, repository_id: str, grants: Sequence[Grant]) -> list[str]:

@@ -65,6 +65,8 @@ def _finish(leases: Any, lease_id: str, choice: float) -> None:
             leases.force_release(lease_id, "the race goes on")
         elif choice < 0.7:
             leases.expire_due()
+        elif choice < 0.8:
+            leases.handover(lease_id, "worker:heir")
     except LeaseLost:
         pass
 

@@ -73,6 +73,8 @@ def _leases_and_objects(ada: Database, bob: Database, clock: Clock, repository: 
     clock.pass_by(MINUTE)
     ada.leases.release(first.id)
     bob.leases.force_release(ada.leases.acquire(repository.id).id, "stuck")
+    handed = ada.leases.handover(ada.leases.acquire(repository.id).id, "user:bob", "on leave")
+    bob.leases.release(handed.id)
     ada.leases.acquire(repository.id, duration=MINUTE)
     clock.pass_by(MINUTE)
     bob.leases.expire_due()

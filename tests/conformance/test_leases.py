@@ -417,6 +417,63 @@ def test_an_ended_lease_stays_lost_when_the_repository_has_a_newer_one(
     assert db.leases.active(repository.id) == newer
 
 
+# Handing over.
+
+
+def test_a_lease_is_handed_over_for_the_rest_of_its_term_under_a_new_token(
+    db: Database, bob: Database, clock: Clock, repository: Repository
+) -> None:
+    lease = db.leases.acquire(repository.id, purpose="import", idempotency_key="key")
+    at = clock.pass_by(MINUTE)
+    given = db.leases.handover(lease.id, "user:bob", "half of it is done")
+    assert given == bob.leases.active(repository.id)
+    assert (given.holder, given.purpose, given.fencing_token) == ("user:bob", "import", 2)
+    assert (given.acquired_at, given.expires_at) == (at, lease.expires_at)
+    assert (given.idempotency_key, given.previous_lease_id) == (None, lease.id)
+    ended = db.leases.get(lease.id)
+    assert (ended.ended_at, ended.end_reason, ended.ended_by, ended.end_note) == (
+        at,
+        EndReason.TRANSFERRED,
+        "user:ada",
+        "half of it is done",
+    )
+    assert [entry.action for entry in history(db, lease.id)] == ["lease.acquire", "lease.handover"]
+    assert [entry.action for entry in history(db, given.id)] == ["lease.acquire"]
+    with pytest.raises(LeaseLost) as lost:
+        db.leases.require(repository.id, lease.fencing_token)
+    assert lost.value.why == "superseded"
+    assert bob.leases.release(given.id).end_reason is EndReason.RELEASED
+    assert db.audit.verify().ok
+
+
+def test_only_the_holder_hands_over_what_is_live_and_to_another(
+    db: Database, bob: Database, clock: Clock, repository: Repository
+) -> None:
+    lease = db.leases.acquire(repository.id, duration=HOUR)
+    with pytest.raises(LeaseLost) as lost:
+        bob.leases.handover(lease.id, "user:eve")
+    assert lost.value.why == "not_holder"
+    for bad in ["user:ada", "", "x" * 201, *BAD_TEXTS]:
+        with pytest.raises(InvalidValue) as refused:
+            db.leases.handover(lease.id, bad)
+        assert (refused.value.field, refused.value.value) == ("to", bad)
+    with pytest.raises(InvalidValue, match="note"):
+        db.leases.handover(lease.id, "user:bob", "x" * 2001)
+    db.repositories.update(repository.id, state="read_only")
+    with pytest.raises(Conflict, match="read_only"):
+        db.leases.handover(lease.id, "user:bob")
+    db.repositories.update(repository.id, state="active")
+    assert db.leases.active(repository.id) == lease
+    given = bob.leases.handover(lease.id, "user:bob", holder="user:ada")
+    with pytest.raises(LeaseLost) as lost:
+        db.leases.handover(lease.id, "user:bob")
+    assert lost.value.why == "ended"
+    clock.pass_by(HOUR)
+    with pytest.raises(LeaseLost) as lost:
+        bob.leases.handover(given.id, "user:ada")
+    assert lost.value.why == "expired"
+
+
 # Forcing.
 
 

@@ -14,7 +14,7 @@ from tests.conformance.conftest import START, Clock
 from tests.conformance.reaching import Connect
 from tests.conformance.rich import make_rich
 
-RECORDED = "feabca2c905afc4dcaaf08c13ea353444b6e009e5b12b7ea1dbdc5fa1112e230"
+RECORDED = "0b41fd443207bec59c2bd564ef2f5e3f53bf13f8866919a3fd942b075b310ce8"
 """SHA-256 of the history's export, as it came out when it was first recorded."""
 
 

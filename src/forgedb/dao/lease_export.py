@@ -58,6 +58,7 @@ EVENTS = {
     "lease.acquire": "acquired",
     "lease.release": "released",
     "lease.force_release": "forced",
+    "lease.handover": "released",
 }
 """What the log calls an action; it tells of no other."""
 

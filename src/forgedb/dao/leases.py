@@ -146,11 +146,7 @@ class LeasesDao(Dao[H_co]):
         check_duration("duration", duration, greatest=LEASE_DURATION_MAX)
         check_optional_text("idempotency_key", idempotency_key, KEY_CHARS_MAX, length_min=1)
         locked = yield from lock_repository(repository_id)
-        if locked.state is not RepositoryState.ACTIVE:
-            raise Conflict(
-                "repositories.state",
-                f"repository {repository_id} is {locked.state}: make it active to write to it",
-            )
+        _check_active(repository_id, locked)
         last, at = yield from _last(repository_id)
         stream = stream_of(self.context, locked)
         if last is not None and last.ended_at is None:
@@ -176,9 +172,7 @@ class LeasesDao(Dao[H_co]):
             None,
             None,
         )
-        entry = stream.entry(at, "lease.acquire", lease.id, created(lease))
-        epoch = advanced(locked, stream, lease_epoch=lease.fencing_token)
-        yield Together((entry, epoch, Change(INSERT, asdict(lease))))
+        yield Together(_grant_steps(locked, stream, lease))
         return lease
 
     @write
@@ -193,6 +187,49 @@ class LeasesDao(Dao[H_co]):
             raise LeaseLost("not_holder", f"it is {lease.holder}'s, not {asked_by}'s")
         _check_live(lease, at)
         return (yield from _end(self.context, locked, lease, at, EndReason.RELEASED, None))
+
+    @write
+    def handover(
+        self, lease_id: Ulid, to: str, note: str = "", holder: str | None = None
+    ) -> Steps[Lease]:
+        """End one's own lease and give the rest of its term to another holder; the new lease.
+
+        Nobody comes in between.  The new lease has a new fencing token, and the old one is good no
+        more; ``note`` stays with the lease that ended.
+
+        Raises LeaseLost (another's, expired, or ended already), InvalidValue (``to`` is the holder
+        too), NotFound, Conflict (the repository is archived or read-only).
+        """
+        asked_by = _holder(self.context, holder)
+        check_text("to", to, HOLDER_CHARS_MAX, length_min=1)
+        check_text("note", note, REASON_CHARS_MAX)
+        if to == asked_by:
+            raise InvalidValue("to", to, "it holds the lease already: name another holder")
+        locked, lease, at = yield from _lock_lease(lease_id)
+        if lease.holder != asked_by:
+            raise LeaseLost("not_holder", f"it is {lease.holder}'s, not {asked_by}'s")
+        _check_live(lease, at)
+        _check_active(lease.repository_id, locked)
+        stream = stream_of(self.context, locked)
+        ended = replace(
+            lease,
+            ended_at=at,
+            end_reason=EndReason.TRANSFERRED,
+            ended_by=self.context.actor,
+            end_note=note or None,
+        )
+        granted = replace(
+            lease,
+            id=new_ulid(),
+            holder=to,
+            fencing_token=locked.lease_epoch + 1,
+            idempotency_key=None,
+            acquired_at=at,
+            previous_lease_id=lease.id,
+        )
+        ending = end_steps(stream, "handover", lease, ended, at)
+        yield Together((*ending, *_grant_steps(locked, stream, granted)))
+        return granted
 
     @write
     def force_release(self, lease_id: Ulid, reason: str) -> Steps[Lease]:
@@ -416,6 +453,22 @@ def _check_live(lease: Lease, at: datetime) -> None:
         raise LeaseLost("expired", f"at {lease.expires_at}")
     if lease.ended_at is not None:
         raise LeaseLost("ended", f"{lease.end_reason} by {lease.ended_by} at {lease.ended_at}")
+
+
+def _check_active(repository_id: Ulid, locked: LockedRepository) -> None:
+    if locked.state is not RepositoryState.ACTIVE:
+        raise Conflict(
+            "repositories.state",
+            f"repository {repository_id} is {locked.state}: make it active to write to it",
+        )
+
+
+def _grant_steps(
+    locked: LockedRepository, stream: Stream, lease: Lease
+) -> tuple[Change, Change, Change]:
+    entry = stream.entry(lease.acquired_at, "lease.acquire", lease.id, created(lease))
+    epoch = advanced(locked, stream, lease_epoch=lease.fencing_token)
+    return entry, epoch, Change(INSERT, asdict(lease))
 
 
 def _end(

@@ -92,6 +92,18 @@ def release(lease_id: str, holder: str | None, as_json: bool) -> None:
         print_one(db.leases.release(lease_id, holder), as_json)
 
 
+@command.command()
+@click.argument("lease_id")
+@click.argument("to", metavar="HOLDER")
+@click.option("--note", default="", help="What the next holder should know; it stays.")
+@click.option("--holder", help="Who hands it over; else the actor.")
+@json_option
+def handover(lease_id: str, to: str, note: str, holder: str | None, as_json: bool) -> None:
+    """Give the rest of one's own lease to another HOLDER, under a new token."""
+    with database() as db:
+        print_one(db.leases.handover(lease_id, to, note, holder), as_json)
+
+
 @command.command("force-release")
 @click.argument("lease_id")
 @click.option("--reason", required=True, help="Why; it stays in the history.")
