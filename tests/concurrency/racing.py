@@ -27,7 +27,7 @@ class Grant(NamedTuple):
 def compete(
     leases: Any, objects: Any, repository_id: str, seconds: float, seed: int, slower: float = 1.0
 ) -> list[Grant]:
-    """Acquire again and again, write, and then release, force, stamp, or let the time run out.
+    """Acquire again and again, write, and then release, force, hand over, stamp, or let it run out.
 
     Some write when their time may be over: whether they still could is the database's to say.
     """
@@ -47,7 +47,9 @@ def compete(
         grants.append(Grant(lease.id, lease.fencing_token, since, until))
         if chance.random() < 0.5:
             _write(objects, repository_id, lease.fencing_token)
-        _finish(leases, lease.id, chance.random())
+        given = _finish(leases, lease.id, chance.random())
+        if given is not None:
+            grants.append(given)
     return grants
 
 
@@ -57,7 +59,8 @@ def _write(objects: Any, repository_id: str, fencing_token: int) -> None:
         objects.add_many(repository_id, [new], fencing_token)
 
 
-def _finish(leases: Any, lease_id: str, choice: float) -> None:
+def _finish(leases: Any, lease_id: str, choice: float) -> Grant | None:
+    """End it, or not; what was granted to another by that."""
     try:
         if choice < 0.4:
             leases.release(lease_id)
@@ -66,9 +69,12 @@ def _finish(leases: Any, lease_id: str, choice: float) -> None:
         elif choice < 0.7:
             leases.expire_due()
         elif choice < 0.8:
-            leases.handover(lease_id, "worker:heir")
+            given = leases.handover(lease_id, "worker:heir")
+            at = min(datetime.now(UTC), given.expires_at)
+            return Grant(given.id, given.fencing_token, at, at)
     except LeaseLost:
         pass
+    return None
 
 
 def compete_as_a_process(

@@ -57,8 +57,7 @@ class _Slow(Applying):
 
 class _Unlocked(_Slow):
     def locked(self, version: int) -> Steps[tuple[History, datetime]]:
-        yield from self.table.create()
-        return (yield from self.table.read()), (yield from now())
+        return (yield from self.table.read(creating=True)), (yield from now())
 
 
 class AsksForNoLock(Runner):

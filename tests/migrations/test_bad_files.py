@@ -119,7 +119,7 @@ def test_a_nul_character_is_refused_with_its_place(folder: Folder) -> None:
         folder.runner.migrate()
 
 
-@pytest.mark.parametrize("name", ["0001_a.SQL", "a.sql", "1-a.sql"])
+@pytest.mark.parametrize("name", ["0001_a.SQL", "a.sql", "1-a.sql", "٠٠٠١_a.sql"])
 def test_a_name_of_another_form_is_refused(folder: Folder, name: str) -> None:
     (folder.path / name).write_text(A)
     with pytest.raises(MigrationError, match=r"NNNN_name\.sql, in lower case: rename it"):

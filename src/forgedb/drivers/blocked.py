@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from forgedb.drivers import refusals
 from forgedb.operations.binding import Async, Dao, Mode, Sync
 from forgedb.operations.steps import Steps
 
@@ -46,6 +47,18 @@ class Blocked(Sync):
 
     def write(self, steps: Steps[R]) -> R:
         return finish(self._inner.write(steps))
+
+    def attempt(self, steps: Steps[R], patience_seconds: float, *, unlinked: bool = False) -> R:
+        self._refuse_in_a_transaction()
+        return self.write(steps)
+
+    def alone(self, steps: Steps[R]) -> R:
+        self._refuse_in_a_transaction()
+        return self.read(steps)
+
+    def _refuse_in_a_transaction(self) -> None:
+        if self._inner.is_transaction:
+            raise refusals.not_in_a_transaction("a migration")
 
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Generator[Blocked]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -66,7 +66,7 @@ class Alone:
             failure: ForgeDbError | None = None
             before = self._database.read(invalid_indexes())
             try:
-                self._database.alone(_with_settings(script, statement))
+                self._run(partial(_with_settings, script, statement))
             except ForgeDbError as error:
                 failure = error
             except (KeyboardInterrupt, SystemExit):
@@ -93,6 +93,13 @@ class Alone:
                 f" see `forgedb migrate resolve {begun.version}{self._applying.options}`",
             ) from failure
         return self._patience.write(partial(self._end, script, begun, began))
+
+    def _run(self, steps: Callable[[], Steps[None]]) -> None:
+        if self._database.dialect == "sqlite":
+            # Whoever is told that the writer is busy has done nothing yet.
+            self._patience.alone(steps)
+        else:
+            self._database.alone(steps())
 
     def resolve(self, script: Script, begun: BegunMigration, how: Resolution) -> list[str]:
         """Let the next run go on with a file, or take it as applied; what was done, in words.

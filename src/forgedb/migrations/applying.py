@@ -62,8 +62,7 @@ class Applying:
     def locked_history(self) -> Steps[History]:
         """The history, under the lock: nobody else changes it before the transaction ends."""
         yield from lock(self.lock_wait_seconds)
-        yield from self.table.create()
-        return (yield from self.table.read())
+        return (yield from self.table.read(creating=True))
 
     def locked(self, version: int) -> Steps[tuple[History, datetime]]:
         """What is applied from a number on, or the next that is, under the lock; and the time."""

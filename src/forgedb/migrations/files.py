@@ -23,7 +23,7 @@ VERSION_MAX = 2**63 - 1
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 
-_parse_name = re.compile(r"(\d+)_([a-z0-9_]+)\.sql").fullmatch
+_parse_name = re.compile(r"([0-9]+)_([a-z0-9_]+)\.sql").fullmatch
 
 
 class MigrationFile(msgspec.Struct, frozen=True):

@@ -204,32 +204,37 @@ class HistoryTable:
         self.name = self._table = table
         self._statements: dict[Sql, Sql] = {}
 
-    def read(self) -> Steps[History]:
+    def read(self, *, creating: bool = False) -> Steps[History]:
         """What has been applied or begun; nothing where the tables aren't there.
+
+        ``creating`` makes the first of them, if it is found nowhere along a search_path: CREATE
+        TABLE IF NOT EXISTS looks in one schema.
 
         Raises UsageError (the table is another program's).
         """
         ((has_applied, columns_known, has_begun),) = yield from rows(self._of(EXIST))
         if not has_applied:
+            if creating:
+                yield from change(self._of(CREATE))
+            return History()
+        if not columns_known and not creating:
+            # PostgreSQL knows a table's name a moment before its columns: it is being made.
             return History()
         if columns_known < COLUMNS:
             raise UsageError(
                 f"the table {self._table} is another program's: give the history of these files a"
                 " name of its own with --table (a library's Runner: table=)"
             )
-        applied = yield from many(AppliedMigration, self._of(SELECT_ALL))
         begun: Sequence[BegunMigration] = ()
         if has_begun:
+            # First: what comes to its end meanwhile is found among what is applied.
             begun = yield from many(BegunMigration, self._of(SELECT_BEGUN))
+        applied = yield from many(AppliedMigration, self._of(SELECT_ALL))
         return History(applied, begun)
 
     def look_up(self, version: int) -> SelectOne:
         """The step that gives the first line from a number on, or None; the table must be there."""
         return SelectOne(self._of(SELECT_FROM), {"version": version}, AppliedMigration)
-
-    def create(self) -> Steps[None]:
-        """Make the table where it isn't there yet."""
-        yield from change(self._of(CREATE))
 
     def record(
         self, migration: MigrationFile, at: datetime, duration_ms: int
@@ -253,7 +258,9 @@ class HistoryTable:
         begun = BegunMigration(
             migration.version, migration.name, "running", 0, checksum_of(()), at, by, None
         )
-        yield from change(self._of(CREATE_BEGUN))
+        ((_, _, has_begun),) = yield from rows(self._of(EXIST))
+        if not has_begun:
+            yield from change(self._of(CREATE_BEGUN))
         yield from change(
             self._of(INSERT_BEGUN),
             version=begun.version,

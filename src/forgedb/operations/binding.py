@@ -125,6 +125,7 @@ class Async(ABC):
     """As Sync, awaited."""
 
     dialect: Dialect
+    is_transaction = False
 
     @abstractmethod
     async def require_schema(self, mode: Mode) -> None: ...

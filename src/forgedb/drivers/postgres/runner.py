@@ -223,6 +223,7 @@ class PostgresTransaction(Async):
     """An open transaction; several that use it take turns."""
 
     dialect = "postgres"
+    is_transaction = True
 
     def __init__(
         self,
