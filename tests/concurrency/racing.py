@@ -71,6 +71,9 @@ def _finish(leases: Any, lease_id: str, choice: float) -> Grant | None:
         elif choice < 0.8:
             given = leases.handover(lease_id, "worker:heir")
             at = min(datetime.now(UTC), given.expires_at)
+            # Nobody acts for the heir: a lease that only runs out would keep the others waiting.
+            with suppress(LeaseLost):
+                leases.release(given.id, given.holder)
             return Grant(given.id, given.fencing_token, at, at)
     except LeaseLost:
         pass

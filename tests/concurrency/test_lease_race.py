@@ -114,7 +114,7 @@ def _threads_never_hold_one_lease_at_once(url: str) -> None:
 
 # The checker finds what it is there for.
 
-RACES_MAX = 30
+RACES_MAX = 150
 
 
 @pytest.mark.parametrize(
