@@ -6,9 +6,10 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from datetime import datetime
 from math import ceil
+from types import coroutine
 from typing import Any, LiteralString
 from weakref import WeakSet
 
@@ -323,7 +324,22 @@ class AwaitedPool(Pool):
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """Await work that holds connections of the pool: it goes on where the task is cancelled."""
-    await asyncio.shield(asyncio.ensure_future(work))
+    try:
+        # Most often it never waits, and a task of its own would cost more than the work.
+        waits_for = work.send(None)
+    except StopIteration:
+        return
+    await asyncio.shield(asyncio.ensure_future(_the_rest(work, waits_for)))
+
+
+async def _the_rest(work: Coroutine[Any, Any, None], waits_for: object) -> None:
+    await _going_on(work, waits_for)
+
+
+@coroutine
+def _going_on(work: Coroutine[Any, Any, None], waits_for: object) -> Generator[object, None, None]:
+    yield waits_for
+    yield from work
 
 
 def _is_starting(refused: psycopg.Error) -> bool:
