@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forgedb.sql.lexer import Dialect, Lines, never_closed, tokens
+from forgedb.sql.lexer import Dialect, Lines, Scanner, never_closed, tokens
 
 BOTH: tuple[Dialect, ...] = ("sqlite", "postgres")
 
@@ -54,6 +56,26 @@ def test_the_tokens_of_any_text_are_the_text_itself(dialect: Dialect, text: str)
     assert "".join(token.text for token in found) == text
     assert all(text.startswith(token.text, token.start) for token in found)
     assert all(token.text for token in found)
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+@settings(deadline=None)
+@given(text=st.lists(st.sampled_from(FRAGMENTS)).map("".join), after=st.integers(0, 5))
+def test_what_is_skipped_is_whole_tokens_that_end_no_statement(
+    dialect: Dialect, text: str, after: int
+) -> None:
+    every = list(tokens(text, dialect))
+    scanner = Scanner(text, dialect)
+    read = list(islice(scanner, after))
+    end = scanner.skip()
+    skipped = [token for token in every[len(read) :] if token.start < end]
+    assert read + skipped + list(scanner) == every
+    texts = [token.text for token in skipped]
+    assert texts.count("(") == texts.count(")") or dialect == "sqlite"
+    assert ";" not in texts
+    assert "unterminated" not in {token.kind for token in skipped}
+    # It ends with something, not with the space before what comes next.
+    assert not skipped or skipped[-1].kind not in ("space", "comment")
 
 
 @pytest.mark.parametrize(("dialect", "text"), of_both(QUOTED))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cache
 from typing import Literal, cast
 
 import msgspec
@@ -36,56 +37,62 @@ LETTER = r"[^\x00-@\[-\^`{-\x7f]"
 LETTER_OR_DIGIT = r"[^\x00-/:-@\[-\^`{-\x7f]"
 NAME_CHARACTER = r"[^\x00-#%-/:-@\[-\^`{-\x7f]"
 
-# SQLite takes `:a::b(c)` for one parameter, as Tcl does: its documentation, "Parameters".
-SQLITE = rf"""
-  (?P<space> [ \t\n\r\f\v\ufeff]+ )
-| (?P<word> {LETTER} {NAME_CHARACTER}*+ )
-| (?P<comment> --[^\n]* | /\*.*?\*/ )
-| (?P<quoted>
-    ' [^']*+ (?: '' [^']*+ )*+ '
-  | " [^"]*+ (?: "" [^"]*+ )*+ "
-  | ` [^`]*+ (?: `` [^`]*+ )*+ `
-  | \[ [^\]]*+ \]
-  )
-| (?P<unterminated> (?: ['"`\[] | /\* ) .* )
-| (?P<cast> :: )
-| (?P<parameter>
-    \? [0-9]*
-  | [:@\#$] (?: :: )*+ {NAME_CHARACTER} (?: {NAME_CHARACTER} | :: )*+ (?: \( [^\s)]*+ \)? )?
-  )
-| (?P<number> [0-9] [0-9A-Za-z_.]*+ )
-| (?P<semicolon> ; )
-| (?P<punctuation> . )
-"""
-
 WORD = rf"(?! [eE]' ) {LETTER} {NAME_CHARACTER}*+"
 ESCAPED = r"' [^'\\]*+ (?: (?: '' | \\. ) [^'\\]*+ )*+ '"
 # A string goes on, under the rules of its first part, after white space with a line end in it.
 CONTINUED = r"(?: [ \t\f\v] | --[^\n\r]*+ )*+ [\n\r] (?: [ \t\n\r\f\v] | --[^\n\r]*+ [\n\r] )*+"
 DOLLARS = rf"\$ (?: {LETTER} {LETTER_OR_DIGIT}*+ )? \$"
 
-POSTGRES = rf"""
-  (?P<space> [ \t\n\r\f\v]+ )
-| (?P<word> {WORD} )
-| (?P<comment> --[^\n\r]* )
-| (?P<nested> /\* )
-| (?P<quoted>
-    ' [^']*+ (?: '' [^']*+ )*+ '
+STRING = r"' [^']*+ (?: '' [^']*+ )*+ '"
+IDENTIFIER = r"""" [^"]*+ (?: "" [^"]*+ )*+ \""""
+NUMBER = r"[0-9] [0-9A-Za-z_.]*+"
+
+# SQLite takes `:a::b(c)` for one parameter, as Tcl does: its documentation, "Parameters".
+SQLITE = {
+    "space": r"[ \t\n\r\f\v\ufeff]+",
+    "word": rf"{LETTER} {NAME_CHARACTER}*+",
+    "comment": r"--[^\n]* | /\*.*?\*/",
+    "quoted": rf"{STRING} | {IDENTIFIER} | ` [^`]*+ (?: `` [^`]*+ )*+ ` | \[ [^\]]*+ \]",
+    "unterminated": r"(?: ['\"`\[] | /\* ) .*",
+    "cast": r"::",
+    "parameter": rf"""
+        \? [0-9]*
+      | [:@\#$] (?: :: )*+ {NAME_CHARACTER} (?: {NAME_CHARACTER} | :: )*+ (?: \( [^\s)]*+ \)? )?
+    """,
+    "number": NUMBER,
+    "semicolon": ";",
+    "punctuation": ".",
+}
+
+QUOTED = rf"""
+    {STRING}
   | [eE] {ESCAPED} (?: {CONTINUED} {ESCAPED} )*+ (?! {CONTINUED} ' )
-  | " [^"]*+ (?: "" [^"]*+ )*+ "
-  | (?P<dollars> {DOLLARS} ) .*? (?P=dollars)
-  )
-| (?P<unterminated> (?: [eE]?' | " | {DOLLARS} ) .* )
-| (?P<cast> :: )
-| (?P<parameter> : {WORD} | \$ [0-9]+ )
-| (?P<number> [0-9] [0-9A-Za-z_.]*+ )
-| (?P<semicolon> ; )
-| (?P<punctuation> . )
+  | {IDENTIFIER}
 """
 
-PATTERNS = {"sqlite": SQLITE, "postgres": POSTGRES}
+POSTGRES = {
+    "space": r"[ \t\n\r\f\v]+",
+    "word": WORD,
+    "comment": r"--[^\n\r]*",
+    "nested": r"/\*",
+    "quoted": rf"{QUOTED} | (?P<dollars> {DOLLARS} ) .*? (?P=dollars)",
+    "unterminated": rf"(?: [eE]?' | \" | {DOLLARS} ) .*",
+    "cast": "::",
+    "parameter": rf": {WORD} | \$ [0-9]+",
+    "number": NUMBER,
+    "semicolon": ";",
+    "punctuation": ".",
+}
+
+RULES = {"sqlite": SQLITE, "postgres": POSTGRES}
+"""By dialect, what each kind of token is; of two that fit, the earlier one."""
+
+STOPS = {"sqlite": ";", "postgres": r";()\\"}
+"""By dialect, the punctuation that can mean something to whoever looks for a statement's end."""
 
 COMMENT_EDGE = r"/\*|\*/"
+
+FLAGS = re.VERBOSE | re.DOTALL
 
 
 class Token(msgspec.Struct, frozen=True, gc=False):
@@ -96,21 +103,67 @@ class Token(msgspec.Struct, frozen=True, gc=False):
     start: int
 
 
-def tokens(text: str, dialect: Dialect) -> Iterator[Token]:
-    """Yield the tokens of any text whatsoever; their texts, joined, are the text itself.
+class Scanner:
+    """The tokens of any text whatsoever, from ``position`` on; their texts, joined, are the text.
 
     A quote or comment that is never closed is one token of the kind ``unterminated``, up to the
     end of the text, so that the caller can refuse it and say where it begins.
     """
-    # Compiled here, and kept by re: a start that runs no SQL doesn't pay for it.
-    match = re.compile(PATTERNS[dialect], re.VERBOSE | re.DOTALL).match
-    start = 0
-    while found := match(text, start):
-        kind, end = found.lastgroup, found.end()
-        if kind == "nested":
-            kind, end = _nested_comment(text, end)
-        yield Token(cast("Kind", kind), text[start:end], start)
-        start = end
+
+    __slots__ = ("_dialect", "_text", "position")
+
+    def __init__(self, text: str, dialect: Dialect) -> None:
+        self._text = text
+        self._dialect: Dialect = dialect
+        self.position = 0
+
+    def __iter__(self) -> Iterator[Token]:
+        text = self._text
+        match = _token(self._dialect).match
+        while found := match(text, self.position):
+            kind, start, end = found.lastgroup, self.position, found.end()
+            if kind == "nested":
+                kind, end = _nested_comment(text, end)
+            self.position = end
+            yield Token(cast("Kind", kind), text[start:end], start)
+
+    def skip(self) -> int:
+        """Go on behind the tokens that don't concern a statement's end, all in one step.
+
+        What comes next, after white space and comments, is a semicolon, an unterminated token or
+        the end; on PostgreSQL also a nested comment, a dollar quote, a backslash or a parenthesis.
+        """
+        found = _run(self._dialect).match(self._text, self.position)
+        assert found is not None, "an empty run is one too"
+        self.position = found.end()
+        return self.position
+
+
+def tokens(text: str, dialect: Dialect) -> Iterator[Token]:
+    """Yield all tokens of a text, as Scanner does."""
+    return iter(Scanner(text, dialect))
+
+
+# Compiled when first used: a start that runs no SQL doesn't pay for it.
+@cache
+def _token(dialect: Dialect) -> re.Pattern[str]:
+    rules = RULES[dialect].items()
+    return re.compile("|".join(f"(?P<{kind}> {rule} )" for kind, rule in rules), FLAGS)
+
+
+@cache
+def _run(dialect: Dialect) -> re.Pattern[str]:
+    rules = RULES[dialect]
+    # Python 3.11 fails on a named group in a possessive one: dollar quotes are left to Scanner.
+    quoted = rules["quoted"] if dialect == "sqlite" else QUOTED
+    between = f"{rules['space']} | {rules['comment']}"
+    others = "|".join(rules[kind] for kind in ("word", "cast", "parameter", "number"))
+    other = rf"(?! {rules['unterminated']} | /\* ) [^{STOPS[dialect]}]"
+    any_of = f"{others} | {quoted} | {other}"
+    if dialect == "postgres":
+        # Most parentheses hold no others: a long list of VALUES is read at once.
+        any_of += rf"| \( (?: {between} | {any_of} )*+ \)"
+    return re.compile(f"(?: (?: {between} )*+ (?: {any_of} ) )*+", FLAGS)
 
 
 def _nested_comment(text: str, inside: int) -> tuple[Kind, int]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from forgedb.sql.lexer import Dialect, Lines, Token, never_closed, tokens
+from forgedb.sql.lexer import Dialect, Lines, Scanner, Token, never_closed
 
 OPENING_WORDS_MAX = 6
 
@@ -72,7 +72,8 @@ def split(script: str, dialect: Dialect) -> list[ScriptStatement]:
     lines = Lines(script)
     statements: list[ScriptStatement] = []
     reading: _Reading | None = None
-    for token in tokens(script, dialect):
+    scanner = Scanner(script, dialect)
+    for token in scanner:
         if token.kind in ("space", "comment"):
             continue
         if token.kind == "semicolon" and (reading is None or reading.ends_here()):
@@ -83,6 +84,8 @@ def split(script: str, dialect: Dialect) -> list[ScriptStatement]:
         if reading is None:
             reading = _Reading(token.start, dialect, lines)
         reading.add(token)
+        if reading.only_ends():
+            reading.end = max(reading.end, scanner.skip())
     if reading is not None:
         reading.refuse_if_open()
         statements.append(reading.statement(script))
@@ -140,6 +143,14 @@ class _Reading:
     def ends_here(self) -> bool:
         """Whether a semicolon here ends the statement."""
         return not self.parentheses and (self.body_ended or not self.has_body)
+
+    def only_ends(self) -> bool:
+        """Whether nothing that may still come matters but its end: no body, no COPY."""
+        if self.in_opening or self.has_body:
+            return False
+        return self.dialect == "sqlite" or not (
+            self.opening[:1] == ["COPY"] or self._opens_with(CREATE_ROUTINE)
+        )
 
     def refuse_if_open(self) -> None:
         if self.parentheses:
