@@ -92,7 +92,6 @@ LOADED = Path(__file__).with_name("loaded.sql")
 UNPLANNED = {
     "forgedb.migrations.history.CREATE",
     "forgedb.migrations.history.CREATE_BEGUN",
-    "forgedb.migrations.applying.CHECK_DEFERRED",
     "forgedb.migrations.applying.RESET_SEARCH_PATH",
 }
 """PostgreSQL prepares no statement that defines a table, or sets something."""
@@ -207,6 +206,7 @@ POSTGRES_EXCEPTIONS = {
         "those that have the object are found by its oid, and sorted: an index that also holds the"
         " repository would be twice as large"
     ),
+    "forgedb.migrations.applying.DEFERRABLE": "it looks at every constraint of the database",
     "forgedb.migrations.history.SELECT_ALL": "the history has a row a file, and is read whole",
     "forgedb.migrations.history.SELECT_BEGUN": "there is hardly ever a row, and all are read",
     "forgedb.migrations.invalid.INVALID_INDEXES": "it looks at every index of the database",

@@ -135,7 +135,9 @@ def test_statements_that_hold_transactions_are_refused_in_fitting_words(folder: 
         folder.runner.migrate()
 
 
-@pytest.mark.parametrize("table", ["select", "sqlite_x", "pg_x", "user", "Big", "a b", ""])
+@pytest.mark.parametrize(
+    "table", ["select", "sqlite_x", "pg_x", "user", "Big", "a b", "a_begun", ""]
+)
 def test_a_history_has_a_plain_name(folder: Folder, table: str) -> None:
     with pytest.raises(UsageError, match="can't be the history's table"):
         folder.write(m0001_a=A).runner_with(table=table)

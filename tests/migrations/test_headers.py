@@ -26,6 +26,10 @@ def _mode(text: str, dialect: Dialect = "sqlite") -> Mode:
         ("\n\n  -- Forgedb:\tREBUILD\n", "rebuild"),
         ("-- why\n/* how */ -- forgedb: no-transaction\n-- more\n", "no-transaction"),
         ("-- forgedb: rebuild\n-- forgedb: rebuild\n", "rebuild"),
+        ("/* forgedb: rebuild */\n", "rebuild"),
+        ("/*\n  forgedb: no-transaction\n*/", "no-transaction"),
+        ("-- forgedb no-transaction\n", "no-transaction"),
+        ("-- forgedb rebuilds this table\n", "transaction"),
     ],
 )
 def test_a_header_says_how_the_file_is_run(header: str, mode: Mode) -> None:

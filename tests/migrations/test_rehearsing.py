@@ -111,6 +111,18 @@ def test_a_rehearsal_finds_what_the_commit_would(folder: Folder) -> None:
     assert folder.tables() == set()
 
 
+def test_a_rehearsal_finds_what_the_commit_of_each_file_would(folder: Folder) -> None:
+    child = "CREATE TABLE b (a INTEGER REFERENCES a DEFERRABLE INITIALLY DEFERRED);"
+    late = {"m0001_a": A, "m0002_b": f"{child}\nINSERT INTO b VALUES (7);"}
+    folder.write(**late, m0003_c="INSERT INTO a VALUES (7);")
+    with pytest.raises(MigrationError, match=r"^0002_b\.sql: "):
+        folder.runner.rehearse()
+    # Behind it constraints are deferred as in any new transaction.
+    folder.write(m0002_b=child, m0003_c="INSERT INTO b VALUES (7);\nINSERT INTO a VALUES (7);")
+    assert len(folder.runner.rehearse()) == 3
+    assert folder.tables() == set()
+
+
 def test_a_rehearsal_does_not_blame_a_file_for_what_was_wrong_before(folder: Folder) -> None:
     if folder.db.client.dialect == "postgres":
         # It never has such rows.

@@ -17,13 +17,22 @@ from forgedb.migrations.history import History, HistoryTable
 from forgedb.migrations.locking import lock
 from forgedb.migrations.references import Dangling, dangling, taken_along
 from forgedb.migrations.script import Script
-from forgedb.operations.steps import Now, Steps, change, now, run
+from forgedb.operations.steps import Now, Steps, change, now, rows, run
 from forgedb.sql.catalogue import sql
 from forgedb.sql.lexer import Lines
 from forgedb.sql.split import ScriptStatement
 
-CHECK_DEFERRED = sql(sqlite="SELECT 1 WHERE false", postgres="SET CONSTRAINTS ALL IMMEDIATE")
-"""Checks at once what PostgreSQL would check at the COMMIT."""
+DEFERRABLE = sql(
+    sqlite="SELECT NULL, NULL",
+    postgres="""
+    SELECT
+        string_agg(DISTINCT format('%I.%I', nspname, conname), ', '),
+        string_agg(DISTINCT format('%I.%I', nspname, conname), ', ') FILTER (WHERE condeferred)
+    FROM pg_constraint JOIN pg_namespace AS n ON n.oid = connamespace
+    WHERE condeferrable
+    """,
+)
+"""The constraints that a COMMIT may have to check, and those that wait for it unasked."""
 
 
 def _turns(script: Script) -> Iterator[Sequence[ScriptStatement]]:
@@ -109,13 +118,23 @@ class Applying:
         self.is_at_commit = True
         return recorded
 
-    def settle(self, before: Dangling, last: Script) -> Steps[None]:
-        """Check what a COMMIT would.  Raises MigrationError."""
-        try:
-            yield from change(CHECK_DEFERRED)
-        except ForgeDbError as error:
-            raise self.uncommitted(last, error) from error
-        self._refuse_more(before, (yield from dangling()), last)
+    def settle(self, before: Dangling, script: Script) -> Steps[Dangling]:
+        """Check what a COMMIT behind the file would, and go on as in a new transaction.
+
+        What dangles is given back.  Raises MigrationError.
+        """
+        ((deferrable, deferred),) = yield from rows(DEFERRABLE)
+        # By their names: what is said of ALL goes for constraints that a later file makes, too.
+        if deferrable is not None:
+            try:
+                yield from run(f"SET CONSTRAINTS {deferrable} IMMEDIATE")
+            except ForgeDbError as error:
+                raise self.uncommitted(script, error) from error
+        if deferred is not None:
+            yield from run(f"SET CONSTRAINTS {deferred} DEFERRED")
+        after = yield from dangling()
+        self._refuse_more(before, after, script)
+        return after
 
     def failed(
         self, script: Script, statement: ScriptStatement, error: ForgeDbError, advice: str = ""

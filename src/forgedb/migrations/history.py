@@ -201,6 +201,11 @@ class HistoryTable:
                 f"{table!r} can't be the history's table: use up to 50 of a-z, 0-9 and _, and no"
                 " word or prefix of SQL's own"
             )
+        if table.endswith("_begun"):
+            raise UsageError(
+                f"{table!r} can't be the history's table: with _begun ends the name of what another"
+                " history keeps beside it; choose another end"
+            )
         self.name = self._table = table
         self._statements: dict[Sql, Sql] = {}
 

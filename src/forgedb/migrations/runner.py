@@ -259,10 +259,10 @@ class Runner:
         before = yield from dangling()
         for position, script in enumerate(scripts):
             applying.pending = scripts[position:]
-            at = yield from now()
-            self._note((yield from applying.unlocked(script, time.monotonic(), at)), applying)
-        applying.pending = ()
-        yield from applying.settle(before, scripts[-1])
+            began, at = time.monotonic(), (yield from now())
+            applied = yield from applying.unlocked(script, began, at)
+            before = yield from applying.settle(before, script)
+            self._note(applied, applying)
         raise _RolledBack(applying.done)
 
     def _record(self, files: Sequence[MigrationFile]) -> Steps[list[AppliedMigration]]:

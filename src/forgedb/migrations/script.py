@@ -17,7 +17,10 @@ Mode = Literal["transaction", "no-transaction", "rebuild"]
 MODES: dict[str, Mode] = {"no-transaction": "no-transaction", "rebuild": "rebuild"}
 """What may stand in a header, as in ``-- forgedb: no-transaction``."""
 
-_parse_directive = re.compile(r"--[ \t]*forgedb:[ \t]*(.*?)[ \t]*", re.IGNORECASE).fullmatch
+# Someone who leaves out the colon, or writes the other kind of comment, means it no less.
+_parse_directive = re.compile(
+    r"(?:--|/\*)\s*forgedb(?::\s*(.*?)|\s+(no-transaction|rebuild))\s*(?:\*/)?", re.IGNORECASE
+).fullmatch
 
 _sets_foreign_keys = re.compile(r"\s*PRAGMA\s+(?:\w+\s*\.\s*)?foreign_keys\b", re.IGNORECASE).match
 
@@ -68,7 +71,7 @@ def parse(migration: MigrationFile, dialect: Dialect) -> Script:
 
 def _mode(migration: MigrationFile, first: ScriptStatement, dialect: Dialect) -> Mode:
     mode: Mode = "transaction"
-    if "forgedb:" not in migration.text.lower():
+    if "forgedb" not in migration.text.lower():
         return mode
     lines = Lines(migration.text)
     for token in tokens(migration.text, dialect):
@@ -93,4 +96,4 @@ def _mode(migration: MigrationFile, first: ScriptStatement, dialect: Dialect) ->
 
 def _directive(token: Token) -> str | None:
     parsed = _parse_directive(token.text.rstrip()) if token.kind == "comment" else None
-    return None if parsed is None else parsed[1].lower()
+    return None if parsed is None else (parsed[1] or parsed[2] or "").lower()
