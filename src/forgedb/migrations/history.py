@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from forgedb.errors import Conflict, UsageError
 from forgedb.migrations.applied import AppliedMigration, Numbered
-from forgedb.migrations.files import MigrationFile
+from forgedb.migrations.files import MigrationFile, digest
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import SelectOne, Steps, change, many, rows
 from forgedb.sql.catalogue import Sql, sql
@@ -309,7 +308,7 @@ class HistoryTable:
 
 def checksum_of(statements: Sequence[str]) -> str:
     """SHA-256 of the statements' texts, by which an edit of those that were run is seen."""
-    return sha256("\0".join(statements).encode()).hexdigest()
+    return digest("\0".join(statements))
 
 
 def _as_it_was(begun: BegunMigration) -> dict[str, Any]:

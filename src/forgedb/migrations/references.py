@@ -33,10 +33,10 @@ TAKEN_ALONG = sql(
 )
 """Tables, and each that loses rows or references with theirs."""
 
-_dropped = re.compile(
-    r"\s*DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:\w+\s*\.\s*)?(?:\"([^\"]+)\"|`([^`]+)`|\[([^]]+)\]|(\w+))",
-    re.IGNORECASE,
-).match
+DROP_TABLE = (
+    r"\s*DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:\w+\s*\.\s*)?"
+    r"(?:\"([^\"]+)\"|`([^`]+)`|\[([^]]+)\]|(\w+))"
+)
 
 Dangling = Counter[tuple[str, int | None, str]]
 """How often a row of a table, by its rowid, finds no row of a parent."""
@@ -49,7 +49,9 @@ def dangling() -> Steps[Dangling]:
 
 def taken_along(statement: ScriptStatement) -> Steps[tuple[str, str] | None]:
     """The table that a statement drops, and one that has rows that would go, or be changed, too."""
-    found = _dropped(statement.text) if statement.opening[:2] == ("DROP", "TABLE") else None
+    if statement.opening[:2] != ("DROP", "TABLE"):
+        return None
+    found = re.match(DROP_TABLE, statement.text, re.IGNORECASE)
     if found is None:
         return None
     (table,) = filter(None, found.groups())

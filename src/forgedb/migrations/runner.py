@@ -68,13 +68,21 @@ class Runner:
                 " database with connect() for it, in a thread"
             )
         self.directory = directory_for(directory, self._database.dialect)
-        self.options = _options(directory, table)
-        """What the command line needs to find the same files and history again."""
+        self._given = directory, table
         self._table = HistoryTable(table)
         self._lock_timeout_seconds = lock_timeout_seconds
         # Who gives up after a second doesn't queue for three.
         self._lock_wait_seconds = min(lock_wait_seconds, lock_timeout_seconds or lock_wait_seconds)
         self._progress = progress
+
+    @property
+    def options(self) -> str:
+        """What the command line needs to find the same files and history again."""
+        from shlex import quote
+
+        directory, table = self._given
+        words = "" if directory is None else f" --dir {quote(os.fspath(directory))}"
+        return words if table == TABLE else f"{words} --table {table}"
 
     def applied(self) -> list[AppliedMigration]:
         """What the database has, in the order of the numbers."""
@@ -347,14 +355,6 @@ def _check_seconds(name: str, value: float, least: float) -> None:
     # In this order NaN, which compares with nothing, is refused as well.
     if not least <= value <= SECONDS_MAX:
         raise InvalidValue(name, value, f"give {least:g} to {SECONDS_MAX:g} seconds")
-
-
-def _options(directory: str | os.PathLike[str] | None, table: str) -> str:
-    """What the command line needs to find the same files and history again."""
-    from shlex import quote
-
-    words = "" if directory is None else f" --dir {quote(os.fspath(directory))}"
-    return words if table == TABLE else f"{words} --table {table}"
 
 
 def _check_target(files: Sequence[MigrationFile], target: int | None, directory: str) -> None:

@@ -18,11 +18,9 @@ MODES: dict[str, Mode] = {"no-transaction": "no-transaction", "rebuild": "rebuil
 """What may stand in a header, as in ``-- forgedb: no-transaction``."""
 
 # Someone who leaves out the colon, or writes the other kind of comment, means it no less.
-_parse_directive = re.compile(
-    r"(?:--|/\*)\s*forgedb(?::\s*(.*?)|\s+(no-transaction|rebuild))\s*(?:\*/)?", re.IGNORECASE
-).fullmatch
+DIRECTIVE = r"(?:--|/\*)\s*forgedb(?::\s*(.*?)|\s+(no-transaction|rebuild))\s*(?:\*/)?"
 
-_sets_foreign_keys = re.compile(r"\s*PRAGMA\s+(?:\w+\s*\.\s*)?foreign_keys\b", re.IGNORECASE).match
+FOREIGN_KEYS = r"\s*PRAGMA\s+(?:\w+\s*\.\s*)?foreign_keys\b"
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -57,7 +55,7 @@ def parse(migration: MigrationFile, dialect: Dialect) -> Script:
                 column=statement.column,
                 statement=statement.text,
             )
-        if dialect == "sqlite" and _sets_foreign_keys(statement.text):
+        if dialect == "sqlite" and _sets_foreign_keys(statement):
             raise refused(
                 migration.file,
                 "foreign keys can't be turned off in a transaction, and would stay off for later"
@@ -95,5 +93,12 @@ def _mode(migration: MigrationFile, first: ScriptStatement, dialect: Dialect) ->
 
 
 def _directive(token: Token) -> str | None:
-    parsed = _parse_directive(token.text.rstrip()) if token.kind == "comment" else None
+    if token.kind != "comment":
+        return None
+    parsed = re.fullmatch(DIRECTIVE, token.text.rstrip(), re.IGNORECASE)
     return None if parsed is None else (parsed[1] or parsed[2] or "").lower()
+
+
+def _sets_foreign_keys(statement: ScriptStatement) -> bool:
+    is_pragma = statement.opening[:1] == ("PRAGMA",)
+    return is_pragma and re.match(FOREIGN_KEYS, statement.text, re.IGNORECASE) is not None
