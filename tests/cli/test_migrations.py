@@ -489,7 +489,11 @@ def test_who_waited_goes_on_when_the_other_has_ended(forgedb: Forgedb, own: list
 @on_sqlite
 def test_a_mistake_makes_no_database(forgedb: Forgedb, tmp_path: Path, folder: Path) -> None:
     url = f"sqlite:///{tmp_path}/not_yet.db"
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "0001_a.sql").write_text("CREATE TABLE a (id INTEGER); SELECT 'never closed")
     for arguments in (
+        ["--dir", str(bad)],
         ["--dir", str(tmp_path / "nowhere")],
         ["--dir", str(folder), "--target", "9"],
         ["--dir", str(folder), "--table", "No Table"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -61,19 +62,22 @@ class Runner:
         _check_seconds("lock_timeout_seconds", lock_timeout_seconds, 0)
         # PostgreSQL takes 0 ms for no limit at all.
         _check_seconds("lock_wait_seconds", lock_wait_seconds, LOCK_WAIT_SECONDS_MIN)
-        self._database = database._runner if isinstance(database, Handle) else database
-        if not isinstance(self._database, Sync):
-            raise UsageError(
-                f"{type(database).__name__} can't be migrated by a Runner, which blocks: open the"
-                " database with connect() for it, in a thread"
-            )
+        self._database = _runner_of(database)
         self.directory = directory_for(directory, self._database.dialect)
         self._given = directory, table
+        self._scripts: dict[str, Script] = {}
+        """What was parsed, by its checksum."""
         self._table = HistoryTable(table)
         self._lock_timeout_seconds = lock_timeout_seconds
         # Who gives up after a second doesn't queue for three.
         self._lock_wait_seconds = min(lock_wait_seconds, lock_timeout_seconds or lock_wait_seconds)
         self._progress = progress
+
+    def on(self, database: Handle[Sync] | Sync) -> Runner:
+        """The same on another database of this kind; what was parsed isn't parsed again."""
+        other = copy(self)
+        other._database = _runner_of(database)
+        return other
 
     @property
     def options(self) -> str:
@@ -112,6 +116,18 @@ class Runner:
             files, history, allow_out_of_order=allow_out_of_order, options=self.options
         )
         return [each for each in lacking if target is None or each.version <= target]
+
+    def check(
+        self, target: int | None = None, *, allow_out_of_order: bool = False
+    ) -> list[MigrationFile]:
+        """What migrate would apply: read, and split into statements, but not run.
+
+        Raises MigrationError, MigrationDrift, UsageError (no such target).
+        """
+        pending = self.pending(target, allow_out_of_order=allow_out_of_order)
+        for migration in pending:
+            self._parsed(migration)
+        return pending
 
     def migrate(
         self, target: int | None = None, *, allow_out_of_order: bool = False
@@ -209,10 +225,8 @@ class Runner:
         found = [each for each in load(self.directory) if each.version == version]
         if not found:
             raise UsageError(f"there is no file of {begun.label} in {self.directory}: put it back")
-        from forgedb.migrations.script import parse
-
-        script = parse(found[0], self._database.dialect)
-        return self._alone(self._applying(), self._patience()).resolve(script, begun, how)
+        alone = self._alone(self._applying(), self._patience())
+        return alone.resolve(self._parsed(found[0]), begun, how)
 
     def _on_a_copy(self, target: int | None, *, allow_out_of_order: bool) -> list[AppliedMigration]:
         from tempfile import TemporaryDirectory
@@ -223,25 +237,26 @@ class Runner:
         with TemporaryDirectory() as folder:
             path = os.path.join(folder, "rehearsal.db")
             self._database.backup(path)
-            copy = SqliteRunner(sqlite_options(path, {}))
+            copied = SqliteRunner(sqlite_options(path, {}))
             try:
-                runner = Runner(copy, self.directory, progress=self._progress)
-                runner._table = self._table
-                return runner.migrate(target, allow_out_of_order=allow_out_of_order)
+                return self.on(copied).migrate(target, allow_out_of_order=allow_out_of_order)
             finally:
-                copy.close()
+                copied.close()
 
     def _planned(self, target: int | None, *, allow_out_of_order: bool) -> list[Script]:
-        pending = self.pending(target, allow_out_of_order=allow_out_of_order)
-        if not pending:
-            return []
-        # Nothing is pending on most starts, and nothing is split then.
-        from forgedb.migrations.script import parse
-
-        scripts = [parse(migration, self._database.dialect) for migration in pending]
-        if self._progress is not None:
+        pending = self.check(target, allow_out_of_order=allow_out_of_order)
+        if pending and self._progress is not None:
             self._progress.planned(pending)
-        return scripts
+        return [self._parsed(migration) for migration in pending]
+
+    def _parsed(self, migration: MigrationFile) -> Script:
+        known = self._scripts.get(migration.checksum)
+        if known is None or known.migration != migration:
+            # Nothing is pending on most starts, and nothing is split then.
+            from forgedb.migrations.script import parse
+
+            known = self._scripts[migration.checksum] = parse(migration, self._database.dialect)
+        return known
 
     def _applying(self) -> Applying:
         from forgedb.migrations.applying import Applying
@@ -349,6 +364,16 @@ def schema_check(dialect: Dialect, mode: Mode) -> Steps[bool]:
         )
         return False
     return True
+
+
+def _runner_of(database: Handle[Sync] | Sync) -> Sync:
+    runner = database._runner if isinstance(database, Handle) else database
+    if not isinstance(runner, Sync):
+        raise UsageError(
+            f"{type(database).__name__} can't be migrated by a Runner, which blocks: open the"
+            " database with connect() for it, in a thread"
+        )
+    return runner
 
 
 def _check_seconds(name: str, value: float, least: float) -> None:

@@ -128,8 +128,8 @@ def command(
         progress = Shown("would apply" if dry_run else "applied")
     times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
     try:
-        looks_only = dry_run is not None
-        with _runner(looks_only=looks_only, target=target, progress=progress, **times) as runner:
+        times["looks_only"] = dry_run is not None
+        with _runner(runs=True, target=target, progress=progress, **times) as runner:
             applied = (runner.rehearse if dry_run else runner.migrate)(target, **order)
     finally:
         if progress is not None:
@@ -337,7 +337,7 @@ def _refuse_options(ctx: click.Context, command_name: str) -> None:
 
 @contextmanager
 def _runner(
-    *, looks_only: bool = False, target: int | None = None, **options: Any
+    *, looks_only: bool = False, runs: bool = False, target: int | None = None, **options: Any
 ) -> Generator[Runner]:
     """The runner on what the command line names; mistakes and mere looks make no file."""
     import os
@@ -355,10 +355,13 @@ def _runner(
     if parsed.dialect == "sqlite" and not os.path.exists(parsed.path):
         with connect("sqlite://") as nothing:
             runner = Runner(nothing, directory, **options)
-            runner.pending(target)
+            (runner.check if runs else runner.pending)(target)
             if looks_only:
                 yield runner
                 return
+        with connect(url) as db:
+            yield runner.on(db)
+            return
     with connect(url) as db:
         yield Runner(db, directory, **options)
 
