@@ -26,7 +26,7 @@ def test_a_leases_life(forgedb: Forgedb, repository: str) -> None:
     assert forgedb.data("lease", "list", "--mine")["items"] == [lease]
     assert forgedb.data("lease", "list", "--holder", "user:bob")["items"] == []
     assert forgedb.data("lease", "list", "--expiring", "1h")["items"] == []
-    assert "platform/api\tuser:ada\tnight\t1h 59m" in forgedb.ok(
+    assert "platform/api\tuser:ada\tnight\t0s\t1h 59m" in forgedb.ok(
         "lease", "list", "--expiring", "3h"
     )
     assert forgedb("lease", "release", lease["id"], "--actor", "user:bob").code == 7

@@ -60,13 +60,33 @@ def test_a_list_on_a_terminal_is_a_table_that_fits(forgedb: Forgedb, repository:
     assert max(map(len, shown)) <= 80
 
 
-def test_the_audit_trail_on_a_terminal_says_who_and_when(forgedb: Forgedb, repository: str) -> None:
+def test_the_audit_trail_on_a_terminal_says_who_when_and_what(
+    forgedb: Forgedb, repository: str
+) -> None:
+    forgedb.ok("repo", "update", repository, "--slug", "gateway")
+    forgedb.ok("repo", "update", repository, "--description", "a\x1b[31mb " + "long " * 60)
     shown = on_terminal("audit", "list", "--url", forgedb.url).splitlines()
-    assert shown[0].split() == ["AT", "ACTOR", "ACTION", "CHANGES"]
-    assert "user:ada" in shown[2]
-    assert "repository.create" in shown[2]
-    assert shown[2].endswith("…")
+    assert shown[0].endswith("Z  user:ada  project.create")
+    assert shown[1] == "    slug: platform, name: Platform, description: -, visibility: private"
+    renamed = next(place for place, line in enumerate(shown) if "repository.update" in line)
+    assert shown[renamed + 1] == "    slug: api → gateway"
+    assert shown[renamed + 3].startswith("    description: - → a [31mb long long")
+    assert shown[-1].endswith("long long")
     assert max(map(len, shown)) <= 80
+    lease = forgedb.data("lease", "acquire", repository)
+    forgedb.ok("lease", "force-release", lease["id"], "--reason", "gone")
+    *_, last, _, _ = on_terminal("audit", "list", "--url", forgedb.url).splitlines()
+    assert last.endswith("  lease.force_release  (gone)")
+
+
+def test_an_entry_is_shown_with_a_line_for_each_change(forgedb: Forgedb, repository: str) -> None:
+    lease = forgedb.data("lease", "acquire", repository)
+    forgedb.ok("lease", "release", lease["id"])
+    (entry,) = forgedb.data("audit", "list", "--action", "lease.release")["items"]
+    shown = forgedb.ok("audit", "show", entry["id"]).splitlines()
+    first = next(place for place, line in enumerate(shown) if line.startswith("changes"))
+    assert shown[first] == "changes       holder: user:ada"
+    assert shown[first + 2] == "              end_reason: released"
 
 
 def test_an_oid_is_whole_also_where_it_leaves_no_room(forgedb: Forgedb) -> None:

@@ -25,9 +25,6 @@ T = TypeVar("T")
 Columns = Mapping[str, Callable[[Any], Any]]
 """A list's columns: each one's heading, and what it shows of an item."""
 
-ON_ONE_LINE = ("CHANGES",)
-"""Columns that are cut where there is no room, instead of going on in the next line."""
-
 GAP = 2
 WORD_CHARS = 10
 
@@ -46,7 +43,7 @@ def fields(*names: str) -> Columns:
 
 
 def print_one(item: Any, as_json: bool) -> None:
-    """One row: each field on a line of its own."""
+    """One row: each field on a line of its own, and so each of several changes."""
     values = jsonable(item)
     if as_json:
         print_json(values)
@@ -54,7 +51,10 @@ def print_one(item: Any, as_json: bool) -> None:
     shown = {name: getattr(item, name, value) for name, value in values.items()}
     width = max(map(len, shown), default=0)
     for name, value in shown.items():
-        click.echo(f"{name:<{width}}  {text(value)}")
+        first, *more = _changes(value) if isinstance(value, dict) else [text(value)]
+        click.echo(f"{name:<{width}}  {first}")
+        for line in more:
+            click.echo(f"{'':<{width}}  {line}")
 
 
 def print_page(
@@ -65,15 +65,22 @@ def print_page(
     after: str | None,
     every: bool,
     as_json: bool,
+    draw: Callable[[Sequence[T]], Sequence[str]] | None = None,
 ) -> None:
-    """A page of a list, or all pages, each printed as it comes; where more follow, how to go on."""
+    """A page of a list, or all pages, each printed as it comes; where more follow, how to go on.
+
+    ``draw`` gives the lines of a page that are shown instead of the columns.
+    """
     page = fetch(limit, after)
     pages = _following(fetch, limit, page) if every else iter((page,))
     if as_json:
         _print_json_list(pages)
         return
     for number, page in enumerate(pages):
-        print_list(page.items, columns, is_first=number == 0)
+        if draw is not None and page.items:
+            click.echo("\n".join(draw(page.items)))
+        else:
+            print_list(page.items, columns, is_first=number == 0)
     if page.next is not None and not every:
         click.echo(f"more: --after {page.next}", err=True)
 
@@ -144,8 +151,7 @@ def text(value: Any) -> str:
     if isinstance(value, timedelta):
         return duration_text(value)
     if isinstance(value, dict):
-        changes = cast("dict[str, Any]", value)
-        return ", ".join(f"{name}: {_change(pair)}" for name, pair in changes.items()) or "-"
+        return ", ".join(_changes(value))
     if isinstance(value, list):
         items = cast("Sequence[Any]", value)
         return ", ".join(map(text, items)) or "-"
@@ -177,10 +183,17 @@ def size_text(value: int) -> str:
     return f"{size:.1f} TiB"
 
 
+def _changes(value: Any) -> list[str]:
+    """Each changed field, as before → after; what is told without being changed stands alone."""
+    changes = cast("dict[str, Any]", value)
+    return [f"{name}: {_change(pair)}" for name, pair in changes.items()] or ["-"]
+
+
 def _change(pair: Any) -> str:
     if isinstance(pair, list | tuple):
         before, after = cast("Sequence[Any]", pair)
-        return text(after) if before is None else f"{text(before)} → {text(after)}"
+        alone = before is None or before == after
+        return text(after) if alone else f"{text(before)} → {text(after)}"
     return text(pair)
 
 
@@ -222,10 +235,7 @@ def _draw(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     widths = column_widths(headings, rows, room)
     for heading, width in zip(headings, widths, strict=True):
-        is_cut = heading in ON_ONE_LINE
-        table.add_column(
-            heading, width=width, no_wrap=is_cut, overflow="ellipsis" if is_cut else "fold"
-        )
+        table.add_column(heading, width=width, overflow="fold")
     for row in rows:
         # Text: what is stored may look like rich's markup.
         table.add_row(*map(Text, row))
@@ -241,12 +251,7 @@ def column_widths(headings: Sequence[str], rows: Sequence[Sequence[str]], room: 
 
     columns = list(zip(headings, *rows, strict=True))
     widths = [max(map(cell_len, column)) for column in columns]
-    least = [
-        len(column[0])
-        if column[0] in ON_ONE_LINE
-        else max(len(column[0]), *map(_unbroken, column[1:]))
-        for column in columns
-    ]
+    least = [max(len(column[0]), *map(_unbroken, column[1:])) for column in columns]
     while sum(widths) + GAP * (len(widths) - 1) > room:
         can_give = [place for place, width in enumerate(widths) if width > least[place]]
         if not can_give:

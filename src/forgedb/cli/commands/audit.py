@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from shutil import get_terminal_size
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from forgedb.cli.options import Group, database, json_option, paging_options
-from forgedb.cli.output import fields, jsonable, new_file, print_json, print_one, print_page
+from forgedb.cli.output import (
+    fields,
+    jsonable,
+    new_file,
+    print_json,
+    print_one,
+    print_page,
+    text,
+)
 from forgedb.cli.values import TIME, find_stream
 
 if TYPE_CHECKING:
     from forgedb.audit.keys import PublicKey
-    from forgedb.models import VerifyProblem
+    from forgedb.models import AuditEntry, VerifyProblem
 
 EXIT_VIOLATION = 8
+
+INDENT = "    "
 
 FILE = click.Path(exists=True, dir_okay=False)
 NEW_FILE = click.Path(dir_okay=False)
@@ -47,7 +58,7 @@ def list_(
     until: datetime | None,
     **paging: Any,
 ) -> None:
-    """List entries."""
+    """List entries; on a terminal each with its changes beneath it."""
     with database() as db:
         stream_id = find_stream(db, stream)
         print_page(
@@ -55,6 +66,7 @@ def list_(
                 stream_id, target, by, action, since, until, after=after, limit=limit
             ),
             fields("at", "actor", "action", "changes"),
+            draw=_drawn if sys.stdout.isatty() else None,
             **paging,
         )
 
@@ -175,6 +187,19 @@ def export(output: str | None) -> None:
         count = db.audit.export(file)
     if output is not None:
         click.echo(f"wrote {count} entries to {output}", err=True)
+
+
+def _drawn(entries: Sequence[AuditEntry]) -> list[str]:
+    from textwrap import wrap
+
+    width = max(get_terminal_size().columns, 40)
+    shown: list[str] = []
+    for entry in entries:
+        about = f"{text(entry.at)}  {text(entry.actor)}  {entry.action}"
+        why = f"  ({text(entry.reason)})" if entry.reason else ""
+        changes = wrap(text(entry.changes), width, initial_indent=INDENT, subsequent_indent=INDENT)
+        shown += [f"{about}{why}", *changes]
+    return shown
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from shutil import get_terminal_size
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -23,12 +25,14 @@ from forgedb.cli.output import (
     text,
 )
 from forgedb.cli.values import DURATION, find_project, find_repository
-from forgedb.models import LEASE_DURATION_MAX, Lease, LeaseImport
+from forgedb.models import LEASE_DURATION_MAX, Lease, LeaseImport, Page
 
 if TYPE_CHECKING:
     from forgedb.database import Database
 
 EXIT_UNKNOWN = 6
+
+WATCHED_MAX = 1000
 
 
 @click.group(cls=Group)
@@ -40,22 +44,49 @@ def command() -> None:
 @click.option("--holder", help="Of this holder alone.")
 @click.option("--mine", is_flag=True, help="Of the actor alone.")
 @click.option("--expiring", type=DURATION, metavar="2h", help="That end within this time.")
+@click.option("--watch", "watches", is_flag=True, help="Show them anew, again and again.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1, 3600),
+    default=2,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long --watch waits between.",
+)
 @paging_options
-def list_(holder: str | None, mine: bool, expiring: timedelta | None, **paging: Any) -> None:
-    """List live leases."""
+def list_(
+    holder: str | None,
+    mine: bool,
+    expiring: timedelta | None,
+    watches: bool,
+    interval: float,
+    **paging: Any,
+) -> None:
+    """List live leases; on a terminal with a bar of how much of each term is over."""
+    if watches and (paging["as_json"] or not sys.stdout.isatty()):
+        raise click.UsageError("--watch draws on a terminal: leave it out, and ask in a loop")
     if mine:
         holder = given_actor()
-    before = None if expiring is None else datetime.now(UTC) + expiring
+
+    def page_of(db: Database, limit: int, after: str | None) -> Page[Lease]:
+        before = None if expiring is None else datetime.now(UTC) + expiring
+        return db.leases.list(holder, before, after=after, limit=limit)
+
     with database() as db:
+        path_of = _path_of(db)
+        if watches:
+            _watch(lambda: page_of(db, WATCHED_MAX, None), path_of, interval)
+            return
         print_page(
-            lambda limit, after: db.leases.list(holder, before, after=after, limit=limit),
+            lambda limit, after: page_of(db, limit, after),
             {
                 "ID": field("id"),
-                "REPO": _path_of(db),
-                "HOLDER": field("holder"),
-                "PURPOSE": field("purpose"),
+                "REPO": path_of,
+                **fields("holder", "purpose"),
+                "AGE": lambda lease: datetime.now(UTC) - lease.acquired_at,
                 "LEFT": lambda lease: lease.expires_at - datetime.now(UTC),
             },
+            draw=_terms(path_of) if sys.stdout.isatty() else None,
             **paging,
         )
 
@@ -116,9 +147,10 @@ def force_release(lease_id: str, reason: str, as_json: bool) -> None:
 
 @command.command()
 @click.argument("repo")
+@click.option("--chart", is_flag=True, help="Draw it, also where this is no terminal.")
 @paging_options
-def history(repo: str, **paging: Any) -> None:
-    """Show who held a repository's lease, and when."""
+def history(repo: str, chart: bool, **paging: Any) -> None:
+    """Show who held a repository's lease, and when; on a terminal as a chart."""
     with database() as db:
         repository_id = find_repository(db, repo).id
         print_page(
@@ -129,6 +161,7 @@ def history(repo: str, **paging: Any) -> None:
                 "ENDED": lambda lease: lease.ended_at or f"until {lease.expires_at:%d %H:%M}Z",
                 "HOW": lambda lease: lease.end_reason or "open",
             },
+            draw=_chart if chart or sys.stdout.isatty() else None,
             **paging,
         )
 
@@ -213,6 +246,39 @@ def _print_import(done: LeaseImport) -> None:
             " and import the log again",
             err=True,
         )
+
+
+def _terms(path_of: Callable[[Lease], str]) -> Callable[[Sequence[Lease]], list[str]]:
+    from forgedb.cli.lease_chart import marks_for, terms
+
+    marks = marks_for(sys.stdout.encoding)
+    width = get_terminal_size().columns
+    return lambda leases: terms(leases, path_of, datetime.now(UTC), width, marks)
+
+
+def _chart(leases: Sequence[Lease]) -> list[str]:
+    from forgedb.cli.lease_chart import history as chart
+    from forgedb.cli.lease_chart import marks_for
+
+    width = get_terminal_size().columns
+    return chart(leases, datetime.now(UTC), width, marks_for(sys.stdout.encoding))
+
+
+def _watch(
+    page: Callable[[], Page[Lease]], path_of: Callable[[Lease], str], interval: float
+) -> None:
+    from forgedb.cli.lease_chart import marks_for, terms
+    from forgedb.cli.watching import watch
+
+    marks = marks_for(sys.stdout.encoding)
+
+    def lines(width: int) -> list[str]:
+        leases = page()
+        many = f"more than {WATCHED_MAX:,}" if leases.next else f"{len(leases.items):,}"
+        found = terms(leases.items, path_of, datetime.now(UTC), width, marks)
+        return [f"{many} live leases", *found]
+
+    watch(lines, interval)
 
 
 def _path_of(db: Database) -> Callable[[Lease], str]:

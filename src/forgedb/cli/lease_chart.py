@@ -1,0 +1,182 @@
+"""Leases on a terminal: how much of each term is over, and who held a repository when.
+
+Everything here is given the terminal's width, and returns lines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from forgedb.cli.output import duration_text, text
+from forgedb.models import Lease
+
+GAP = "  "
+BAR_CELLS = 10
+CHART_CELLS_MIN = 16
+HOLDER_CELLS_MIN = 8
+HOLDER_CELLS_MAX = 24
+
+DAY = timedelta(days=1)
+
+
+class Marks(NamedTuple):
+    """What bars are made of: time that is over, or held; time that isn't; and going on."""
+
+    full: str
+    empty: str
+    on: str
+    cut: str
+
+
+UNICODE = Marks("█", "░", "▶", "…")
+ASCII = Marks("#", ".", ">", "~")
+
+
+def marks_for(encoding: str | None) -> Marks:
+    """The marks that an output of this encoding can show."""
+    try:
+        "".join(UNICODE).encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return UNICODE
+
+
+def terms(
+    leases: Sequence[Lease],
+    path_of: Callable[[Lease], str],
+    now: datetime,
+    width: int,
+    marks: Marks = UNICODE,
+) -> list[str]:
+    """Two lines a live lease: where, who, how long, and a bar of the term; then id and purpose."""
+    rows = [
+        (
+            text(path_of(lease)),
+            text(lease.holder),
+            duration_text(max(now - lease.acquired_at, timedelta(0))),
+            "over" if lease.expires_at <= now else duration_text(lease.expires_at - now),
+            _bar(_part(now, lease.acquired_at, lease.expires_at), BAR_CELLS, marks),
+        )
+        for lease in leases
+    ]
+    lines = _columns(("REPO", "HOLDER", "AGE", "LEFT", "TERM"), rows, width, marks)
+    shown = [lines[0].rstrip()]
+    for line, lease in zip(lines[1:], leases, strict=True):
+        shown += [line, _cut(f"{GAP}{lease.id}{GAP}{text(lease.purpose)}", width, marks)]
+    return shown
+
+
+def history(
+    leases: Sequence[Lease], now: datetime, width: int, marks: Marks = UNICODE
+) -> list[str]:
+    """A line a lease, the oldest first: who, from when to when, and a bar on one axis for all.
+
+    The axis goes from the first grant to the last end; to now, if a lease is open.
+    """
+    if not leases:
+        return []
+    ends = [
+        lease.ended_at or min(lease.expires_at, max(now, lease.acquired_at)) for lease in leases
+    ]
+    begin, end = min(lease.acquired_at for lease in leases), max(ends)
+    time_text = _time_format(end - begin)
+    rows = [
+        (
+            str(lease.fencing_token),
+            text(lease.holder),
+            f"{lease.acquired_at:{time_text}}",
+            f"{until:{time_text}}" if lease.ended_at or lease.expires_at <= now else "-",
+            _how(lease, now),
+        )
+        for lease, until in zip(leases, ends, strict=True)
+    ]
+    headings = ("TOKEN", "HOLDER", "FROM", "TO", "HOW")
+    plain = _columns(headings, rows, width - CHART_CELLS_MIN - len(GAP), marks)
+    cells = max(CHART_CELLS_MIN, width - _cells(plain[0]) - len(GAP))
+    bars = [
+        _span(_part(lease.acquired_at, begin, end), _part(until, begin, end), cells, marks)
+        for lease, until in zip(leases, ends, strict=True)
+    ]
+    for place, lease in enumerate(leases):
+        if lease.ended_at is None and lease.expires_at > now:
+            bars[place] = bars[place].rstrip(marks.empty)[:-1] + marks.on
+    a_cell = duration_text((end - begin) / cells)
+    return [
+        f"{begin:%Y-%m-%d %H:%M:%S}Z to {end:%Y-%m-%d %H:%M:%S}Z, {a_cell} a cell",
+        plain[0].rstrip(),
+        *(f"{line}{GAP}{bar}" for line, bar in zip(plain[1:], bars, strict=True)),
+    ]
+
+
+def _how(lease: Lease, now: datetime) -> str:
+    if lease.end_reason is not None:
+        return lease.end_reason.value
+    return "open" if lease.expires_at > now else "over"
+
+
+def _time_format(span: timedelta) -> str:
+    """The shortest in which neighbours on the axis differ."""
+    if span < DAY:
+        return "%H:%M:%S"
+    return "%m-%d %H:%M" if span < 300 * DAY else "%Y-%m-%d"
+
+
+def _part(at: datetime, begin: datetime, end: datetime) -> float:
+    """Where a time lies between two others, from 0 to 1."""
+    if end <= begin:
+        return 1.0
+    return min(1.0, max(0.0, (at - begin) / (end - begin)))
+
+
+def _bar(part: float, cells: int, marks: Marks) -> str:
+    full = math.floor(part * cells)
+    return marks.full * full + marks.empty * (cells - full)
+
+
+def _span(first: float, last: float, cells: int, marks: Marks) -> str:
+    """A stretch of the axis; the shortest is a cell, and so still seen."""
+    begin = min(math.floor(first * cells), cells - 1)
+    end = begin + 1 if (last - first) * cells <= 1 else math.ceil(last * cells)
+    return marks.empty * begin + marks.full * (end - begin) + marks.empty * (cells - end)
+
+
+def _columns(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, marks: Marks
+) -> list[str]:
+    """Lines of equal width; where there is no room the holder gives way."""
+    table = [headings, *rows]
+    widths = [max(map(_cells, column)) for column in zip(*table, strict=True)]
+    holder = headings.index("HOLDER")
+    widths[holder] = min(widths[holder], HOLDER_CELLS_MAX)
+    over = sum(widths) + len(GAP) * (len(widths) - 1) - width
+    if over > 0:
+        widths[holder] = max(min(widths[holder], HOLDER_CELLS_MIN), widths[holder] - over)
+    return [
+        GAP.join(
+            _padded(_cut(cell, size, marks) if place == holder else cell, size)
+            for place, (cell, size) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in table
+    ]
+
+
+def _cells(words: str) -> int:
+    """How many columns of a terminal the text takes."""
+    from rich.cells import cell_len
+
+    return cell_len(words)
+
+
+def _padded(words: str, cells: int) -> str:
+    return words + " " * (cells - _cells(words))
+
+
+def _cut(words: str, cells: int, marks: Marks) -> str:
+    from rich.cells import set_cell_size
+
+    if _cells(words) <= cells:
+        return words
+    return set_cell_size(words, cells - 1).rstrip() + marks.cut
