@@ -1,0 +1,310 @@
+"""The attacker of a soak: it starts processes, stops and kills them, sets the clock, and checks.
+
+What it chooses comes from the seed; what meets when does not.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, NamedTuple
+
+import forgedb
+from forgedb import Database, InvalidValue, LeaseHeld, SchemaOutdated, Ulid
+from forgedb.testing.history import MARGIN, Fault, Grant, Lost, Observation, check
+from forgedb.testing.soak.clocks import MachineClock
+from forgedb.testing.soak.orders import TERM_SECONDS, Orders, Plan
+from forgedb.testing.soak.process import Process
+from forgedb.testing.soak.worker import Counts, Failed
+from forgedb.url import parse_url
+
+ROUND: Final = {
+    "stop": 8,
+    "kill": 4,
+    "set clock": 6,
+    "set clock far back": 1,
+    "kill all": 1,
+    "restart server": 1,
+}
+"""How often each attack is made in a round, where it can be made."""
+
+PAUSE_SECONDS = (0.05, 0.8)
+"""From one attack to the next."""
+
+STOP_SECONDS = (0.02, 0.6)
+"""How long processes are stopped: many leases are over by then."""
+
+STEP_SECONDS_MAX = 0.5
+"""How far the machine's clock is put from the real time, to either side."""
+
+FAR_BACK = timedelta(seconds=90)
+"""Further than forgedb believes a clock."""
+
+FAR_BACK_SECONDS = 0.1
+
+END_SECONDS_MAX = 120.0
+"""How long processes may take to end when the time is over."""
+
+SAY_SECONDS = 10.0
+
+
+class Result(NamedTuple):
+    """What came of a soak: what is wrong, and how often what happened."""
+
+    faults: list[Fault]
+    counts: dict[str, int]
+
+
+def attack(
+    url: str,
+    plan: Plan,
+    *,
+    restart_server: Callable[[], object] | None = None,
+    say: Callable[[str], object] = lambda line: None,
+) -> Result:
+    """Attack the leases of new repositories of a database, and check their history.
+
+    The repositories stay: use a database made for it, with forgedb's schema.  On SQLite the
+    machine's clock is set, for the soak's processes alone; on PostgreSQL the server's decides,
+    which isn't.  ``restart_server`` stops the server and starts it again, now and then.  ``say``
+    is given a line of text every 10 s.
+
+    Raises InvalidValue (a database in memory), SchemaOutdated, Unavailable.
+    """
+    parsed = parse_url(url)
+    if parsed.path == ":memory:":
+        raise InvalidValue("url", url, "other processes can't see it: name a file, or a server")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="forgedb-soak-")))
+        clock = None
+        options: dict[str, Any] = {}
+        if parsed.dialect == "sqlite":
+            clock = MachineClock(folder / "clock")
+            options = {"clock": clock.now, "mode": "rw"}
+        db = stack.enter_context(forgedb.connect(url, actor="service:soak", **options))
+        pending = db.pending_migrations()
+        if pending:
+            raise SchemaOutdated([str(each) for each in pending])
+        attacker = Attacker(db, url, plan, folder, clock)
+        with attacker:
+            return attacker.run(restart_server, say)
+
+
+class Attacker:
+    """A context manager: no process of its outlives it."""
+
+    def __init__(
+        self, db: Database, url: str, plan: Plan, folder: Path, clock: MachineClock | None
+    ) -> None:
+        self._db = db
+        self._url = url
+        self._plan = plan
+        self._folder = folder
+        self._clock = clock
+        self._chance = random.Random(plan.seed)
+        self._counts: Counter[str] = Counter()
+        self._observed: list[Observation] = []
+        self._faults: list[Fault] = []
+        self._processes: list[Process] = []
+        self._processes_made = 0
+        self._repository_ids: list[Ulid] = []
+        self._far_back_seconds = 0.0
+        """The longest time for which the clock was out of belief."""
+
+    def __enter__(self) -> Attacker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.kill()
+            process.popen.wait()
+
+    def run(
+        self, restart_server: Callable[[], object] | None, say: Callable[[str], object]
+    ) -> Result:
+        """Attack for as long as planned, and check."""
+        project = self._db.projects.create(
+            f"soak-{forgedb.new_ulid().lower()}", f"Soak with seed {self._plan.seed}"
+        )
+        self._repository_ids = [
+            self._db.repositories.create(project.id, f"repository-{number}").id
+            for number in range(self._plan.repositories)
+        ]
+        self._until = time.monotonic() + self._plan.seconds
+        while len(self._processes) < self._plan.processes:
+            self._start()
+        self._attack(restart_server, say)
+        self._end()
+        self._acquire_each()
+        faults = [*self._faults, *self._check()]
+        return Result(faults, dict(self._counts))
+
+    def _start(self) -> None:
+        self._processes_made += 1
+        share, rest = divmod(self._plan.clients, self._plan.processes)
+        number = self._processes_made
+        orders = Orders(
+            url=self._url,
+            name=f"client:{number}",
+            seed=self._chance.getrandbits(32),
+            clients=share + (len(self._processes) < rest),
+            repository_ids=self._repository_ids,
+            until=self._until,
+            log=str(self._folder / f"{number}.log"),
+            clock=None if self._clock is None else str(self._folder / "clock"),
+        )
+        self._processes.append(Process(orders))
+
+    def _attack(
+        self, restart_server: Callable[[], object] | None, say: Callable[[str], object]
+    ) -> None:
+        attacks: dict[str, Callable[[], object]] = {
+            "stop": self._stop,
+            "kill": self._kill,
+            "kill all": self._kill_all,
+        }
+        if self._clock is not None:
+            attacks["set clock"] = self._set_clock
+            attacks["set clock far back"] = self._set_clock_far_back
+        if restart_server is not None:
+            attacks["restart server"] = restart_server
+        coming: list[str] = []
+        began_at = said_at = time.monotonic()
+        while True:
+            left = self._until - time.monotonic()
+            time.sleep(max(0.0, min(left, self._chance.uniform(*PAUSE_SECONDS))))
+            now = time.monotonic()
+            if now >= self._until:
+                return
+            self._read()
+            if now > said_at + SAY_SECONDS:
+                said_at = now
+                say(f"{now - began_at:.0f} s: {told(self._counts)}")
+            if not coming:
+                coming = [each for each in attacks for _ in range(ROUND[each])]
+                self._chance.shuffle(coming)
+            attacks[coming[-1]]()
+            self._counts[coming.pop()] += 1
+
+    def _read(self) -> None:
+        for process in self._processes:
+            self._take(process)
+            if process.popen.poll() is not None:
+                self._unanswered(f"process {process.orders.name} ended: {process.errors()}")
+                self._replace([process])
+
+    def _take(self, process: Process) -> None:
+        for line in process.lines():
+            if isinstance(line, Counts):
+                self._counts.update(line.of)
+            elif isinstance(line, Failed):
+                self._unanswered(f"{line.client} failed: {line.error}")
+            else:
+                self._observed.append(line)
+
+    def _unanswered(self, what: str) -> None:
+        self._faults.append(Fault("answer", None, what))
+
+    # What is done to the processes and to the clock.
+
+    def _stop(self) -> None:
+        """Stop some for a while, wherever they are, and let them go on."""
+        count = self._chance.randint(1, len(self._processes))
+        stopped = self._chance.sample(self._processes, count)
+        for process in stopped:
+            process.popen.send_signal(signal.SIGSTOP)
+        time.sleep(self._chance.uniform(*STOP_SECONDS))
+        for process in stopped:
+            process.popen.send_signal(signal.SIGCONT)
+
+    def _kill(self) -> None:
+        self._replace([self._chance.choice(self._processes)])
+
+    def _kill_all(self) -> None:
+        self._replace([*self._processes])
+
+    def _replace(self, processes: list[Process]) -> None:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            self._bury(process)
+            self._processes.remove(process)
+            self._start()
+
+    def _bury(self, process: Process) -> None:
+        """Take the last words of a process that was killed; of its last calls nothing is known."""
+        process.popen.wait()
+        self._take(process)
+        self._observed += map(Lost, process.clients())
+
+    def _set_clock(self) -> None:
+        assert self._clock is not None
+        seconds = self._chance.uniform(-STEP_SECONDS_MAX, STEP_SECONDS_MAX)
+        self._clock.set(timedelta(seconds=seconds))
+
+    def _set_clock_far_back(self) -> None:
+        assert self._clock is not None
+        before, began_at = self._clock.offset, time.monotonic()
+        self._clock.set(before - FAR_BACK)
+        time.sleep(FAR_BACK_SECONDS)
+        self._clock.set(before)
+        self._far_back_seconds = max(self._far_back_seconds, time.monotonic() - began_at)
+
+    # When the time is over.
+
+    def _end(self) -> None:
+        give_up_at = time.monotonic() + END_SECONDS_MAX
+        for process in self._processes:
+            try:
+                process.popen.wait(max(0.0, give_up_at - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self._unanswered(f"process {process.orders.name} didn't end")
+                process.kill()
+                self._bury(process)
+            else:
+                self._take(process)
+                if process.popen.returncode != 0:
+                    self._unanswered(f"process {process.orders.name}: {process.errors()}")
+
+    def _acquire_each(self) -> None:
+        """Take every repository once more: by then the last lease of each is over."""
+        give_up_at = time.monotonic() + TERM_SECONDS[1] + self._margin_seconds()
+        for repository_id in self._repository_ids:
+            wait = timedelta(seconds=max(0.0, give_up_at - time.monotonic()))
+            try:
+                with self._db.leases.hold(repository_id, wait=wait) as lease:
+                    self._observed.append(_told_of(lease))
+            except LeaseHeld as held:
+                self._faults.append(Fault("stuck", repository_id, str(held)))
+
+    def _margin_seconds(self) -> float:
+        """How much longer than its term a lease may last: where a clock is set, so much more."""
+        if self._clock is None:
+            return MARGIN.total_seconds()
+        return MARGIN.total_seconds() + 2 * STEP_SECONDS_MAX + self._far_back_seconds
+
+    def _check(self) -> list[Fault]:
+        return check(
+            self._db,
+            self._repository_ids,
+            self._observed,
+            complete=True,
+            margin=timedelta(seconds=self._margin_seconds()),
+        )
+
+
+def told(counts: Counter[str] | dict[str, int]) -> str:
+    """What has happened, in a line."""
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+
+
+def _told_of(lease: forgedb.Lease) -> Observation:
+    return Grant(lease.repository_id, lease.holder, lease.id, lease.fencing_token)

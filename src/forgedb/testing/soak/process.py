@@ -1,0 +1,59 @@
+"""A process of a soak as its attacker sees it: its orders, its log, and what it died of."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from forgedb.testing.soak.orders import Orders
+from forgedb.testing.soak.worker import Line
+
+_decode = msgspec.json.Decoder(Line).decode
+
+
+class Process:
+    """A process of clients, and how far its log was read."""
+
+    def __init__(self, orders: Orders) -> None:
+        self.orders = orders
+        self._log = Path(orders.log)
+        self._errors = self._log.with_suffix(".errors")
+        with self._errors.open("wb") as errors:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "forgedb.testing.soak.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
+        assert self.popen.stdin is not None
+        # Not as an argument: a URL may hold a password.
+        with self.popen.stdin as pipe:
+            pipe.write(msgspec.json.encode(orders) + b"\n")
+        self._bytes_read = 0
+
+    def clients(self) -> list[str]:
+        """The names of its clients."""
+        return [self.orders.client(number) for number in range(self.orders.clients)]
+
+    def lines(self) -> Iterator[Line]:
+        """What was added to its log since it was last asked for."""
+        if not self._log.exists():
+            return
+        with self._log.open("rb") as file:
+            file.seek(self._bytes_read)
+            text = file.read()
+        whole, newline, _ = text.rpartition(b"\n")
+        self._bytes_read += len(whole) + len(newline)
+        yield from map(_decode, whole.splitlines())
+
+    def kill(self) -> None:
+        """Send SIGKILL, which nothing in the process notices."""
+        self.popen.kill()
+
+    def errors(self) -> str:
+        """What it wrote to its standard error."""
+        return self._errors.read_text(errors="replace").strip()

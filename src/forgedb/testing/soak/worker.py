@@ -1,0 +1,104 @@
+"""A process of a soak: its clients, each in a thread, and the file of what they are told.
+
+It reads its orders, a line of JSON, from its standard input.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+import traceback
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+import forgedb
+from forgedb.testing.history import Observation
+from forgedb.testing.soak.client import Client
+from forgedb.testing.soak.clocks import MachineClock, step_own_clock
+from forgedb.testing.soak.orders import Orders
+
+COUNT_SECONDS = 0.2
+
+
+class Counts(msgspec.Struct, frozen=True, tag=True):
+    """How often what happened since the last of these."""
+
+    of: dict[str, int]
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """A client raised what no client may be answered."""
+
+    client: str
+    error: str
+
+
+Line: TypeAlias = Observation | Counts | Failed
+
+
+class Log:
+    """A file of lines: each is there when ``keep`` returns, also where a SIGKILL comes then."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def keep(self, line: Line) -> None:
+        os.write(self._file, msgspec.json.encode(line) + b"\n")
+
+
+def work(orders: Orders) -> None:
+    """Run the clients until the time that the orders say."""
+    log = Log(orders.log)
+    chance = random.Random(orders.seed)
+    clock = None if orders.clock is None else MachineClock(Path(orders.clock))
+    options: dict[str, Any] = {} if clock is None else {"clock": clock.now}
+    step_own_clock(random.Random(chance.random()))
+    with (
+        forgedb.connect(orders.url, **options) as db,
+        ThreadPoolExecutor(orders.clients) as threads,
+    ):
+        counts = [Counter[str]() for _ in range(orders.clients)]
+        running = []
+        for number, count in enumerate(counts):
+            name = orders.client(number)
+            acting = db.acting_as(name)
+            client = Client(
+                name,
+                acting.leases,
+                acting.objects,
+                orders.repository_ids,
+                random.Random(chance.random()),
+                log.keep,
+                count=count,
+                steps=(lambda: 0) if clock is None else (lambda: clock.steps),
+            )
+            running.append(threads.submit(_live, client, orders.until, log))
+        told = Counter[str]()
+        while not all(each.done() for each in running):
+            time.sleep(COUNT_SECONDS)
+            told = _tell(counts, told, log)
+        _tell(counts, told, log)
+
+
+def _live(client: Client, until: float, log: Log) -> None:
+    try:
+        client.live(until)
+    except Exception:  # noqa: BLE001 - whatever it is, the soak is to report it
+        log.keep(Failed(client.name, traceback.format_exc()))
+
+
+def _tell(counts: list[Counter[str]], told: Counter[str], log: Log) -> Counter[str]:
+    """Log what has happened since it was last told; what has happened in all."""
+    total = sum(map(Counter, counts), Counter[str]())
+    log.keep(Counts(dict(total - told)))
+    return total
+
+
+if __name__ == "__main__":
+    work(msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders))
