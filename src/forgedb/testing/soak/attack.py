@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -36,10 +36,10 @@ ROUND: Final = {
 }
 """How often each attack is made in a round, where it can be made."""
 
-PAUSE_SECONDS = (0.05, 0.8)
+PAUSE_SECONDS = (0.1, 0.8)
 """From one attack to the next."""
 
-STOP_SECONDS = (0.02, 0.6)
+STOP_SECONDS = (0.02, 0.5)
 """How long processes are stopped: many leases are over by then."""
 
 STEP_SECONDS_MAX = 0.5
@@ -189,10 +189,17 @@ class Attacker:
                 said_at = now
                 say(f"{now - began_at:.0f} s: {told(self._counts)}")
             if not coming:
-                coming = [each for each in attacks for _ in range(ROUND[each])]
-                self._chance.shuffle(coming)
-            attacks[coming[-1]]()
-            self._counts[coming.pop()] += 1
+                coming = self._round(attacks)
+            attacks[coming[0]]()
+            self._counts[coming.pop(0)] += 1
+
+    def _round(self, attacks: Iterable[str]) -> list[str]:
+        """Each attack once, so that a short soak has seen them all, and then as often as it may."""
+        once = [*attacks]
+        again = [each for each in once for _ in range(ROUND[each] - 1)]
+        self._chance.shuffle(once)
+        self._chance.shuffle(again)
+        return once + again
 
     def _read(self) -> None:
         for process in self._processes:

@@ -80,7 +80,7 @@ class Client:
             return
         lease, asked_at, answered_at = got
         # Some are stopped here past their deadline, some only sleep past it.
-        time.sleep(self._chance.uniform(0, 1.5 * term) if self._chance.random() < 0.7 else 0)
+        time.sleep(self._chance.uniform(0, 1.5 * term) if self._chance.random() < 0.5 else 0)
         if self._chance.random() < 0.1 and repository_id in self._old_token:
             self._write(repository_id, self._old_token[repository_id])
         if self._chance.random() < 0.7:

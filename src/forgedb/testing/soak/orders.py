@@ -14,7 +14,7 @@ PROCESSES_MIN = 2
 PROCESSES_MAX = 8
 CLIENTS_A_REPOSITORY = 5
 
-TERM_SECONDS = (0.002, 0.5)
+TERM_SECONDS = (0.005, 1.0)
 """The shortest and the longest lease."""
 
 

@@ -18,12 +18,16 @@ from typing import Any, TypeAlias
 import msgspec
 
 import forgedb
+from forgedb import Database, Unavailable
 from forgedb.testing.history import Observation
-from forgedb.testing.soak.client import Client
+from forgedb.testing.soak.client import PAUSE_SECONDS_MAX, Client
 from forgedb.testing.soak.clocks import MachineClock, step_own_clock
 from forgedb.testing.soak.orders import Orders
 
 COUNT_SECONDS = 0.2
+
+CONNECTIONS_MAX = 6
+"""To a server: many processes fit into what one takes by default."""
 
 
 class Counts(msgspec.Struct, frozen=True, tag=True):
@@ -57,12 +61,8 @@ def work(orders: Orders) -> None:
     log = Log(orders.log)
     chance = random.Random(orders.seed)
     clock = None if orders.clock is None else MachineClock(Path(orders.clock))
-    options: dict[str, Any] = {} if clock is None else {"clock": clock.now}
     step_own_clock(random.Random(chance.random()))
-    with (
-        forgedb.connect(orders.url, **options) as db,
-        ThreadPoolExecutor(orders.clients) as threads,
-    ):
+    with _connected(orders, clock) as db, ThreadPoolExecutor(orders.clients) as threads:
         counts = [Counter[str]() for _ in range(orders.clients)]
         running = []
         for number, count in enumerate(counts):
@@ -84,6 +84,20 @@ def work(orders: Orders) -> None:
             time.sleep(COUNT_SECONDS)
             told = _tell(counts, told, log)
         _tell(counts, told, log)
+
+
+def _connected(orders: Orders, clock: MachineClock | None) -> Database:
+    """The database, where the server may be down for now."""
+    options: dict[str, Any] = {"pool_max_size": CONNECTIONS_MAX}
+    if clock is not None:
+        options = {"mode": "rw", "clock": clock.now}
+    while True:
+        try:
+            return forgedb.connect(orders.url, **options)
+        except Unavailable as error:
+            if not error.retryable or time.monotonic() > orders.until:
+                raise
+            time.sleep(PAUSE_SECONDS_MAX)
 
 
 def _live(client: Client, until: float, log: Log) -> None:
