@@ -31,7 +31,8 @@ BACKSTOPS = (
 
 # Not by sql(): the catalogue is of statements that are right.
 TAKE_IF_FREE = Sql(
-    *["""
+    *[
+        """
     UPDATE repositories
     SET lease_epoch = lease_epoch + 1
     WHERE id = :repository_id
@@ -39,7 +40,8 @@ TAKE_IF_FREE = Sql(
         SELECT 1
         FROM leases
         WHERE repository_id = :repository_id AND ended_at IS NULL AND expires_at > :now)
-    """]
+    """
+    ]
     * 2,
     own=True,
 )
