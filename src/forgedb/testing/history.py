@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 import msgspec
 
 from forgedb import AuditEntry, Database, EndReason, ForgeDbError, Lease, Ulid, connect, every
+from forgedb.url import parse_url, url_from_environment
 
 _T = TypeVar("_T", float, datetime)
 _S = TypeVar("_S")
@@ -370,7 +371,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("repository_ids", nargs="*", metavar="REPOSITORY_ID", help="only of these")
     given = parser.parse_args(arguments)
     try:
-        with connect(given.url) as db:
+        url = parse_url(url_from_environment() if given.url is None else given.url)
+        # A name that was mistyped makes no new file.
+        options = {"mode": "rw"} if url.dialect == "sqlite" and "mode" not in url.options else {}
+        with connect(given.url, **options) as db:
             faults = check(db, given.repository_ids or None)
     except ForgeDbError as error:
         sys.stderr.write(f"Error: {error}\n")
