@@ -24,7 +24,8 @@ LOCK := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= CUSTOM_COMPILE_COMMAND='make r
 export PYTHONDONTWRITEBYTECODE =
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-postgres check bench bench-peers format schema requirements wheel clean
+.PHONY: help demo test test-postgres soak check bench bench-peers format schema requirements wheel \
+	clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -42,6 +43,10 @@ test: $(DEV) ## Run all tests and report their coverage
 test-postgres: $(DEV) ## Run what needs PostgreSQL, on the server that the environment names
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal \
 		-k postgres
+
+soak: MINUTES := 10
+soak: $(DEV) ## Attack leases for MINUTES=10 in all, on both databases
+	$(BIN)/python -m tests.concurrency.soak --minutes $(MINUTES)
 
 # Pyright comes whole from its package, node too: it has nothing to ask a network.
 check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1

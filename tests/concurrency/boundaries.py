@@ -23,6 +23,9 @@ SHORT_TERM = timedelta(milliseconds=1)
 
 HOLDER = "worker:1"
 
+UNHEARD = -1
+"""The boundary within COMMIT: it was sent to the server, and nobody hears of the answer."""
+
 Prepared = Callable[[Database, str], Callable[[], object]]
 """Makes what the operation needs in a repository, and gives the call to it."""
 
@@ -132,6 +135,9 @@ class Counted:
 
         def counting(method: Callable[..., Any]) -> Callable[..., Any]:
             def call(cursor: psycopg.Cursor[Any], *args: Any, **kwargs: Any) -> Any:
+                if self._boundary == UNHEARD and args[0] == b"COMMIT":
+                    cursor.connection.pgconn.send_query(args[0])
+                    kill()
                 self._next(lambda: _carry_out(cursor.connection))
                 return method(cursor, *args, **kwargs)
 

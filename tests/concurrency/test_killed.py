@@ -16,7 +16,8 @@ import pytest
 import forgedb
 from forgedb import Database, EndReason, LeaseHeld
 from forgedb.testing.history import Refused, check
-from tests.concurrency.boundaries import OPERATIONS, TERM, die_at
+from tests.concurrency.boundaries import OPERATIONS, TERM, UNHEARD, die_at
+from tests.servers.postgres import Databases
 
 LOADED = [
     "tests.concurrency.boundaries",
@@ -56,9 +57,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def test_killed_at_any_statement_an_operation_is_there_as_a_whole_or_not_at_all(
     url: str, operation: str
 ) -> None:
-    # A process that has forgedb loaded, and no connection, is copied for each.
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(LOADED)
     with forgedb.connect(url, actor="user:ada") as db:
         project = db.projects.create("p", "P")
         left: list[tuple[str, bool]] = []
@@ -66,16 +64,12 @@ def test_killed_at_any_statement_an_operation_is_there_as_a_whole_or_not_at_all(
         for boundary in count():
             assert boundary < STATEMENTS_MAX
             repository_id = db.repositories.create(project.id, f"r{boundary}").id
-            process = processes.Process(
-                target=die_at, args=(url, operation, repository_id, boundary)
-            )
-            process.start()
-            process.join()
-            if process.exitcode == 0:
+            exit_code = _died_at(url, operation, repository_id, boundary)
+            if exit_code == 0:
                 # There were fewer statements than that: it ran to its end.
                 assert _is_done(db, operation, repository_id)
                 break
-            assert process.exitcode == -signal.SIGKILL
+            assert exit_code == -signal.SIGKILL
             left.append((repository_id, _is_done(db, operation, repository_id)))
             told += _ask(db, repository_id)
         over_at = time.monotonic() + (TERM + MARGIN).total_seconds()
@@ -88,6 +82,39 @@ def test_killed_at_any_statement_an_operation_is_there_as_a_whole_or_not_at_all(
             with db.leases.hold(repository_id, wait=wait) as lease:
                 db.leases.require(repository_id, lease.fencing_token)
         assert check(db, observed=told) == []
+
+
+def test_killed_before_it_hears_of_its_commit_an_operation_is_whole_or_not_there(
+    postgres: Databases,
+) -> None:
+    with postgres.new(migrated=True) as url, forgedb.connect(url, actor="user:ada") as db:
+        project = db.projects.create("p", "P")
+        left = {
+            operation: db.repositories.create(project.id, f"r{number}").id
+            for number, operation in enumerate(OPERATIONS)
+        }
+        for operation, repository_id in left.items():
+            assert _died_at(url, operation, repository_id, UNHEARD) == -signal.SIGKILL
+            # Its session may still be at it: who locks the row comes after it.
+            with db.transaction() as tx:
+                tx.repositories.update(repository_id, description=operation)
+            _is_done(db, operation, repository_id)
+        wait = TERM + MARGIN
+        for repository_id in left.values():
+            with db.leases.hold(repository_id, wait=wait):
+                pass
+        assert check(db) == []
+
+
+def _died_at(url: str, operation: str, repository_id: str, boundary: int) -> int | None:
+    """How a process ended that had itself killed there."""
+    # A process that has forgedb loaded, and no connection, is copied for each.
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(LOADED)
+    process = processes.Process(target=die_at, args=(url, operation, repository_id, boundary))
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 def _ask(db: Database, repository_id: str) -> list[Refused]:
@@ -107,7 +134,11 @@ def _is_done(db: Database, operation: str, repository_id: str) -> bool:
     leases = db.leases.history(repository_id).items
     last = leases[-1] if leases else None
     epoch = db.repositories.get(repository_id).lease_epoch
-    actions = [entry.action for entry in db.audit.list(repository_id).items][1:]
+    actions = [
+        entry.action
+        for entry in db.audit.list(repository_id).items
+        if not entry.action.startswith("repository.")
+    ]
     objects = [(each.oid[0], each.disk_size) for each in db.objects.list(repository_id).items]
     state: Any = (
         [(lease.holder, lease.end_reason) for lease in leases],

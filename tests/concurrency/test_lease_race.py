@@ -25,6 +25,7 @@ from tests.concurrency.mutants import (
     Plain,
     ReadsTheClockBeforeTheLock,
     TakesByOneStatement,
+    WaitsForTheStamp,
     without_backstops,
 )
 
@@ -111,6 +112,7 @@ RACES_MAX = 150
         (ChecksBeforeTheLock, ObjectsDao, "overlap"),
         (ChecksBeforeTheLock, ObjectsDao, "alone"),
         (ReadsTheClockBeforeTheLock, ObjectsDao, "overlap"),
+        (WaitsForTheStamp, ObjectsDao, "stuck"),
         (KeepsTheToken, ObjectsDao, "token"),
         (Plain, AsksForNoLease, "write"),
         (AuditsTwice, ObjectsDao, "audit"),
@@ -154,9 +156,11 @@ def _race_shows(
     told: list[Observation] = []
     rules: set[str] = set()
     with db:
+        # Who believed to be alone shows where leases outlast the answers.
+        slower = 4.0 if rule == "alone" and db.client.dialect == "postgres" else 1.0
         # A busy machine may let one race go by without the bug; not all of them.
         for number in range(1 if rule is None else RACES_MAX):
-            told += _race(daos, repository, 0.3, 3, number=number)
+            told += _race(daos, repository, 0.3, 3, slower, number=number)
             rules = {fault.rule for fault in check(db, [repository.id], told, complete=True)}
             if rule in rules:
                 break

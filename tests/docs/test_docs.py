@@ -22,6 +22,7 @@ import forgedb
 from forgedb.audit.stream import OWN_ACTIONS
 from forgedb.cli import exit_code_of
 from forgedb.errors import ForgeDbError
+from forgedb.testing.history import RULES
 from tests.docs.blocks import blocks_of
 from tests.docs.page import EXEMPT
 from tests.docs.shell import Shell, commands_in, is_shown
@@ -59,7 +60,9 @@ def as_a_stranger(tmp_path: Path) -> dict[str, str]:
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "forgedb").write_text(f'#!/bin/sh\nexec {sys.executable} -m forgedb "$@"\n')
-    (programs / "forgedb").chmod(0o755)
+    (programs / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    for program in ("forgedb", "python"):
+        (programs / program).chmod(0o755)
     (programs / "squawk").symlink_to(Path(sys.executable).with_name("squawk"))
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     return {**ENVIRONMENT, "HOME": str(tmp_path), "PATH": path}
@@ -271,6 +274,12 @@ def test_the_lease_page_names_every_way_in_which_a_lease_ends():
     page = page_text("docs/leases.md")
     for reason in forgedb.EndReason:
         assert f"`{reason}`" in page
+
+
+def test_the_soaks_page_names_every_rule_of_a_history():
+    page = page_text("docs/soak.md")
+    for rule in RULES:
+        assert f"`{rule}`" in page
 
 
 def test_the_readme_names_every_folder_and_every_dependency():

@@ -204,7 +204,7 @@ class Attacker:
     def _read(self) -> None:
         for process in self._processes:
             self._take(process)
-            if process.popen.poll() is not None:
+            if process.popen.poll() is not None and time.monotonic() < self._until:
                 self._unanswered(f"process {process.orders.name} ended: {process.errors()}")
                 self._replace([process])
 

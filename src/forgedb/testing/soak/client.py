@@ -21,6 +21,7 @@ PAUSE_SECONDS_MAX = 0.05
 """Between attempts, and after an answer that none was possible."""
 
 WAIT_SECONDS_MAX = 2.0
+REST_SECONDS_MAX = 1.0
 
 OBJECTS_A_WRITE_MAX = 3
 
@@ -29,7 +30,9 @@ class Client:
     """A client; ``keep`` is given what it is told at once, ``count`` how often what happened.
 
     ``leases`` and ``objects`` are a database's; ``steps`` is how often the clock that counts was
-    set.  ``terms`` are the shortest and the longest lease, in seconds.
+    set.  ``terms`` are the shortest and the longest lease, in seconds.  ``rest`` is how long it
+    rests after each at most, as a multiple of the time that the answer took: of many clients on a
+    slow machine none would get its answer before the lease is over.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Client:
         count: Counter[str] | None = None,
         steps: Callable[[], int] = lambda: 0,
         terms: tuple[float, float] = TERM_SECONDS,
+        rest: float = 0.0,
     ) -> None:
         self.name = name
         self._leases = leases
@@ -54,6 +58,7 @@ class Client:
         self._count: Counter[str] = Counter() if count is None else count
         self._steps = steps
         self._terms = terms
+        self._rest = rest
         self._old_token: dict[Ulid, int] = {}
 
     def live(self, until: float) -> None:
@@ -90,6 +95,8 @@ class Client:
             self._keep(Held(repository_id, lease.id, answered_at, max(answered_at, let_go_at)))
         self._finish(lease)
         self._old_token[repository_id] = lease.fencing_token
+        rest = self._rest * (answered_at - asked_at)
+        time.sleep(self._chance.uniform(0, min(rest, REST_SECONDS_MAX)))
 
     def _wait(
         self, repository_id: Ulid, term: float, give_up_at: float

@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -64,7 +64,7 @@ def work(orders: Orders) -> None:
     step_own_clock(random.Random(chance.random()))
     with _connected(orders, clock) as db, ThreadPoolExecutor(orders.clients) as threads:
         counts = [Counter[str]() for _ in range(orders.clients)]
-        running = []
+        running: list[Future[None]] = []
         for number, count in enumerate(counts):
             name = orders.client(number)
             acting = db.acting_as(name)
@@ -76,6 +76,7 @@ def work(orders: Orders) -> None:
                 random.Random(chance.random()),
                 log.keep,
                 count=count,
+                rest=orders.clients,
                 steps=(lambda: 0) if clock is None else (lambda: clock.steps),
             )
             running.append(threads.submit(_live, client, orders.until, log))
