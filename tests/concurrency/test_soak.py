@@ -52,7 +52,7 @@ def _run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_program_prints_its_seed_what_it_did_and_how_many_faults_there_are(url: str) -> None:
-    soak = ("--url", url, "--minutes", "0.02", "--clients", "4")
+    soak = ("--url", url, "--minutes", "0.1", "--clients", "4")
     done = _run("forgedb.testing.soak", *soak, "--seed", "7")
     assert (done.returncode, done.stderr) == (0, "")
     first, *_, counts, last = done.stdout.splitlines()
@@ -87,13 +87,13 @@ def test_a_database_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
 
 def test_what_cant_be_attacked_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="other processes can't see it"):
-        attack("sqlite://", SHORT)
+        attack("sqlite://", Plan(minutes=0.1, clients=60, seed=20261123))
     with pytest.raises(Unavailable, match="there is no database"):
-        attack(f"sqlite:///{tmp_path}/none.db", SHORT)
+        attack(f"sqlite:///{tmp_path}/none.db", Plan(minutes=0.1, clients=60, seed=20261123))
     with forgedb.connect(f"sqlite:///{tmp_path}/empty.db"):
         pass
     with pytest.raises(SchemaOutdated):
-        attack(f"sqlite:///{tmp_path}/empty.db", SHORT)
+        attack(f"sqlite:///{tmp_path}/empty.db", Plan(minutes=0.1, clients=60, seed=20261123))
     for minutes, clients in ((0.0, 2), (1e9, 2), (1.0, 1), (1.0, 1_000_000)):
         with pytest.raises(InvalidValue):
             Plan(minutes=minutes, clients=clients)
