@@ -37,6 +37,8 @@ def test_a_server_that_starts_up_is_waited_for(
         ("28P01", 'password authentication failed for user "ada"', False),
         ("3D000", 'database "forge" does not exist', False),
         ("53300", "sorry, too many clients already", True),
+        ("57P03", "the database system is shutting down", True),
+        ("57P01", "terminating connection due to administrator command", True),
     ],
 )
 def test_a_server_that_refuses_is_believed_at_once_and_its_words_are_told(

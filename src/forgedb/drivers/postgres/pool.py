@@ -35,6 +35,7 @@ ONE_PLAN = "SET plan_cache_mode TO force_generic_plan"
 table anew for each value costs more than the search."""
 
 _STARTING_UP = ("is starting up", "in recovery mode", "not yet accepting connections")
+_STOPPING = ("is shutting down", "terminating connection")
 _FULL = ("too many", "connection slots")
 """In what a server says that refuses a connection for now; psycopg has no SQLSTATE of it."""
 
@@ -187,7 +188,7 @@ class Pool(ABC):
         options = self.options
         if self.refused is not None:
             words = " ".join(str(self.refused).split())
-            may_change = "FATAL:" not in words or _is_starting(self.refused) or _is_full(words)
+            may_change = "FATAL:" not in words or _says(words, *_STARTING_UP, *_STOPPING, *_FULL)
             return Unavailable(f"{options.shown} can't be reached: {words}", retryable=may_change)
         if not self._connected:
             return Unavailable(
@@ -343,8 +344,8 @@ def _going_on(work: Coroutine[Any, Any, None], waits_for: object) -> Generator[o
 
 
 def _is_starting(refused: psycopg.Error) -> bool:
-    return any(words in str(refused) for words in _STARTING_UP)
+    return _says(str(refused), *_STARTING_UP)
 
 
-def _is_full(words: str) -> bool:
-    return any(full in words for full in _FULL)
+def _says(words: str, *reasons: str) -> bool:
+    return any(reason in words for reason in reasons)
