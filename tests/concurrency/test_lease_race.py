@@ -90,8 +90,8 @@ def _threads_never_hold_one_lease_at_once(url: str) -> None:
 
     with db:
         # Over a connection all takes longer, and leases that are over when they come show little.
-        slower = 1.0 if url.startswith("sqlite") else 8.0
-        told = _race(daos, repository, 0.7 * slower, 8, slower)
+        seconds, slower = (0.7, 1.0) if url.startswith("sqlite") else (6.0, 16.0)
+        told = _race(daos, repository, seconds, 8, slower)
         assert check(db, [repository.id], told, complete=True) == []
         leases = db.leases.history(repository.id, limit=1000).items
         assert len(leases) >= 20

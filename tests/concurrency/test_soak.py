@@ -32,9 +32,9 @@ def test_leases_hold_while_processes_are_stopped_and_killed_and_clocks_are_set(
         assert result.faults == []
         own = {"restart server"} if restart_server else {"set clock", "set clock far back"}
         made = {"stop", "kill", "kill all", *own}
-        happened = {"granted", "held", "written", "late"}
+        happened = {"granted", "held", "late"}
         assert {name for name in made | happened if not result.counts.get(name)} == set()
-        assert result.counts["granted"] > 50
+        assert result.counts["granted"] > 20
 
 
 @pytest.fixture
@@ -101,8 +101,8 @@ def test_what_cant_be_attacked_is_refused(tmp_path: Path) -> None:
 
 def test_a_process_that_fails_is_reported_with_its_last_words(tmp_path: Path) -> None:
     url, log = f"sqlite:///{tmp_path}/none.db", str(tmp_path / "1.log")
-    process = Process(Orders(url, "client:1", 1, 1, [], 0.0, log, str(tmp_path / "clock")))
-    assert process.popen.wait(30) == 1
+    process = Process(Orders(url, "client:1", 1, 1, [], log, str(tmp_path / "clock")))
+    assert process.wait(30) == 1
     assert "there is no database at" in process.errors()
     assert [*process.lines()] == []
 

@@ -21,7 +21,7 @@ import forgedb
 from forgedb import Database, InvalidValue, LeaseHeld, SchemaOutdated, Ulid
 from forgedb.testing.history import MARGIN, Fault, Grant, Lost, Observation, check
 from forgedb.testing.soak.clocks import MachineClock
-from forgedb.testing.soak.orders import TERM_SECONDS, Orders, Plan
+from forgedb.testing.soak.orders import START_SECONDS_MAX, TERM_SECONDS, Orders, Plan
 from forgedb.testing.soak.process import Process
 from forgedb.testing.soak.worker import Counts, Failed
 from forgedb.url import parse_url
@@ -54,6 +54,9 @@ END_SECONDS_MAX = 120.0
 """How long processes may take to end when the time is over."""
 
 SAY_SECONDS = 10.0
+
+READY_SECONDS = 0.02
+"""How often to look whether all processes could begin."""
 
 
 class Result(NamedTuple):
@@ -116,6 +119,7 @@ class Attacker:
         self._processes: list[Process] = []
         self._processes_made = 0
         self._repository_ids: list[Ulid] = []
+        self._until = 0.0
         self._far_back_seconds = 0.0
         """The longest time for which the clock was out of belief."""
 
@@ -125,7 +129,6 @@ class Attacker:
     def __exit__(self, *_: object) -> None:
         for process in self._processes:
             process.kill()
-            process.popen.wait()
 
     def run(
         self, restart_server: Callable[[], object] | None, say: Callable[[str], object]
@@ -138,14 +141,26 @@ class Attacker:
             self._db.repositories.create(project.id, f"repository-{number}").id
             for number in range(self._plan.repositories)
         ]
-        self._until = time.monotonic() + self._plan.seconds
         while len(self._processes) < self._plan.processes:
             self._start()
+        self._begin()
         self._attack(restart_server, say)
         self._end()
         self._acquire_each()
         faults = [*self._faults, *self._check()]
         return Result(faults, dict(self._counts))
+
+    def _begin(self) -> None:
+        """Let all clients begin at one time, when the last process is ready."""
+        give_up_at = time.monotonic() + START_SECONDS_MAX
+        while not all(process.is_ready() for process in self._processes):
+            if time.monotonic() > give_up_at:
+                self._unanswered(f"not all processes began within {START_SECONDS_MAX:g} s")
+                break
+            time.sleep(READY_SECONDS)
+        self._until = time.monotonic() + self._plan.seconds
+        for process in self._processes:
+            process.begin(self._until)
 
     def _start(self) -> None:
         self._processes_made += 1
@@ -157,7 +172,6 @@ class Attacker:
             seed=self._chance.getrandbits(32),
             clients=share + (len(self._processes) < rest),
             repository_ids=self._repository_ids,
-            until=self._until,
             log=str(self._folder / f"{number}.log"),
             clock=None if self._clock is None else str(self._folder / "clock"),
         )
@@ -240,15 +254,16 @@ class Attacker:
 
     def _replace(self, processes: list[Process]) -> None:
         for process in processes:
-            process.kill()
+            process.popen.kill()
         for process in processes:
             self._bury(process)
             self._processes.remove(process)
             self._start()
+            self._processes[-1].begin(self._until)
 
     def _bury(self, process: Process) -> None:
         """Take the last words of a process that was killed; of its last calls nothing is known."""
-        process.popen.wait()
+        process.wait()
         self._take(process)
         self._observed += map(Lost, process.clients())
 
@@ -271,7 +286,7 @@ class Attacker:
         give_up_at = time.monotonic() + END_SECONDS_MAX
         for process in self._processes:
             try:
-                process.popen.wait(max(0.0, give_up_at - time.monotonic()))
+                process.wait(max(0.0, give_up_at - time.monotonic()))
             except subprocess.TimeoutExpired:
                 self._unanswered(f"process {process.orders.name} didn't end")
                 process.kill()

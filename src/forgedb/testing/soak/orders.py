@@ -18,6 +18,10 @@ TERM_SECONDS = (0.005, 1.0)
 """The shortest and the longest lease."""
 
 
+START_SECONDS_MAX = 60.0
+"""How long processes may take to begin."""
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A soak: how long, by how many clients, and the seed of what they and the attacker choose."""
 
@@ -47,7 +51,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Orders(msgspec.Struct, frozen=True):
-    """What a process is to do; ``until`` is a time of ``time.monotonic()``.
+    """What a process is to do, until a time of ``time.monotonic()`` that it is told later.
 
     ``log`` is the file for what its clients are told, ``clock`` that of the machine's clock where
     the machine's is the one that counts.
@@ -58,7 +62,6 @@ class Orders(msgspec.Struct, frozen=True):
     seed: int
     clients: int
     repository_ids: list[Ulid]
-    until: float
     log: str
     clock: str | None
 

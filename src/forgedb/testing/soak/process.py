@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -29,11 +30,24 @@ class Process:
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
             )
-        assert self.popen.stdin is not None
-        # Not as an argument: a URL may hold a password.
-        with self.popen.stdin as pipe:
-            pipe.write(msgspec.json.encode(orders) + b"\n")
         self._bytes_read = 0
+        # Not as an argument: a URL may hold a password.
+        self._tell(msgspec.json.encode(orders))
+
+    def begin(self, until: float) -> None:
+        """Have its clients begin, as soon as it is ready, and end then."""
+        self._tell(msgspec.json.encode(until))
+
+    def _tell(self, line: bytes) -> None:
+        assert self.popen.stdin is not None
+        # What has died by then is found dead by who looks at it.
+        with suppress(BrokenPipeError):
+            self.popen.stdin.write(line + b"\n")
+            self.popen.stdin.flush()
+
+    def is_ready(self) -> bool:
+        """Whether it has begun its log, or has ended."""
+        return self._log.exists() or self.popen.poll() is not None
 
     def clients(self) -> list[str]:
         """The names of its clients."""
@@ -51,8 +65,17 @@ class Process:
         yield from map(_decode, whole.splitlines())
 
     def kill(self) -> None:
-        """Send SIGKILL, which nothing in the process notices."""
+        """Send SIGKILL, which nothing in the process notices, and wait for its end."""
         self.popen.kill()
+        self.wait()
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Its exit status.  Raises subprocess.TimeoutExpired."""
+        status = self.popen.wait(seconds)
+        assert self.popen.stdin is not None
+        with suppress(BrokenPipeError):
+            self.popen.stdin.close()
+        return status
 
     def errors(self) -> str:
         """What it wrote to its standard error."""

@@ -1,6 +1,7 @@
 """A process of a soak: its clients, each in a thread, and the file of what they are told.
 
-It reads its orders, a line of JSON, from its standard input.
+It reads from its standard input two lines of JSON: its orders and, when it has begun its log, until
+when its clients are to go on.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,7 +24,7 @@ from forgedb import Database, Unavailable
 from forgedb.testing.history import Observation
 from forgedb.testing.soak.client import PAUSE_SECONDS_MAX, Client
 from forgedb.testing.soak.clocks import MachineClock, step_own_clock
-from forgedb.testing.soak.orders import Orders
+from forgedb.testing.soak.orders import START_SECONDS_MAX, Orders
 
 COUNT_SECONDS = 0.2
 
@@ -56,13 +58,14 @@ class Log:
         os.write(self._file, msgspec.json.encode(line) + b"\n")
 
 
-def work(orders: Orders) -> None:
-    """Run the clients until the time that the orders say."""
-    log = Log(orders.log)
+def work(orders: Orders, told_until: Callable[[], float]) -> None:
+    """Run the clients until the time that is told when they could begin."""
     chance = random.Random(orders.seed)
     clock = None if orders.clock is None else MachineClock(Path(orders.clock))
     step_own_clock(random.Random(chance.random()))
     with _connected(orders, clock) as db, ThreadPoolExecutor(orders.clients) as threads:
+        log = Log(orders.log)
+        until = told_until()
         counts = [Counter[str]() for _ in range(orders.clients)]
         running: list[Future[None]] = []
         for number, count in enumerate(counts):
@@ -79,7 +82,7 @@ def work(orders: Orders) -> None:
                 rest=orders.clients,
                 steps=(lambda: 0) if clock is None else (lambda: clock.steps),
             )
-            running.append(threads.submit(_live, client, orders.until, log))
+            running.append(threads.submit(_live, client, until, log))
         told = Counter[str]()
         while not all(each.done() for each in running):
             time.sleep(COUNT_SECONDS)
@@ -92,11 +95,12 @@ def _connected(orders: Orders, clock: MachineClock | None) -> Database:
     options: dict[str, Any] = {"pool_max_size": CONNECTIONS_MAX}
     if clock is not None:
         options = {"mode": "rw", "clock": clock.now}
+    give_up_at = time.monotonic() + START_SECONDS_MAX
     while True:
         try:
             return forgedb.connect(orders.url, **options)
         except Unavailable as error:
-            if not error.retryable or time.monotonic() > orders.until:
+            if not error.retryable or time.monotonic() > give_up_at:
                 raise
             time.sleep(PAUSE_SECONDS_MAX)
 
@@ -116,4 +120,8 @@ def _tell(counts: list[Counter[str]], told: Counter[str], log: Log) -> Counter[s
 
 
 if __name__ == "__main__":
-    work(msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders))
+    lines = sys.stdin.buffer
+    work(
+        msgspec.json.decode(lines.readline(), type=Orders),
+        lambda: msgspec.json.decode(lines.readline(), type=float),
+    )
