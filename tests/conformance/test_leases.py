@@ -964,13 +964,6 @@ def test_hold_waits_until_the_other_lets_go(
     letting_go.join()
 
 
-def test_a_wait_is_from_nothing_to_30_days(db: Database, repository: Repository) -> None:
-    for wait in [-TICK, timedelta(days=30, microseconds=1), 5, None, "1 s"]:
-        with pytest.raises(InvalidValue) as refused:
-            db.leases.hold(repository.id, wait=wait)
-        assert refused.value.field == "wait"
-
-
 def test_hold_in_a_transaction_is_part_of_it(db: Database, repository: Repository) -> None:
     with db.transaction() as tx, tx.leases.hold(repository.id) as lease:
         assert tx.leases.active(repository.id) == lease

@@ -9,7 +9,7 @@ error that isn't there.
 from __future__ import annotations
 
 from collections.abc import Generator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Any, assert_type
 
@@ -20,6 +20,7 @@ from forgedb import (
     AsyncDatabase,
     Checkpoint,
     Database,
+    HeldLease,
     Lease,
     LeaseImport,
     NewObject,
@@ -53,7 +54,9 @@ def a_call_gives_the_model(db: Database, id: Ulid, objects: list[NewObject]) -> 
     assert_type(db.migrate(), list[AppliedMigration])
     with db.transaction() as tx, tx.leases.hold(id, wait=timedelta(seconds=1)) as lease:
         assert_type(tx, Database)
-        assert_type(lease, Lease)
+        assert_type(lease, HeldLease)
+        assert_type(lease.deadline, datetime)
+        assert_type(lease.time_left(), timedelta)
 
 
 async def an_awaited_call_gives_the_same(
@@ -71,9 +74,9 @@ async def an_awaited_call_gives_the_same(
     assert_type(await adb.client.query("SELECT 1"), list[tuple[Any, ...]])
     assert_type(await adb.client.query_as(Project, "SELECT 1"), list[Project])
     assert_type(await adb.migrate(), list[AppliedMigration])
-    async with adb.transaction() as tx, tx.leases.hold(id) as lease:
+    async with adb.transaction() as tx, tx.leases.hold(id, wait=2.5) as lease:
         assert_type(tx, AsyncDatabase)
-        assert_type(lease, Lease)
+        assert_type(lease, HeldLease)
 
 
 async def a_forgotten_await_is_an_error(adb: AsyncDatabase, id: Ulid) -> None:
@@ -92,6 +95,7 @@ def arguments_are_checked(db: Database, adb: AsyncDatabase, id: Ulid) -> None:
     db.projects.get(id, id)  # type: ignore[call-arg]
     db.leases.acquire(id, length=1)  # type: ignore[call-arg]
     adb.leases.acquire(id, duration=1)  # type: ignore[unused-coroutine, arg-type]
+    db.leases.hold(id, wait="1 s")  # type: ignore[arg-type]
 
 
 def the_class_gives_the_steps(dao: Dao[Any], id: Ulid) -> None:

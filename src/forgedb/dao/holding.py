@@ -9,8 +9,9 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Generic
 
-from forgedb.errors import ForgeDbError, LeaseHeld
-from forgedb.models import Lease
+from forgedb.dao.held import HeldLease
+from forgedb.errors import ForgeDbError, InvalidValue, LeaseHeld, LeaseLost, NotFound
+from forgedb.ids import Ulid, new_ulid
 from forgedb.operations.binding import Async, H_co, Sync
 from forgedb.validation import check_duration
 
@@ -20,29 +21,45 @@ POLL_SECONDS_MAX = 2.0
 
 
 class Hold(Generic[H_co]):
-    """A context manager around ``acquire`` and ``release``; it yields the Lease.
+    """A context manager around ``acquire`` and ``release``; it yields the HeldLease.
 
     On an AsyncDatabase it is an asynchronous one.
     """
 
     def __init__(
-        self, acquire: Callable[[], Any], release: Callable[[Lease], Any], wait: timedelta
+        self,
+        runner: H_co,
+        repository_id: Ulid,
+        acquire: Callable[[Ulid], Any],
+        release: Callable[[Ulid], Any],
+        wait: timedelta | float,
     ) -> None:
+        self._runner = runner
+        self._repository_id = repository_id
         self._acquire = acquire
         self._release = release
-        self._wait = check_duration("wait", wait, greatest=WAIT_MAX, least=timedelta(0))
-        self._lease: Lease | None = None
+        self._wait = _checked_wait(wait)
+        self._asked: Ulid | None = None
+        """The lease that is asked for, or held: this end knows its id before the database does."""
 
-    def __enter__(self: Hold[Sync]) -> Lease:
+    def __enter__(self: Hold[Sync]) -> HeldLease:
         pauses = self._pauses()
-        while True:
-            try:
-                lease: Lease = self._acquire()
-            except LeaseHeld as held:
-                time.sleep(_or_raise(next(pauses), held))
-            else:
-                self._lease = lease
-                return lease
+        try:
+            with self._runner.pausing(self._repository_id) as pause:
+                while True:
+                    self._asked = new_ulid()
+                    try:
+                        lease: HeldLease = self._acquire(self._asked)
+                    except LeaseHeld as held:
+                        self._asked = None
+                        pause(_or_raise(next(pauses), held))
+                    else:
+                        self._asked = lease.id
+                        return lease
+        except BaseException as error:
+            if _may_be_granted(error):
+                self._release_after(error, self._taken())
+            raise
 
     def __exit__(
         self: Hold[Sync],
@@ -50,24 +67,49 @@ class Hold(Generic[H_co]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        lease = self._taken()
+        lease_id = self._taken()
+        assert lease_id is not None, "the block is left once, after it was entered"
         try:
-            self._release(lease)
+            self._release(lease_id)
         except ForgeDbError as lost:
-            _unless_told(error, lease, lost)
+            _unless_told(error, lease_id, lost)
+        except BaseException as interruption:
+            self._release_after(interruption, lease_id)
+            raise
 
-    async def __aenter__(self: Hold[Async]) -> Lease:
+    def _release_after(
+        self: Hold[Sync], interruption: BaseException, lease_id: Ulid | None
+    ) -> None:
+        """Leave no lease behind that may have been granted to who doesn't take it any more."""
+        if lease_id is None:
+            return
+        try:
+            self._release(lease_id)
+        except (NotFound, LeaseLost):
+            pass
+        except ForgeDbError as lost:
+            _unless_told(interruption, lease_id, lost)
+
+    async def __aenter__(self: Hold[Async]) -> HeldLease:
+        from asyncio import CancelledError
+
         pauses = self._pauses()
-        while True:
-            try:
-                lease: Lease = await self._acquire()
-            except LeaseHeld as held:
-                import asyncio
-
-                await asyncio.sleep(_or_raise(next(pauses), held))
-            else:
-                self._lease = lease
-                return lease
+        try:
+            async with self._runner.pausing(self._repository_id) as pause:
+                while True:
+                    self._asked = new_ulid()
+                    try:
+                        lease: HeldLease = await self._acquire(self._asked)
+                    except LeaseHeld as held:
+                        self._asked = None
+                        await pause(_or_raise(next(pauses), held))
+                    else:
+                        self._asked = lease.id
+                        return lease
+        except (CancelledError, ForgeDbError) as error:
+            if _may_be_granted(error):
+                await self._release_afterwards(error, self._taken())
+            raise
 
     async def __aexit__(
         self: Hold[Async],
@@ -75,27 +117,62 @@ class Hold(Generic[H_co]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        lease = self._taken()
+        from asyncio import CancelledError
+
+        lease_id = self._taken()
+        assert lease_id is not None, "the block is left once, after it was entered"
         try:
-            await self._release(lease)
+            await self._release(lease_id)
         except ForgeDbError as lost:
-            _unless_told(error, lease, lost)
+            _unless_told(error, lease_id, lost)
+        except CancelledError as interruption:
+            await self._release_afterwards(interruption, lease_id)
+            raise
+
+    async def _release_afterwards(
+        self: Hold[Async], interruption: BaseException, lease_id: Ulid | None
+    ) -> None:
+        if lease_id is None:
+            return
+        try:
+            await self._release(lease_id)
+        except (NotFound, LeaseLost):
+            pass
+        except ForgeDbError as lost:
+            _unless_told(interruption, lease_id, lost)
 
     def _pauses(self) -> Iterator[float]:
-        """How long to sleep before each new attempt, in seconds; 0 when the wait is over."""
-        give_up_at = time.monotonic() + self._wait.total_seconds()
-        pause = POLL_SECONDS_MIN
-        while True:
-            left = give_up_at - time.monotonic()
-            # Jitter, so that many who wait for one repository don't ask in step.
-            asleep = random.uniform(pause / 2, pause)  # noqa: S311 - nothing is guarded by it
-            yield max(0.0, min(asleep, left))
-            pause = min(2 * pause, POLL_SECONDS_MAX)
+        """How long to pause before each new attempt, in seconds; 0 when the wait is over.
 
-    def _taken(self) -> Lease:
-        lease, self._lease = self._lease, None
-        assert lease is not None, "the block is left once, after it was entered"
-        return lease
+        A pause that ended early is gone on with: what is told early is told besides.
+        """
+        now = time.monotonic()
+        give_up_at = now + self._wait.total_seconds()
+        pause, attempt_at = POLL_SECONDS_MIN, now
+        while True:
+            now = time.monotonic()
+            if now >= attempt_at:
+                # Jitter, so that many who wait for one repository don't ask in step.
+                attempt_at = now + random.uniform(pause / 2, pause)  # noqa: S311
+                pause = min(2 * pause, POLL_SECONDS_MAX)
+            yield max(0.0, min(attempt_at, give_up_at) - now)
+
+    def _taken(self) -> Ulid | None:
+        lease_id, self._asked = self._asked, None
+        return lease_id
+
+
+def _checked_wait(wait: timedelta | float) -> timedelta:
+    """The wait, of seconds too.  Raises InvalidValue."""
+    if isinstance(wait, int | float) and not isinstance(wait, bool):
+        if not 0 <= wait <= WAIT_MAX.total_seconds():
+            raise InvalidValue(
+                "wait", wait, f"it must be 0 to {WAIT_MAX.total_seconds():.0f} seconds"
+            )
+        return timedelta(seconds=wait)
+    if not isinstance(wait, timedelta):
+        raise InvalidValue("wait", wait, "it must be seconds, or a timedelta")
+    return check_duration("wait", wait, greatest=WAIT_MAX, least=timedelta(0))
 
 
 def _or_raise(pause: float, held: LeaseHeld) -> float:
@@ -105,8 +182,13 @@ def _or_raise(pause: float, held: LeaseHeld) -> float:
     return min(pause, max(held.retry_after.total_seconds(), 0.001))
 
 
-def _unless_told(error: BaseException | None, lease: Lease, lost: ForgeDbError) -> None:
+def _may_be_granted(error: BaseException) -> bool:
+    """Whether a lease that was asked for may be there, although its asker was told otherwise."""
+    return not isinstance(error, ForgeDbError) or getattr(error, "outcome", None) == "unknown"
+
+
+def _unless_told(error: BaseException | None, lease_id: Ulid, lost: ForgeDbError) -> None:
     """Raise what releasing raised, or add it to the error that the block raised."""
     if error is None:
         raise lost
-    error.add_note(f"releasing lease {lease.id} failed too: {lost}")
+    error.add_note(f"releasing lease {lease_id} failed too: {lost}")

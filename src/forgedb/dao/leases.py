@@ -14,10 +14,19 @@ from typing import IO, Any, TypeAlias
 from msgspec.structs import asdict, replace
 
 from forgedb.audit.stream import Stream, changed, created
+from forgedb.dao.held import HeldLease, held_from, this_moment
 from forgedb.dao.holding import Hold
 from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.repositories import LockedRepository, advanced, lock_repository, stream_of
-from forgedb.errors import Conflict, InvalidValue, LeaseHeld, LeaseLost, NotFound, Unavailable
+from forgedb.errors import (
+    ActorRequired,
+    Conflict,
+    InvalidValue,
+    LeaseHeld,
+    LeaseLost,
+    NotFound,
+    Unavailable,
+)
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import (
     LEASE_DURATION_MAX,
@@ -141,38 +150,9 @@ class LeasesDao(Dao[H_co]):
         Conflict (the repository is archived or read-only), Unavailable (the clock is more than
         60 s behind the repository's last lease).
         """
-        asked_by = _holder(self.context, holder)
-        check_text("purpose", purpose, PURPOSE_CHARS_MAX)
-        check_duration("duration", duration, greatest=LEASE_DURATION_MAX)
-        check_optional_text("idempotency_key", idempotency_key, KEY_CHARS_MAX, length_min=1)
-        locked = yield from lock_repository(repository_id)
-        _check_active(repository_id, locked)
-        last, at = yield from _last(repository_id)
-        stream = stream_of(self.context, locked)
-        if last is not None and last.ended_at is None:
-            if last.expires_at > at:
-                is_mine = last.holder == asked_by
-                if is_mine and idempotency_key and last.idempotency_key == idempotency_key:
-                    return last
-                raise LeaseHeld(last, last.expires_at - at, is_mine)
-            expired = expired_lease(self.context, last)
-            yield Together(end_steps(stream, "expire", last, expired, at))
-        lease = Lease(
-            new_ulid(),
-            repository_id,
-            asked_by,
-            purpose,
-            locked.lease_epoch + 1,
-            idempotency_key,
-            at,
-            at + duration,
-            None,
-            None,
-            None if last is None else last.id,
-            None,
-            None,
+        lease, _ = yield from _acquired(
+            self.context, new_ulid(), repository_id, holder, purpose, duration, idempotency_key
         )
-        yield Together(_grant_steps(locked, stream, lease))
         return lease
 
     @write
@@ -367,6 +347,24 @@ class LeasesDao(Dao[H_co]):
 
         return export_log(file)
 
+    @write
+    def _acquire_to_hold(
+        self,
+        lease_id: Ulid,
+        repository_id: Ulid,
+        holder: str | None,
+        purpose: str,
+        duration: timedelta,
+        idempotency_key: str | None,
+    ) -> Steps[HeldLease]:
+        """As ``acquire``; the lease gets the id that is given, if it is a new one."""
+        # Within the operation: where that is tried again, the attempt that succeeds counts.
+        sent = this_moment()
+        lease, at = yield from _acquired(
+            self.context, lease_id, repository_id, holder, purpose, duration, idempotency_key
+        )
+        return held_from(sent, lease, at)
+
     def hold(
         self,
         repository_id: Ulid,
@@ -375,22 +373,78 @@ class LeasesDao(Dao[H_co]):
         purpose: str = "",
         duration: timedelta = LEASE_DURATION_MAX,
         idempotency_key: str | None = None,
-        wait: timedelta = timedelta(0),
+        wait: timedelta | float = 0,
     ) -> Hold[H_co]:
         """A context manager: the lease is acquired at its start and released at its end.
 
-        On an AsyncDatabase it is an asynchronous one.
+        On an AsyncDatabase it is an asynchronous one.  The lease is a HeldLease, which knows by
+        when its holder must be done.
 
-        While someone else holds the repository it tries again, for as long as ``wait``.  Raises
-        what ``acquire`` raises, and at the end LeaseLost where the lease was lost meanwhile,
-        unless the block raised by itself.
+        While someone else holds the repository it tries again, for as long as ``wait``, a
+        timedelta or seconds, up to 30 days.  Raises what ``acquire`` raises, and at the end
+        LeaseLost where the lease was lost meanwhile, unless the block raised by itself.
         """
+        if self.context.actor is None:
+            raise ActorRequired("LeasesDao.hold")
         dao: Any = self
         return Hold(
-            lambda: dao.acquire(repository_id, holder, purpose, duration, idempotency_key),
-            lambda lease: dao.release(lease.id, lease.holder),
+            self._runner,
+            repository_id,
+            lambda lease_id: dao._acquire_to_hold(
+                lease_id, repository_id, holder, purpose, duration, idempotency_key
+            ),
+            lambda lease_id: dao.release(lease_id, holder),
             wait,
         )
+
+
+def _acquired(
+    context: Context,
+    lease_id: Ulid,
+    repository_id: Ulid,
+    holder: str | None,
+    purpose: str,
+    duration: timedelta,
+    idempotency_key: str | None,
+) -> Steps[tuple[Lease, datetime]]:
+    """Grant the lease, or give back the asker's own; it, and the time at which that was decided.
+
+    The time is no earlier than the database's clock, so that no more is left of the lease than it
+    says: after a backstep that the clock hasn't made up for, it is later.
+    """
+    asked_by = _holder(context, holder)
+    check_text("purpose", purpose, PURPOSE_CHARS_MAX)
+    check_duration("duration", duration, greatest=LEASE_DURATION_MAX)
+    check_optional_text("idempotency_key", idempotency_key, KEY_CHARS_MAX, length_min=1)
+    locked = yield from lock_repository(repository_id)
+    _check_active(repository_id, locked)
+    last, at = yield from _last(repository_id)
+    stream = stream_of(context, locked)
+    if last is not None and last.ended_at is None:
+        if last.expires_at > at:
+            is_mine = last.holder == asked_by
+            if is_mine and idempotency_key and last.idempotency_key == idempotency_key:
+                return last, at
+            raise LeaseHeld(last, last.expires_at - at, is_mine)
+        expired = expired_lease(context, last)
+        yield Together(end_steps(stream, "expire", last, expired, at))
+    lease = Lease(
+        lease_id,
+        repository_id,
+        asked_by,
+        purpose,
+        locked.lease_epoch + 1,
+        idempotency_key,
+        at,
+        at + duration,
+        None,
+        None,
+        None if last is None else last.id,
+        None,
+        None,
+    )
+    yield Together(_grant_steps(locked, stream, lease))
+    return lease, at
 
 
 def required(

@@ -7,9 +7,15 @@ one DAO builds on another: ``yield from LeasesDao.require(self, ...)``.
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from functools import update_wrapper
 from typing import (
     TYPE_CHECKING,
@@ -27,6 +33,7 @@ from typing import (
 import msgspec
 
 from forgedb.errors import ActorRequired
+from forgedb.ids import Ulid
 from forgedb.operations.steps import Steps
 
 if TYPE_CHECKING:
@@ -94,6 +101,14 @@ class Sync(ABC):
     def transaction(self, *, read_only: bool = False) -> AbstractContextManager[Sync]:
         """One connection for the block; in a transaction, a savepoint."""
 
+    @contextmanager
+    def pausing(self, repository_id: Ulid) -> Generator[Callable[[float], None]]:
+        """How to pause, so many seconds, between two attempts to get the repository's lease.
+
+        A pause may end early, where the database can tell that a lease of it has ended.
+        """
+        yield time.sleep
+
     @abstractmethod
     def backup(self, path: str) -> None:
         """Copy the database, as it is now, to a file."""
@@ -146,6 +161,14 @@ class Async(ABC):
     def transaction(
         self, *, read_only: bool = False
     ) -> AbstractAsyncContextManager[Async, bool | None]: ...
+
+    @asynccontextmanager
+    async def pausing(
+        self, repository_id: Ulid
+    ) -> AsyncGenerator[Callable[[float], Coroutine[Any, Any, None]]]:
+        import asyncio
+
+        yield asyncio.sleep
 
     @abstractmethod
     async def backup(self, path: str) -> None: ...
