@@ -18,6 +18,7 @@ from forgedb.dao.held import HeldLease, held_from, this_moment
 from forgedb.dao.holding import Hold
 from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.repositories import LockedRepository, advanced, lock_repository, stream_of
+from forgedb.dao.telling import tell
 from forgedb.errors import (
     ActorRequired,
     Conflict,
@@ -539,7 +540,7 @@ def _end(
     )
     stream = stream_of(context, locked)
     ending = end_steps(stream, verb, lease, ended, at)
-    yield Together((*ending, advanced(locked, stream)))
+    yield Together((*ending, advanced(locked, stream), tell(lease.repository_id)))
     return ended
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from forgedb.drivers import refusals
+from forgedb.ids import Ulid
 from forgedb.operations.binding import Async, Dao, Mode, Sync
 from forgedb.operations.steps import Steps
 
@@ -70,6 +71,15 @@ class Blocked(Sync):
             if not finish(block.__aexit__(type(error), error, error.__traceback__)):
                 raise
         else:
+            finish(block.__aexit__(None, None, None))
+
+    @contextmanager
+    def pausing(self, repository_id: Ulid) -> Generator[Callable[[float], None]]:
+        block = self._inner.pausing(repository_id)
+        pause = finish(block.__aenter__())
+        try:
+            yield lambda seconds: finish(pause(seconds))
+        finally:
             finish(block.__aexit__(None, None, None))
 
     def backup(self, path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from forgedb.drivers.bells import TaskBell, ThreadBell
 from forgedb.drivers.blocked import Blocked, finish
 from forgedb.drivers.postgres.options import PostgresOptions
 from forgedb.drivers.postgres.pool import AwaitedPool, BlockingPool, Clock
@@ -14,7 +15,7 @@ def open_blocking(
     options: PostgresOptions, clock: Clock, schema_check: SchemaCheck | None
 ) -> Blocked:
     """A runner for threads.  Raises Unavailable where the server can't be reached."""
-    runner = PostgresRunner(BlockingPool(options, clock), ThreadTurns, schema_check)
+    runner = PostgresRunner(BlockingPool(options, clock), ThreadTurns, ThreadBell, schema_check)
     finish(runner.open())
     return Blocked(runner)
 
@@ -23,4 +24,5 @@ async def open_awaited(
     options: PostgresOptions, clock: Clock, schema_check: SchemaCheck | None
 ) -> PostgresRunner:
     """A runner for the tasks of one event loop.  Raises Unavailable."""
-    return await PostgresRunner(AwaitedPool(options, clock), TaskTurns, schema_check).open()
+    pool = AwaitedPool(options, clock)
+    return await PostgresRunner(pool, TaskTurns, TaskBell, schema_check).open()

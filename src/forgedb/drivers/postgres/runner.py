@@ -8,11 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from forgedb.drivers import refusals
+from forgedb.drivers.bells import Bell
 from forgedb.drivers.postgres.connection import PostgresConnection
 from forgedb.drivers.postgres.errors import is_lost, is_stale, is_transient
+from forgedb.drivers.postgres.listening import Listener
 from forgedb.drivers.postgres.pool import AwaitedPool, Pool
 from forgedb.drivers.turns import Turns
 from forgedb.errors import Unavailable, UsageError
+from forgedb.ids import Ulid
 from forgedb.operations.binding import Async, Dao, Mode, SchemaCheck, Sync
 from forgedb.operations.steps import Steps
 
@@ -21,6 +24,9 @@ R = TypeVar("R")
 ATTEMPTS_MAX = 8
 PAUSE_SECONDS_FIRST = 0.02
 PAUSE_SECONDS_MAX = 1.0
+
+WAKING_SECONDS = 0.005
+"""Within which those ask for a lease who are told at one moment that it may be had."""
 
 
 class PostgresRunner(Async):
@@ -32,10 +38,13 @@ class PostgresRunner(Async):
         self,
         pool: Pool,
         turns: Callable[[], Turns],
+        bells: Callable[[], Bell],
         schema_check: SchemaCheck | None = None,
     ) -> None:
         self._pool = pool
         self._turns = turns
+        self._bells = bells
+        self._listener = Listener(pool.options)
         self._user = turns().user
         self._schema_check = schema_check
         self._schema_ready = schema_check is None
@@ -50,7 +59,10 @@ class PostgresRunner(Async):
         return self
 
     async def close(self) -> None:
-        await self._pool.close()
+        try:
+            await self._listener.close(self._pool.sleep)
+        finally:
+            await self._pool.close()
 
     async def require_schema(self, mode: Mode) -> None:
         if not self._schema_ready:
@@ -127,6 +139,23 @@ class PostgresRunner(Async):
             await (connection.rollback() if read_only else connection.commit())
         finally:
             await self._pool.give(connection)
+
+    @asynccontextmanager
+    async def pausing(
+        self, repository_id: Ulid
+    ) -> AsyncGenerator[Callable[[float], Coroutine[Any, Any, None]]]:
+        bell = self._bells()
+
+        async def pause(seconds: float) -> None:
+            self._listener.add(repository_id, bell)
+            if await bell.wait(seconds):
+                # Others were woken too: they needn't all come at once.
+                await self._pool.sleep(random.uniform(0, WAKING_SECONDS))  # noqa: S311
+
+        try:
+            yield pause
+        finally:
+            self._listener.remove(repository_id, bell)
 
     async def _take_alive(self) -> PostgresConnection:
         """A connection for a block that can't be run again if it turns out to be gone."""
@@ -291,6 +320,13 @@ class PostgresTransaction(Async):
                 inner._open = False
             self._check()
             connection.release()
+
+    @asynccontextmanager
+    async def pausing(
+        self, repository_id: Ulid
+    ) -> AsyncGenerator[Callable[[float], Coroutine[Any, Any, None]]]:
+        async with self._outer.pausing(repository_id) as pause:
+            yield pause
 
     async def backup(self, path: str) -> None:
         raise refusals.not_in_a_transaction("a backup")

@@ -1,0 +1,277 @@
+"""Hearing that leases have ended: one session for all who wait for one, while anybody does.
+
+A thread of its own has the session, whether threads wait or tasks.  Where there is none to be had,
+or it breaks, nobody is told: who waits looks by itself now and then, and this only wakes it sooner.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from contextlib import contextmanager, suppress
+from math import ceil
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from forgedb.dao.telling import CHANNEL, LOCK_CLASS
+from forgedb.drivers import forks
+from forgedb.drivers.bells import Bell
+from forgedb.drivers.postgres.options import PostgresOptions
+
+LISTEN = f"LISTEN {CHANNEL}".encode()
+
+LOCK = b"""
+SELECT id
+FROM unnest(%s::text[]) AS id
+WHERE pg_try_advisory_lock_shared(%s::integer, hashtext(id))
+"""
+"""It doesn't wait: who ends a lease has the lock for as long as one statement takes."""
+
+UNLOCK = b"""
+SELECT pg_advisory_unlock_shared(%s::integer, hashtext(id))
+FROM unnest(%s::text[]) AS id
+"""
+
+HEARD_MAX = 200
+"""How many repositories are listened for: a lock each, of the few thousand that a server has."""
+
+LOCKED_SECONDS = 0.02
+"""How soon to try again where the lock was another's."""
+
+IDLE_SECONDS = 5.0
+"""How long the session is kept that nobody needs any more."""
+
+AGAIN_SECONDS = 5.0
+"""How soon to try again where there was no session to be had, or it broke."""
+
+CLOSE_SECONDS = 2.0
+CUT_SECONDS = 0.5
+NOTICE_SECONDS = 0.002
+"""Closing waits so long in all, and so long before it cuts the connection; it looks so often."""
+
+CONNECTING = {
+    "fallback_application_name": "forgedb, waiting for leases",
+    # It mostly keeps silent, and a connection that is silent may get lost without a word.
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""How to connect, unless the URL says otherwise."""
+
+
+class Listener:
+    """Rings the bells of who waits for a repository when a lease of it has ended."""
+
+    def __init__(self, options: PostgresOptions) -> None:
+        self._options = options
+        self._lock = threading.Lock()
+        self._bells: dict[str, set[Bell]] = {}
+        self._heard: set[str] = set()
+        """The repositories of which every end is told; only the thread changes it."""
+        self._over = False
+        self._running = False
+        self._thread: threading.Thread | None = None
+        self._mouth: socket.socket | None = None
+        """What is said here wakes the thread."""
+        self._raw: psycopg.Connection[Any] | None = None
+        forks.watch(self)
+
+    def add(self, repository_id: str, bell: Bell) -> None:
+        """Ring the bell at each end from now on, and once when that has begun to be so."""
+        with self._lock:
+            if self._over or (self._running and bell in self._bells.get(repository_id, ())):
+                return
+            self._bells.setdefault(repository_id, set()).add(bell)
+            if repository_id in self._heard:
+                bell.ring()
+            elif self._running:
+                self._wake()
+            else:
+                self._start()
+
+    def remove(self, repository_id: str, bell: Bell) -> None:
+        """Ring it no more."""
+        with self._lock:
+            bells = self._bells.get(repository_id, set())
+            bells.discard(bell)
+            if not bells and self._bells.pop(repository_id, None) is not None:
+                self._wake()
+
+    async def close(self, sleep: Callable[[float], Coroutine[Any, Any, None]]) -> None:
+        """End the session and the thread, and wait for that, but not for a server that is stuck."""
+        with self._lock:
+            self._over = True
+            self._wake()
+        began = time.monotonic()
+        while self._thread is not None and self._thread.is_alive():
+            passed = time.monotonic() - began
+            if passed > CLOSE_SECONDS:
+                return
+            if passed > CUT_SECONDS:
+                self._cut()
+            await sleep(NOTICE_SECONDS)
+
+    def forked(self) -> None:
+        """Leave the session to the parent, in a child process; the thread isn't here."""
+        self._lock = threading.Lock()
+        self._over = True
+        self._running = False
+        self._bells = {}
+        self._mouth = None
+        if self._raw is not None and not self._raw.closed:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nothing, self._raw.pgconn.socket)
+            os.close(nothing)
+
+    def _start(self) -> None:
+        try:
+            ear, mouth = socket.socketpair()
+        except OSError:
+            return
+        for end in (ear, mouth):
+            end.setblocking(False)
+        thread = threading.Thread(target=self._run, args=(ear,), name="forgedb-leases", daemon=True)
+        self._mouth, self._thread, self._running = mouth, thread, True
+        try:
+            thread.start()
+        except RuntimeError:
+            # There are too many threads, or the interpreter is about to end.
+            self._running, self._thread, self._mouth = False, None, None
+            ear.close()
+            mouth.close()
+
+    def _wake(self) -> None:
+        if self._mouth is not None:
+            # Full of what it hasn't heard yet, it will wake anyway.
+            with suppress(BlockingIOError):
+                self._mouth.send(b"!")
+
+    def _cut(self) -> None:
+        """Take the connection away from the thread, which waits for the server."""
+        with self._lock:
+            if self._raw is None or self._raw.closed:
+                return
+            with (
+                suppress(OSError, psycopg.Error),
+                socket.socket(fileno=os.dup(self._raw.pgconn.socket)) as line,
+            ):
+                line.shutdown(socket.SHUT_RDWR)
+
+    def _run(self, ear: socket.socket) -> None:
+        with ear:
+            while self._is_needed():
+                try:
+                    with self._connected() as raw:
+                        self._listen(raw, ear)
+                except (psycopg.Error, OSError):
+                    self._rest(ear)
+
+    def _is_needed(self) -> bool:
+        """Whether to go on; the thread is as good as ended when it isn't."""
+        with self._lock:
+            if self._bells and not self._over:
+                return True
+            self._running = False
+            mouth, self._mouth = self._mouth, None
+        if mouth is not None:
+            mouth.close()
+        return False
+
+    def _rest(self, ear: socket.socket) -> None:
+        until = time.monotonic() + AGAIN_SECONDS
+        with selectors.DefaultSelector() as selector:
+            selector.register(ear, selectors.EVENT_READ)
+            while not self._over and (left := until - time.monotonic()) > 0:
+                if selector.select(left):
+                    _drain(ear)
+
+    @contextmanager
+    def _connected(self) -> Generator[psycopg.Connection[Any]]:
+        options = self._options
+        given = conninfo_to_dict(options.url)
+        ours = {**CONNECTING, "connect_timeout": ceil(options.pool_timeout_seconds)}
+        more: dict[str, Any] = {key: ours[key] for key in ours if key not in given}
+        raw: psycopg.Connection[Any] = psycopg.connect(
+            options.url, autocommit=True, client_encoding="UTF8", prepare_threshold=None, **more
+        )
+        try:
+            with self._lock:
+                self._raw = raw
+            yield raw
+        finally:
+            with self._lock:
+                self._raw = None
+                self._heard.clear()
+            raw.close()
+
+    def _listen(self, raw: psycopg.Connection[Any], ear: socket.socket) -> None:
+        """Listen for who waits, until for some time nobody has."""
+        if _is_pooled(raw):
+            # Whatever is set on this session would be another's the next moment.
+            self._over = True
+            return
+        raw.add_notify_handler(lambda notify: self._ring([notify.payload]))
+        raw.execute(LISTEN)
+        needed_at = time.monotonic()
+        with selectors.DefaultSelector() as selector:
+            selector.register(raw.pgconn.socket, selectors.EVENT_READ)
+            selector.register(ear, selectors.EVENT_READ)
+            while not self._over:
+                is_complete = self._follow(raw)
+                now = time.monotonic()
+                if self._bells:
+                    needed_at = now
+                elif now - needed_at >= IDLE_SECONDS:
+                    return
+                self._ring(_payloads(raw))
+                selector.select(IDLE_SECONDS if is_complete else LOCKED_SECONDS)
+                _drain(ear)
+                raw.pgconn.consume_input()
+
+    def _follow(self, raw: psycopg.Connection[Any]) -> bool:
+        """Listen for what is waited for now; returns whether that was possible."""
+        with self._lock:
+            wanted = set(self._bells)
+            gone = self._heard - wanted
+            self._heard -= gone
+        if gone:
+            raw.execute(UNLOCK, [LOCK_CLASS, [*gone]])
+        new = [*(wanted - self._heard)][: HEARD_MAX - len(self._heard)]
+        if not new:
+            return True
+        locked = [repository_id for (repository_id,) in raw.execute(LOCK, [new, LOCK_CLASS])]
+        with self._lock:
+            self._heard.update(locked)
+        # They look once more: what ended before this wasn't told.
+        self._ring(locked)
+        return len(locked) == len(new)
+
+    def _ring(self, repository_ids: Iterable[str]) -> None:
+        with self._lock:
+            for repository_id in repository_ids:
+                for bell in self._bells.get(repository_id, ()):
+                    bell.ring()
+
+
+def _is_pooled(raw: psycopg.Connection[Any]) -> bool:
+    """Whether a pooler stands between: then the server's process isn't the one that answered."""
+    row = raw.execute(b"SELECT pg_backend_pid()").fetchone()
+    return row is None or row[0] != raw.info.backend_pid
+
+
+def _payloads(raw: psycopg.Connection[Any]) -> Generator[str]:
+    while (notify := raw.pgconn.notifies()) is not None:
+        yield notify.extra.decode()
+
+
+def _drain(ear: socket.socket) -> None:
+    with suppress(BlockingIOError):
+        while ear.recv(1024):
+            pass
