@@ -7,31 +7,36 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
 from typing import Any
 
 import psycopg
 import pytest
 
 import forgedb
-from forgedb import Database, Lease, LeaseHeld, Repository
+from forgedb import Database, Lease, LeaseHeld, Repository, UsageError
 from forgedb.dao import holding
 from forgedb.dao.telling import CHANNEL, LOCK_CLASS
+from forgedb.drivers.bells import ThreadBell
+from forgedb.drivers.blocked import finish
 from forgedb.drivers.postgres import listening
-from tests.faults.surfaces import OTHERS, Surface, beside, until, value
+from forgedb.drivers.postgres.listening import Listener
+from forgedb.drivers.postgres.options import postgres_options
+from tests.faults.surfaces import OTHERS, Surface, beside, fill_pool, terminate_others, until, value
 from tests.servers.network import Network
-from tests.servers.postgres import Databases, PostgresServer, embedded_programs
+from tests.servers.pgbouncer import pgbouncer_program
+from tests.servers.postgres import Databases
 
 SOON_SECONDS = 10.0
 LONG_SECONDS = 60.0
 """A pause that no test waits for."""
-
-LISTENING = f"SELECT count(*) FROM pg_stat_activity WHERE {OTHERS} AND query ~ 'pg_.*advisory_'"
 
 
 @pytest.fixture
@@ -53,7 +58,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-def held_for_a_moment(db: Database, repository_id: str, who: str = "user:bob") -> Lease:
+def hold_once(db: Database, repository_id: str, who: str = "user:bob") -> Lease:
     """Wait for the lease, and let go of it; what it was."""
     with db.acting_as(who).leases.hold(repository_id, wait=LONG_SECONDS) as lease:
         return lease
@@ -80,7 +85,7 @@ def listening_threads() -> int:
     return sum(thread.name == "forgedb-leases" for thread in threading.enumerate())
 
 
-# Being told.
+# Being told
 
 
 @pytest.mark.usefixtures("only_hints")
@@ -93,10 +98,450 @@ def test_who_waits_is_woken_when_the_lease_ends(
     how: str,
 ) -> None:
     lease = db.leases.acquire(repository.id)
-    waiting = threads.submit(held_for_a_moment, db, repository.id)
+    waiting = threads.submit(hold_once, db, repository.id)
     until(lambda: listens_for(admin, repository.id))
     if how == "release":
         db.leases.release(lease.id)
     else:
         db.leases.force_release(lease.id, "bob is waiting")
     assert waiting.result(SOON_SECONDS).fencing_token == lease.fencing_token + 1
+
+
+@pytest.mark.usefixtures("only_hints")
+def test_who_waits_is_woken_when_the_transaction_that_ends_the_lease_is_committed(
+    db: Database, url: str, admin: psycopg.Connection[Any], threads: ThreadPoolExecutor
+) -> None:
+    repository = _new(db, "web")
+    with forgedb.connect(url, actor="user:ada") as other:
+        lease = other.leases.acquire(repository.id)
+        with other.transaction() as tx:
+            waiting = threads.submit(hold_once, db, repository.id)
+            until(lambda: listens_for(admin, repository.id))
+            tx.leases.release(lease.id)
+            assert not waiting.done()
+        assert waiting.result(SOON_SECONDS).fencing_token == lease.fencing_token + 1
+
+
+@pytest.mark.usefixtures("only_hints")
+def test_who_waits_within_a_transaction_is_woken_too(
+    db: Database,
+    admin: psycopg.Connection[Any],
+    repository: Repository,
+    threads: ThreadPoolExecutor,
+) -> None:
+    def hold_in_a_transaction() -> Lease:
+        with db.acting_as("user:bob").transaction() as tx:
+            return hold_once(tx, repository.id)
+
+    lease = db.leases.acquire(repository.id)
+    waiting = threads.submit(hold_in_a_transaction)
+    until(lambda: listens_for(admin, repository.id))
+    db.leases.release(lease.id)
+    assert waiting.result(SOON_SECONDS).fencing_token == lease.fencing_token + 1
+
+
+WAITER = """
+import sys
+import forgedb
+from forgedb.dao import holding
+
+holding.POLL_SECONDS_MIN = holding.POLL_SECONDS_MAX = 120.0
+with forgedb.connect(sys.argv[1], actor="user:bob") as db:
+    with db.leases.hold(sys.argv[2], wait=60) as lease:
+        print(lease.fencing_token)
+"""
+
+
+def test_who_waits_in_another_process_is_woken(
+    db: Database, url: str, admin: psycopg.Connection[Any], repository: Repository
+) -> None:
+    lease = db.leases.acquire(repository.id)
+    command = [sys.executable, "-c", WAITER, url, repository.id]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
+        until(lambda: listens_for(admin, repository.id))
+        db.leases.release(lease.id)
+        assert waiting.communicate(timeout=SOON_SECONDS)[0] == "2\n"
+
+
+@pytest.mark.usefixtures("only_hints")
+def test_all_who_wait_for_one_repository_get_it_one_after_the_other(
+    open_db: Surface,
+    url: str,
+    admin: psycopg.Connection[Any],
+    repository: Repository,
+    threads: ThreadPoolExecutor,
+) -> None:
+    db = open_db(url)
+    lease = db.leases.acquire(repository.id)
+    waiting = [threads.submit(hold_once, db, repository.id, f"user:{n}") for n in range(8)]
+    until(lambda: listens_for(admin, repository.id))
+    db.leases.release(lease.id)
+    tokens = sorted(each.result(SOON_SECONDS).fencing_token for each in waiting)
+    assert tokens == [*range(2, 10)]
+
+
+@pytest.mark.usefixtures("only_hints")
+def test_one_session_listens_for_all_repositories(
+    open_db: Surface,
+    url: str,
+    admin: psycopg.Connection[Any],
+    threads: ThreadPoolExecutor,
+) -> None:
+    db = open_db(url, pool_max_size=1)
+    repositories = [_new(db, f"r{number}") for number in range(6)]
+    leases = [db.leases.acquire(each.id) for each in repositories]
+    assert sessions(admin) == 1
+    waiting = [threads.submit(hold_once, db, each.id) for each in repositories]
+    until(lambda: listens_for(admin, *(each.id for each in repositories)))
+    assert sessions(admin) == 2
+    for lease, waiter in zip(leases, waiting, strict=True):
+        assert not waiter.done()
+        db.leases.release(lease.id)
+        assert waiter.result(SOON_SECONDS).repository_id == lease.repository_id
+
+
+@pytest.mark.usefixtures("only_hints")
+def test_a_lease_that_ends_while_one_begins_to_listen_is_not_missed(
+    db: Database, repository: Repository, threads: ThreadPoolExecutor
+) -> None:
+    chance = Random(3)
+    for _ in range(60):
+        lease = db.leases.acquire(repository.id)
+        first = threads.submit(hold_once, db, repository.id, "user:bob")
+        time.sleep(chance.uniform(0, 0.02))
+        second = threads.submit(hold_once, db, repository.id, "user:eve")
+        time.sleep(chance.uniform(0, 0.02))
+        db.leases.release(lease.id)
+        assert first.result(SOON_SECONDS).id != second.result(SOON_SECONDS).id
+
+
+# Where nobody need be told
+
+
+def test_nobody_is_told_of_what_nobody_waits_for(
+    db: Database,
+    admin: psycopg.Connection[Any],
+    url: str,
+    repository: Repository,
+    threads: ThreadPoolExecutor,
+) -> None:
+    other = _new(db, "web")
+    lease = db.leases.acquire(repository.id)
+    with beside(url) as listener:
+        listener.execute(f"LISTEN {CHANNEL}".encode())
+        waiting = threads.submit(hold_once, db, repository.id)
+        until(lambda: listens_for(admin, repository.id))
+        db.leases.release(db.leases.acquire(other.id).id)
+        given = db.leases.handover(lease.id, "user:heir")
+        assert not waiting.done()
+        assert [*listener.notifies(timeout=0)] == []
+        db.leases.release(given.id, "user:heir")
+        waiting.result(SOON_SECONDS)
+        until(lambda: not listens_for(admin, repository.id))
+        assert {each.payload for each in listener.notifies(timeout=0.1)} == {repository.id}
+        db.leases.release(db.leases.acquire(repository.id).id)
+        assert [*listener.notifies(timeout=0.1)] == []
+
+
+def test_who_ends_a_lease_leaves_no_lock(
+    db: Database, admin: psycopg.Connection[Any], repository: Repository
+) -> None:
+    with db.transaction() as tx:
+        tx.leases.release(tx.leases.acquire(repository.id).id)
+        assert value(admin, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+
+
+def test_a_lease_that_is_free_is_held_without_another_session(
+    db: Database, admin: psycopg.Connection[Any], repository: Repository
+) -> None:
+    before = sessions(admin)
+    with db.leases.hold(repository.id, wait=LONG_SECONDS):
+        assert sessions(admin) == before
+    lease = db.leases.acquire(repository.id)
+    with pytest.raises(LeaseHeld), db.leases.hold(repository.id):
+        pytest.fail("the block must not be entered")
+    assert sessions(admin) == before
+    assert listening_threads() == 0
+    db.leases.release(lease.id)
+
+
+# Where there is no hint
+
+
+def test_a_session_that_is_ended_while_it_listens_is_no_error_and_another_takes_its_place(
+    db: Database,
+    admin: psycopg.Connection[Any],
+    repository: Repository,
+    threads: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listening, "AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(holding, "POLL_SECONDS_MIN", 2 * LONG_SECONDS)
+    lease = db.leases.acquire(repository.id)
+    waiting = threads.submit(hold_once, db, repository.id)
+    for _ in range(3):
+        until(lambda: listens_for(admin, repository.id))
+        terminate_others(admin)
+        assert not waiting.done()
+    until(lambda: listens_for(admin, repository.id))
+    db.leases.release(lease.id)
+    assert waiting.result(SOON_SECONDS).fencing_token == lease.fencing_token + 1
+
+
+def test_without_the_session_that_listened_the_lease_is_found_by_looking(
+    db: Database,
+    admin: psycopg.Connection[Any],
+    repository: Repository,
+    threads: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listening, "AGAIN_SECONDS", LONG_SECONDS)
+    lease = db.leases.acquire(repository.id)
+    waiting = threads.submit(hold_once, db, repository.id)
+    until(lambda: listens_for(admin, repository.id))
+    terminate_others(admin)
+    db.leases.release(lease.id)
+    assert waiting.result(SOON_SECONDS).fencing_token == lease.fencing_token + 1
+
+
+def test_where_the_server_has_no_session_left_the_lease_is_found_by_looking(
+    postgres: Databases,
+    open_db: Surface,
+    url: str,
+    admin: psycopg.Connection[Any],
+    repository: Repository,
+    threads: ThreadPoolExecutor,
+) -> None:
+    db = open_db(postgres.as_application(url), pool_max_size=2)
+    fill_pool(db, 2)
+    admin.execute(f'ALTER DATABASE "{admin.info.dbname}" CONNECTION LIMIT 2'.encode())
+    lease = db.leases.acquire(repository.id)
+    waiting = threads.submit(hold_once, db, repository.id)
+    until(lambda: listening_threads() == 1)
+    time.sleep(0.2)
+    assert not waiting.done()
+    assert not listens_for(admin, repository.id)
+    db.leases.release(lease.id)
+    assert waiting.result(SOON_SECONDS).fencing_token == lease.fencing_token + 1
+
+
+if pgbouncer_program() is not None or os.environ.get("CI"):
+
+    def test_behind_pgbouncer_nobody_listens_and_the_lease_is_found_by_looking(
+        postgres: Databases,
+        open_db: Surface,
+        url: str,
+        admin: psycopg.Connection[Any],
+        repository: Repository,
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        db = open_db(f"{postgres.through_pgbouncer(url)}?prepare_threshold=never")
+        lease = db.leases.acquire(repository.id)
+        waiting = threads.submit(hold_once, db, repository.id)
+        until(lambda: listening_threads() == 1)
+        until(lambda: listening_threads() == 0)
+        assert not waiting.done()
+        assert not listens_for(admin, repository.id)
+        db.leases.release(lease.id)
+        assert waiting.result(SOON_SECONDS).fencing_token == lease.fencing_token + 1
+        assert db.client.query("SELECT pg_listening_channels()") == []
+
+
+def test_more_repositories_than_are_listened_for_are_found_by_looking(
+    db: Database,
+    admin: psycopg.Connection[Any],
+    repository: Repository,
+    threads: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listening, "HEARD_MAX", 1)
+    other = _new(db, "web")
+    leases = [db.leases.acquire(each.id) for each in (repository, other)]
+    waiting = [threads.submit(hold_once, db, each.id) for each in (repository, other)]
+    until(lambda: listens_for(admin, repository.id) or listens_for(admin, other.id))
+    for lease, waiter in zip(leases, waiting, strict=True):
+        assert not listens_for(admin, repository.id, other.id)
+        db.leases.release(lease.id)
+        assert waiter.result(SOON_SECONDS).fencing_token == 2
+
+
+def test_who_has_the_lock_to_itself_delays_the_hint_alone(
+    db: Database,
+    admin: psycopg.Connection[Any],
+    repository: Repository,
+    threads: ThreadPoolExecutor,
+) -> None:
+    params = [LOCK_CLASS, repository.id]
+    admin.execute("SELECT pg_advisory_lock(%s::integer, hashtext(%s))", params)
+    lease = db.leases.acquire(repository.id)
+    waiting = threads.submit(hold_once, db, repository.id)
+    until(lambda: listening_threads() == 1)
+    time.sleep(0.2)
+    assert not listens_for(admin, repository.id)
+    admin.execute("SELECT pg_advisory_unlock(%s::integer, hashtext(%s))", params)
+    until(lambda: listens_for(admin, repository.id))
+    db.leases.release(lease.id)
+    assert waiting.result(SOON_SECONDS).fencing_token == 2
+
+
+# What is left
+
+
+def test_a_database_that_is_closed_leaves_no_session_and_no_thread(
+    open_db: Surface,
+    url: str,
+    admin: psycopg.Connection[Any],
+    repository: Repository,
+    threads: ThreadPoolExecutor,
+) -> None:
+    db = open_db(url)
+    lease = db.leases.acquire(repository.id)
+    waiting = threads.submit(hold_once, db, repository.id)
+    until(lambda: listens_for(admin, repository.id))
+    db.leases.release(lease.id)
+    waiting.result(SOON_SECONDS)
+    assert listening_threads() == 1
+    db.close()
+    assert listening_threads() == 0
+    until(lambda: sessions(admin) == 0)
+
+
+def test_who_still_waits_when_the_database_is_closed_is_told_that_it_is(
+    open_db: Surface,
+    url: str,
+    admin: psycopg.Connection[Any],
+    repository: Repository,
+    threads: ThreadPoolExecutor,
+) -> None:
+    db = open_db(url)
+    db.leases.acquire(repository.id)
+    waiting = threads.submit(hold_once, db, repository.id)
+    until(lambda: listens_for(admin, repository.id))
+    db.close()
+    with pytest.raises(UsageError, match="closed"):
+        waiting.result(SOON_SECONDS)
+    assert listening_threads() == 0
+    until(lambda: sessions(admin) == 0)
+
+
+def test_the_session_ends_when_nobody_has_waited_for_some_time(
+    db: Database,
+    admin: psycopg.Connection[Any],
+    repository: Repository,
+    threads: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listening, "IDLE_SECONDS", 0.2)
+    for _ in range(2):
+        lease = db.leases.acquire(repository.id)
+        waiting = threads.submit(hold_once, db, repository.id)
+        until(lambda: listens_for(admin, repository.id))
+        time.sleep(0.5)
+        assert listens_for(admin, repository.id)
+        db.leases.release(lease.id)
+        waiting.result(SOON_SECONDS)
+        until(lambda: listening_threads() == 0)
+        assert not listens_for(admin, repository.id)
+
+
+def test_a_server_that_says_nothing_any_more_keeps_nobody_from_closing(
+    network: Network, url: str, admin: psycopg.Connection[Any]
+) -> None:
+    async def sleep(seconds: float) -> None:
+        time.sleep(seconds)
+
+    listener = Listener(postgres_options(network.url(url), {}))
+    listener.add("one", ThreadBell())
+    until(lambda: listens_for(admin, "one"))
+    network.stall()
+    listener.add("another", ThreadBell())
+    # The thread is asking for it, and gets no answer.
+    time.sleep(0.1)
+    began = time.monotonic()
+    finish(listener.close(sleep))
+    assert time.monotonic() - began < SOON_SECONDS
+    assert listening_threads() == 0
+
+
+@pytest.mark.usefixtures("only_hints")
+def test_a_child_process_leaves_its_parents_waiters_alone(
+    url: str, admin: psycopg.Connection[Any], repository: Repository, threads: ThreadPoolExecutor
+) -> None:
+    with forgedb.connect(url, actor="user:ada") as db:
+        lease = db.leases.acquire(repository.id)
+        waiting = threads.submit(hold_once, db, repository.id)
+        until(lambda: listens_for(admin, repository.id))
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                with pytest.raises(UsageError, match="forked"):
+                    hold_once(db, repository.id)
+                db.close()
+                with forgedb.connect(url, actor="user:ada") as own:
+                    own.leases.release(lease.id)
+                    status = 0
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+        assert waiting.result(SOON_SECONDS).fencing_token == lease.fencing_token + 1
+
+
+@pytest.mark.usefixtures("only_hints")
+def test_a_task_that_is_cancelled_while_it_waits_waits_no_more(
+    url: str,
+    admin: psycopg.Connection[Any],
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listening, "IDLE_SECONDS", 0.2)
+
+    async def hold(db: forgedb.AsyncDatabase) -> None:
+        async with db.acting_as("user:bob").leases.hold(repository.id, wait=LONG_SECONDS):
+            pytest.fail("the block must not be entered")
+
+    async def work() -> None:
+        async with await forgedb.connect_async(url, actor="user:ada") as db:
+            lease = await db.leases.acquire(repository.id)
+            for _ in range(2):
+                waiting = asyncio.create_task(hold(db))
+                await asyncio.to_thread(until, lambda: listens_for(admin, repository.id))
+                waiting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await waiting
+                await asyncio.to_thread(until, lambda: listening_threads() == 0)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await hold(db)
+            await db.leases.release(lease.id)
+            assert await db.leases.active(repository.id) is None
+
+    asyncio.run(work())
+
+
+@pytest.mark.usefixtures("only_hints")
+def test_a_thread_that_is_interrupted_while_it_waits_waits_no_more(
+    url: str, admin: psycopg.Connection[Any], repository: Repository
+) -> None:
+    def interrupt() -> None:
+        until(lambda: listens_for(admin, repository.id))
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupting = threading.Thread(target=interrupt)
+    try:
+        with forgedb.connect(url, actor="user:ada") as db:
+            lease = db.leases.acquire(repository.id)
+            interrupting.start()
+            with pytest.raises(KeyboardInterrupt):
+                hold_once(db, repository.id)
+            until(lambda: not listens_for(admin, repository.id))
+            db.leases.release(lease.id)
+            assert db.leases.active(repository.id) is None
+    finally:
+        interrupting.join()
+        signal.signal(signal.SIGINT, before)
+
+
+def _new(db: Database, slug: str) -> Repository:
+    return db.repositories.create(db.projects.create(f"of-{slug}", "Platform").id, slug)
