@@ -225,6 +225,40 @@ def test_whenever_a_change_is_cancelled_it_is_there_wholly_or_not_at_all(
     _in_a_loop(opened, work)
 
 
+async def _a_hold(db: AsyncDatabase, repository_id: str) -> None:
+    async with db.leases.hold(repository_id, wait=600):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("is_held_before", [False, True])
+def test_whenever_a_hold_is_cancelled_no_lease_is_left(
+    opened: tuple[str, dict[str, Any]], is_held_before: bool
+) -> None:
+    async def work(db: AsyncDatabase) -> None:
+        project = await db.projects.create("platform", "Platform")
+        repository = await db.repositories.create(project.id, "api")
+        turns, cancelled, done = 0, 0, 0
+        while done < 3:
+            lease = await db.leases.acquire(repository.id) if is_held_before else None
+            task = asyncio.create_task(_a_hold(db.acting_as("user:bob"), repository.id))
+            if lease is not None:
+                await _pass_by(turns // 3)
+                await db.leases.release(lease.id)
+            await _pass_by(turns)
+            task.cancel()
+            (told,) = await asyncio.gather(task, return_exceptions=True)
+            if isinstance(told, asyncio.CancelledError):
+                cancelled, done = cancelled + 1, 0
+            else:
+                assert told is None
+                done += 1
+            assert await db.leases.active(repository.id) is None
+            turns += 1 + turns // 12
+        assert cancelled > 0
+
+    _in_a_loop(opened, work)
+
+
 @pytest.mark.parametrize("in_a_query", [True, False])
 def test_who_is_left_in_a_savepoint_when_its_transaction_is_cancelled_changes_nothing_any_more(
     opened: tuple[str, dict[str, Any]], in_a_query: bool

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any
@@ -224,7 +224,9 @@ def test_nobody_is_told_of_what_nobody_waits_for(
     url: str,
     repository: Repository,
     threads: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(listening, "IDLE_SECONDS", LONG_SECONDS)
     other = _new(db, "web")
     lease = db.leases.acquire(repository.id)
     with beside(url) as listener:
@@ -334,12 +336,14 @@ if pgbouncer_program() is not None or os.environ.get("CI"):
         admin: psycopg.Connection[Any],
         repository: Repository,
         threads: ThreadPoolExecutor,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        looked: list[bool] = []
+        monkeypatch.setattr(listening, "_is_pooled", _noted(listening._is_pooled, looked))
         db = open_db(f"{postgres.through_pgbouncer(url)}?prepare_threshold=never")
         lease = db.leases.acquire(repository.id)
         waiting = threads.submit(hold_once, db, repository.id)
-        until(lambda: listening_threads() == 1)
-        until(lambda: listening_threads() == 0)
+        until(lambda: looked == [True] and listening_threads() == 0)
         assert not waiting.done()
         assert not listens_for(admin, repository.id)
         db.leases.release(lease.id)
@@ -444,12 +448,52 @@ def test_the_session_ends_when_nobody_has_waited_for_some_time(
         assert not listens_for(admin, repository.id)
 
 
-def test_a_server_that_says_nothing_any_more_keeps_nobody_from_closing(
-    network: Network, url: str, admin: psycopg.Connection[Any]
-) -> None:
+@pytest.fixture
+def listener(url: str) -> Iterator[Listener]:
+    listener = Listener(postgres_options(url, {}))
+    yield listener
+    _close(listener)
+
+
+def _close(listener: Listener) -> None:
     async def sleep(seconds: float) -> None:
         time.sleep(seconds)
 
+    finish(listener.close(sleep))
+
+
+def test_who_comes_to_others_that_wait_already_looks_once_more(
+    listener: Listener, admin: psycopg.Connection[Any]
+) -> None:
+    first, second = ThreadBell(), ThreadBell()
+    listener.add("one", first)
+    assert finish(first.wait(SOON_SECONDS))
+    listener.add("one", second)
+    assert finish(second.wait(0))
+    assert not finish(first.wait(0))
+    for bell in (first, second):
+        listener.add("one", bell)
+        assert not finish(bell.wait(0))
+    admin.execute("SELECT pg_notify(%s, 'one')", [CHANNEL])
+    assert finish(first.wait(SOON_SECONDS))
+    assert finish(second.wait(SOON_SECONDS))
+
+
+def test_what_is_told_while_the_listener_asks_for_more_is_heard(
+    listener: Listener, admin: psycopg.Connection[Any]
+) -> None:
+    bell = ThreadBell()
+    listener.add("one", bell)
+    assert finish(bell.wait(SOON_SECONDS))
+    for number in range(200):
+        listener.add(f"another {number % 20}", ThreadBell())
+        admin.execute("SELECT pg_notify(%s, 'one')", [CHANNEL])
+        assert finish(bell.wait(SOON_SECONDS))
+
+
+def test_a_server_that_says_nothing_any_more_keeps_nobody_from_closing(
+    network: Network, url: str, admin: psycopg.Connection[Any]
+) -> None:
     listener = Listener(postgres_options(network.url(url), {}))
     listener.add("one", ThreadBell())
     until(lambda: listens_for(admin, "one"))
@@ -458,7 +502,7 @@ def test_a_server_that_says_nothing_any_more_keeps_nobody_from_closing(
     # The thread is asking for it, and gets no answer.
     time.sleep(0.1)
     began = time.monotonic()
-    finish(listener.close(sleep))
+    _close(listener)
     assert time.monotonic() - began < SOON_SECONDS
     assert listening_threads() == 0
 
@@ -485,6 +529,44 @@ def test_a_child_process_leaves_its_parents_waiters_alone(
                 os._exit(status)
         assert os.waitpid(child, 0)[1] == 0
         assert waiting.result(SOON_SECONDS).fencing_token == lease.fencing_token + 1
+
+
+FORKING = """
+import os
+import sys
+import threading
+import time
+import forgedb
+
+db = forgedb.connect(sys.argv[1], actor="user:bob")
+hold = db.leases.hold(sys.argv[2], wait=60)
+threading.Thread(target=hold.__enter__, daemon=True).start()
+sys.stdin.readline()
+if os.fork():
+    print("forked", flush=True)
+    time.sleep(600)
+else:
+    # Until the pipe is closed at its other end.
+    sys.stdin.readline()
+    os._exit(0)
+"""
+
+
+def test_a_child_process_that_outlives_its_parent_doesnt_listen_in_its_place(
+    url: str, admin: psycopg.Connection[Any], repository: Repository
+) -> None:
+    with forgedb.connect(url, actor="user:ada") as db:
+        db.leases.acquire(repository.id)
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, url, repository.id]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        until(lambda: listens_for(admin, repository.id))
+        print(file=parent.stdin, flush=True)
+        assert parent.stdout.readline() == "forked\n"
+        parent.kill()
+        until(lambda: not listens_for(admin, repository.id))
 
 
 @pytest.mark.usefixtures("only_hints")
@@ -541,6 +623,14 @@ def test_a_thread_that_is_interrupted_while_it_waits_waits_no_more(
     finally:
         interrupting.join()
         signal.signal(signal.SIGINT, before)
+
+
+def _noted(ask: Callable[[Any], bool], answers: list[bool]) -> Callable[[Any], bool]:
+    def noted(it: Any) -> bool:
+        answers.append(ask(it))
+        return answers[-1]
+
+    return noted
 
 
 def _new(db: Database, slug: str) -> Repository:
