@@ -39,9 +39,6 @@ EXCEPTIONS = {
     "forgedb.audit.verify.WITHOUT_ENTRIES": (
         "verify walks everything on purpose: a stream without entries shows only by its row"
     ),
-    "forgedb.audit.verify.LIVE['lease'][1]": (
-        "one repository's leases, read whole and sorted by id, to be compared with its history"
-    ),
     "forgedb.dao.leases.LIST[(False, True)]": (
         "the leases that end within the time asked for are found by the index on it, and sorted by"
         " id; in the order of ids every open lease would be read"
@@ -198,9 +195,6 @@ POSTGRES_EXCEPTIONS = {
     ),
     "forgedb.audit.verify.WITHOUT_ENTRIES": (
         "verify walks everything on purpose: a stream without entries shows only by its row"
-    ),
-    "forgedb.audit.verify.LIVE['lease'][1]": (
-        "one repository's leases, read whole and sorted by id, to be compared with its history"
     ),
     "forgedb.dao.objects.REPOSITORIES_WITH": (
         "those that have the object are found by its oid, and sorted: an index that also holds the"

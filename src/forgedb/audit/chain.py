@@ -9,16 +9,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from struct import Struct
 
 HASH_VERSION = 1
 HASH_BYTES = 32
 GENESIS = bytes(HASH_BYTES)
 """The head of a stream that has no entry yet."""
 
+FRAMED_MAX = 1000
+FRAMED_CHARS_MAX = 200
+"""How many short texts are kept with their lengths: names and actions come again and again."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _ABSENT = b"\xff\xff\xff\xff"
 _INTEGER_BYTES = 8
+
+_length = Struct(">I").pack
+_version_and_length = Struct(">IqI").pack
+_seq_and_time_and_length = Struct(">IqIqI").pack
 
 
 def entry_hash(
@@ -42,28 +51,95 @@ def entry_hash(
 
     ``changes`` is the JSON text as it is stored, byte for byte.
     """
-    texts = (id, actor, action, target_type, target_id, request_id, source_ip, reason, changes)
     return sha256(
-        b"".join(
-            (
-                _integer(version),
-                _framed(previous_hash),
-                _text(stream_id),
-                _integer(seq),
-                _integer((at - _EPOCH) // _MICROSECOND),
-                *map(_text, texts),
-            )
+        encoded(
+            version,
+            previous_hash,
+            stream_id,
+            seq,
+            microseconds(at),
+            id,
+            actor,
+            action,
+            target_type,
+            target_id,
+            request_id,
+            source_ip,
+            reason,
+            changes,
         )
     ).digest()
 
 
-def _text(value: str | None) -> bytes:
-    return _ABSENT if value is None else _framed(value.encode())
+def microseconds(at: datetime) -> int:
+    """The time as it is hashed: since the beginning of 1970, in UTC."""
+    return (at - _EPOCH) // _MICROSECOND
 
 
-def _integer(value: int) -> bytes:
-    return _framed(value.to_bytes(_INTEGER_BYTES, "big", signed=True))
+def encoded(
+    version: int,
+    previous_hash: bytes,
+    stream_id: str,
+    seq: int,
+    at_microseconds: int,
+    id: str,
+    actor: str,
+    action: str,
+    target_type: str,
+    target_id: str,
+    request_id: str | None,
+    source_ip: str | None,
+    reason: str | None,
+    changes: str,
+) -> bytes:
+    """What the hash of an entry is made over: its fields in this order, each behind its length.
+
+    Raises UnicodeError, struct.error and the like for values that no entry can have.
+    """
+    stream, own, target, told = (
+        stream_id.encode(),
+        id.encode(),
+        target_id.encode(),
+        changes.encode(),
+    )
+    return b"".join(
+        (
+            _version_and_length(_INTEGER_BYTES, version, len(previous_hash)),
+            previous_hash,
+            _length(len(stream)),
+            stream,
+            _seq_and_time_and_length(
+                _INTEGER_BYTES, seq, _INTEGER_BYTES, at_microseconds, len(own)
+            ),
+            own,
+            _framed[actor],
+            _framed[action],
+            _framed[target_type],
+            _length(len(target)),
+            target,
+            _framed[request_id],
+            _framed[source_ip],
+            _framed[reason],
+            _length(len(told)),
+            told,
+        )
+    )
 
 
-def _framed(value: bytes) -> bytes:
-    return len(value).to_bytes(4, "big") + value
+class _Framed(dict[str | None, bytes]):
+    """Texts behind their lengths, the short ones kept."""
+
+    def __missing__(self, text: str | None) -> bytes:
+        if text is None:
+            framed = _ABSENT
+        else:
+            value = text.encode()
+            framed = _length(len(value)) + value
+        if text is None or len(text) <= FRAMED_CHARS_MAX:
+            if len(self) >= FRAMED_MAX:
+                self.clear()
+            self[text] = framed
+        return framed
+
+
+_framed = _Framed()

@@ -14,7 +14,7 @@ from forgedb.audit.anchors import verify_anchors
 from forgedb.audit.checkpoint import Signer, Verifier
 from forgedb.audit.stream import OWN_ACTIONS, Stream
 from forgedb.audit.taking import take_checkpoint, write_checkpoints
-from forgedb.audit.verify import ENTRIES, verify_streams
+from forgedb.audit.verify import verify_streams
 from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.projects import lock_project
 from forgedb.dao.repositories import advanced, lock_repository, stream_of
@@ -36,6 +36,14 @@ EXPORT_ENTRIES_A_READ = 1000
 ENTRY = columns(AuditEntry)
 
 SELECT_BY_ID = sql(f"SELECT {ENTRY} FROM audit_entries WHERE id = :id")
+
+SELECT_ALL = sql(f"""
+SELECT {ENTRY}
+FROM audit_entries
+WHERE (stream_id, seq) > (:stream_id, :seq)
+ORDER BY stream_id, seq
+LIMIT :limit
+""")
 
 FILTERS = {
     "stream": "stream_id = :stream",
@@ -246,7 +254,7 @@ class AuditDao(Dao[H_co]):
         while True:
             entries = yield from many(
                 AuditEntry,
-                ENTRIES,
+                SELECT_ALL,
                 stream_id=last_stream,
                 seq=last_seq,
                 limit=EXPORT_ENTRIES_A_READ,

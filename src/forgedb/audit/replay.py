@@ -1,0 +1,286 @@
+"""The rows as a stream's entries say that they are, and where those of the database differ.
+
+What nothing changes any more, an ended lease or a row that was deleted, is compared and forgotten
+while the walk goes on: in memory is what is there at one time, and not all that ever was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from forgedb.audit.stream import NOT_AUDITED, OWN_ACTIONS
+from forgedb.ids import Ulid
+from forgedb.models import Lease, Mirror, Project, Relationship, Repository
+from forgedb.operations.rows import columns
+from forgedb.operations.steps import Select, Steps, rows
+from forgedb.sql.catalogue import sql
+
+SETTLED_MAX = 1000
+"""From so many targets at their end on, these are compared and forgotten."""
+
+IDS_A_READ = 1000
+
+Difference: TypeAlias = tuple[int | None, str]
+"""The number of the entry that tells otherwise, and what is not as it tells."""
+
+
+class Kind(NamedTuple):
+    """What a stream tells of: the model of its rows, and where they are."""
+
+    model: type[msgspec.Struct]
+    table: str
+    owner: str
+    """The column that names the stream."""
+    begins: str
+    """The action that begins a row."""
+
+
+KINDS = {
+    "project": Kind(Project, "projects", "id", "project.create"),
+    "repository": Kind(Repository, "repositories", "id", "repository.create"),
+    "lease": Kind(Lease, "leases", "repository_id", "lease.acquire"),
+    "mirror": Kind(Mirror, "mirrors", "repository_id", "mirror.create"),
+    "relationship": Kind(
+        Relationship, "repository_relationships", "source_id", "relationship.create"
+    ),
+}
+"""By target type."""
+
+LIVE = {
+    name: sql(
+        sqlite=f"""
+        SELECT {columns(kind.model, "found.")}
+        FROM carray(:ids) AS told
+        CROSS JOIN {kind.table} AS found ON found.id = told.value
+        WHERE found.{kind.owner} = :stream_id
+        """,
+        postgres=f"""
+        SELECT {columns(kind.model, "found.")}
+        FROM {kind.table} AS found
+        WHERE found.id = ANY(:ids) AND found.{kind.owner} = :stream_id
+        """,
+    )
+    for name, kind in KINDS.items()
+}
+"""The rows of a stream by their ids."""
+
+UNTOLD = {
+    name: sql(f"""
+    SELECT id
+    FROM {kind.table} AS found
+    WHERE found.{kind.owner} = :stream_id
+    AND NOT EXISTS (
+        SELECT 1
+        FROM audit_entries AS e
+        WHERE e.target_id = found.id
+        AND e.stream_id = :stream_id
+        AND e.action = '{kind.begins}'
+    )
+    """)
+    for name, kind in KINDS.items()
+}
+"""The rows of a stream that no entry of it begins."""
+
+COUNTS = sql(
+    "SELECT "
+    + ", ".join(
+        f"(SELECT count(*) FROM {kind.table} WHERE {kind.owner} = :stream_id)"
+        for kind in KINDS.values()
+    )
+    + ", (SELECT count(*) FROM object_metadata WHERE repository_id = :stream_id)"
+)
+"""How many rows of each kind a stream has, and how many objects."""
+
+
+# What an action does to its target.  Numbers, as they are looked at for each of millions.
+_BEGIN, _CHANGE, _END, _DELETE, _COUNT = range(5)
+"""After _END and _DELETE nothing changes it any more; _COUNT is of objects."""
+
+
+def _does(action: str) -> tuple[str, int]:
+    kind, _, verb = action.partition(".")
+    if kind == "objects":
+        return kind, _COUNT
+    if action == KINDS[kind].begins:
+        return kind, _BEGIN
+    if kind == "lease":
+        return kind, _END
+    if verb == "delete" and kind in ("mirror", "relationship"):
+        return kind, _DELETE
+    return kind, _CHANGE
+
+
+_DOES = {action: _does(action) for action in OWN_ACTIONS}
+
+_BLANK = {
+    name: {
+        field: None
+        for field in kind.model.__struct_fields__
+        if field not in NOT_AUDITED or field == "created_at"
+    }
+    for name, kind in KINDS.items()
+}
+"""A row of which no entry tells anything but that it is there."""
+
+_NOT_COMPARED = NOT_AUDITED - {"created_at"}
+
+_decode_changes = msgspec.json.Decoder(dict[str, tuple[Any, Any]]).decode
+
+
+class _Told:
+    """One target: what is told of it, ``fields`` None where it was deleted."""
+
+    __slots__ = ("fields", "is_at_end", "is_whole", "seq")
+
+    def __init__(self, seq: int, fields: dict[str, Any], *, is_whole: bool) -> None:
+        self.seq = seq
+        self.fields: dict[str, Any] | None = fields
+        self.is_whole = is_whole
+        """Whether its beginning was told, so that all of its fields are known."""
+        self.is_at_end = False
+
+
+class Replay:
+    """What a stream's entries lead to; of a stream's later part alone, what these tell of."""
+
+    def __init__(self, stream_id: Ulid, *, is_whole: bool) -> None:
+        self.at_end = 0
+        """How many targets could be settled."""
+        self._stream_id = stream_id
+        self._is_whole = is_whole
+        self._told: dict[str, dict[Ulid, _Told]] = {name: {} for name in KINDS}
+        self._there = dict.fromkeys(KINDS, 0)
+        """How many rows were told of and found."""
+        self._objects = 0
+        self._found: list[Difference] = []
+
+    def take(self, seq: int, at: datetime, action: str, target_id: Ulid, changes: str) -> None:
+        """Note what the next entry changes.
+
+        Raises DecodeError, KeyError or TypeError where no DAO can have written it.
+        """
+        does = _DOES.get(action)
+        if does is None:
+            return
+        pairs = _decode_changes(changes)
+        name, what = does
+        if what == _COUNT:
+            self._objects += pairs.get("added", (0, 0))[1]
+            self._objects -= pairs.get("removed", (0, 0))[1]
+            return
+        targets = self._told[name]
+        told = targets.get(target_id)
+        if what == _BEGIN:
+            fields = _BLANK[name].copy()
+            if "created_at" in fields:
+                fields["created_at"] = msgspec.to_builtins(at)
+            told = targets[target_id] = _Told(seq, fields, is_whole=True)
+        elif told is None:
+            if self._is_whole and name != "lease":
+                return
+            # A lease that was settled, or whatever was begun before the part that is read.
+            told = targets[target_id] = _Told(seq, {}, is_whole=False)
+        told.seq = seq
+        if told.fields is None:
+            return
+        if what == _DELETE:
+            told.fields = None
+        else:
+            fields = told.fields
+            for field, (_, after) in pairs.items():
+                fields[field] = after
+        if what == _CHANGE:
+            return
+        if what == _BEGIN:
+            if name == "lease":
+                self._advance_epoch(seq, pairs["fencing_token"][1])
+        elif not told.is_at_end:
+            told.is_at_end = True
+            self.at_end += 1
+
+    def _advance_epoch(self, seq: int, token: Any) -> None:
+        repositories = self._told["repository"]
+        repository = repositories.get(self._stream_id)
+        if repository is None and not self._is_whole:
+            repository = repositories[self._stream_id] = _Told(seq, {}, is_whole=False)
+        if repository is not None and repository.fields is not None:
+            repository.fields["lease_epoch"] = token
+
+    def settle(self) -> Steps[None]:
+        """Compare what is at its end with the rows, and forget it."""
+        for name, targets in self._told.items():
+            ended = [target_id for target_id, told in targets.items() if told.is_at_end]
+            for select in self._selects(name, ended):
+                self._compare(name, select.params["ids"], (yield select))
+        self.at_end = 0
+
+    def last(self) -> list[tuple[str, Select]]:
+        """The statements that find what is told of, each with the kind of its rows."""
+        return [
+            (name, select)
+            for name, targets in self._told.items()
+            for select in self._selects(name, list(targets))
+        ]
+
+    def _selects(self, name: str, ids: list[Ulid]) -> Iterator[Select]:
+        for start in range(0, len(ids), IDS_A_READ):
+            params = {"ids": tuple(ids[start : start + IDS_A_READ]), "stream_id": self._stream_id}
+            yield Select(LIVE[name], params, KINDS[name].model)
+
+    def differences(
+        self, found: Iterable[tuple[tuple[str, Select], list[Any]]], counts: tuple[int, ...]
+    ) -> Steps[list[Difference]]:
+        """Where the rows are not as the entries say, given what ``last`` and COUNTS found."""
+        for (name, select), live in found:
+            self._compare(name, select.params["ids"], live)
+        if not self._is_whole:
+            return self._found
+        *kinds, objects = counts
+        for (name, there), count in zip(self._there.items(), kinds, strict=True):
+            if there != count:
+                yield from self._find_untold(name, there, count)
+        if objects != self._objects:
+            self._found.append(
+                (None, f"the repository has {objects} objects, and its history {self._objects}")
+            )
+        return self._found
+
+    def _find_untold(self, name: str, there: int, count: int) -> Steps[None]:
+        untold = yield from rows(UNTOLD[name], stream_id=self._stream_id)
+        for (target_id,) in untold:
+            self._found.append((None, f"{name} {target_id} is there without an entry"))
+        if not untold:
+            # Only a forger tells of one target twice.
+            what = f"it has {count} rows of kind {name}, and its history tells of {there}"
+            self._found.append((None, what))
+
+    def _compare(self, name: str, ids: Iterable[Ulid], live: list[Any]) -> None:
+        rows_by_id = {row.id: row for row in live}
+        targets = self._told[name]
+        for target_id in ids:
+            told, row = targets.pop(target_id), rows_by_id.get(target_id)
+            if row is None:
+                if told.fields is not None:
+                    what = f"{name} {target_id} is gone without an entry"
+                    self._found.append((told.seq, what))
+                continue
+            self._there[name] += told.is_whole
+            if told.fields is None:
+                self._found.append((None, f"{name} {target_id} is there without an entry"))
+                continue
+            values = msgspec.to_builtins(row)
+            for field in _NOT_COMPARED:
+                values.pop(field, None)
+            if values != told.fields:
+                self._tell_apart(name, target_id, told, values)
+
+    def _tell_apart(self, name: str, target_id: Ulid, told: _Told, values: dict[str, Any]) -> None:
+        assert told.fields is not None
+        for field, value in values.items():
+            if field in told.fields and value != told.fields[field]:
+                what = f"{name} {target_id} has {field} {value!r}, not {told.fields[field]!r}"
+                self._found.append((told.seq, what))
