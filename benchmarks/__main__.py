@@ -14,6 +14,7 @@ from benchmarks import (
     migration_peers,
     migrations,
     objects,
+    proofs,
     reads,
     report,
     startup,
@@ -21,6 +22,7 @@ from benchmarks import (
 )
 from benchmarks.postgres import objects as postgres_objects
 from benchmarks.postgres import partitions as postgres_partitions
+from benchmarks.postgres import proofs as postgres_proofs
 from benchmarks.postgres import reads as postgres_reads
 from benchmarks.postgres import writes as postgres_writes
 from benchmarks.postgres.server import Server
@@ -40,6 +42,7 @@ ON_SQLITE: dict[str, OnSqlite] = {
     "migrate": startup.migrate,
     "migrate-files": migrations.on_sqlite,
     "await": asynchronous.awaited_get,
+    "audit-verify": proofs.verify,
 }
 
 ON_POSTGRES: dict[str, OnPostgres] = {
@@ -51,6 +54,7 @@ ON_POSTGRES: dict[str, OnPostgres] = {
     "postgres-partitions": postgres_partitions.partitions,
     "postgres-migrate": migrations.on_postgres,
     "postgres-await": postgres_reads.awaited_get,
+    "postgres-audit-verify": postgres_proofs.verify,
 }
 
 BENCHMARKS = [*ON_SQLITE, *ON_POSTGRES]

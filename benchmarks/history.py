@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import forgedb
-from benchmarks.databases import PROJECT
+from benchmarks.databases import PROJECT, base, copy, open_ours
+from benchmarks.scale import Scale
 
 CYCLE = 5
 """How many entries a repository gets each time that all of them have their turn."""
+
+
+def history(scale: Scale, folder: Path) -> Path:
+    """A database of many streams; filled when it is first asked for."""
+    path = folder / "history.db"
+    if not path.exists():
+        with open_ours(copy(base(scale, folder), path.stem)) as db:
+            tell(db, streams=scale.streams, entries=scale.entries)
+    return path
 
 
 def tell(db: forgedb.Database, *, streams: int, entries: int) -> None:

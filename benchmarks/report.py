@@ -28,7 +28,7 @@ def line(row: Row) -> str:
             f"{row.ratio:.2f}",
             f"{first:.2f}-{third:.2f}",
             f"{row.cpu_ratio:.2f}",
-            "" if row.bound is None else f"{row.bound:.1f}",
+            "" if row.bound is None else f"{row.bound:.3g}",
             VERDICTS[row.is_within],
         )
     )

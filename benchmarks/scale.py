@@ -17,6 +17,9 @@ class Scale(NamedTuple):
     gets: int
     pages: int
     writes: int
+    streams: int
+    entries: int
+    """Of each stream whose history is proven."""
 
 
 FULL = Scale(
@@ -29,6 +32,8 @@ FULL = Scale(
     gets=1_000,
     pages=20,
     writes=100,
+    streams=400,
+    entries=500,
 )
 
 QUICK = Scale(
@@ -41,4 +46,6 @@ QUICK = Scale(
     gets=20,
     pages=2,
     writes=5,
+    streams=3,
+    entries=12,
 )

@@ -186,6 +186,8 @@ class _Verification:
 
 def _whole(entry: Entry) -> Steps[Entry]:
     """The entry with its changes, however long they are."""
+    if entry[_CHANGES] is not None:
+        return entry
     found = yield from rows(CHANGES, stream_id=entry[0], seq=entry[1])
     return (*entry[:_CHANGES], found[0][0], *entry[_CHANGES + 1 :])
 
