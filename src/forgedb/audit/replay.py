@@ -6,7 +6,7 @@ while the walk goes on: in memory is what is there at one time, and not all that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,7 +16,7 @@ from forgedb.audit.stream import NOT_AUDITED, OWN_ACTIONS
 from forgedb.ids import Ulid
 from forgedb.models import Lease, Mirror, Project, Relationship, Repository
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Select, Steps, rows
+from forgedb.operations.steps import Select, Steps, rows, together
 from forgedb.sql.catalogue import sql
 
 SETTLED_MAX = 1000
@@ -56,17 +56,12 @@ LIVE = {
         SELECT {columns(kind.model, "found.")}
         FROM carray(:ids) AS told
         CROSS JOIN {kind.table} AS found ON found.id = told.value
-        WHERE found.{kind.owner} = :stream_id
         """,
-        postgres=f"""
-        SELECT {columns(kind.model, "found.")}
-        FROM {kind.table} AS found
-        WHERE found.id = ANY(:ids) AND found.{kind.owner} = :stream_id
-        """,
+        postgres=f"SELECT {columns(kind.model)} FROM {kind.table} WHERE id = ANY(:ids)",
     )
     for name, kind in KINDS.items()
 }
-"""The rows of a stream by their ids."""
+"""Rows by their ids, of whatever streams."""
 
 UNTOLD = {
     name: sql(f"""
@@ -85,15 +80,19 @@ UNTOLD = {
 }
 """The rows of a stream that no entry of it begins."""
 
-COUNTS = sql(
-    "SELECT "
-    + ", ".join(
-        f"(SELECT count(*) FROM {kind.table} WHERE {kind.owner} = :stream_id)"
-        for kind in KINDS.values()
-    )
-    + ", (SELECT count(*) FROM object_metadata WHERE repository_id = :stream_id)"
+_COUNTED = ", ".join(
+    f"(SELECT count(*) FROM {table} WHERE {owner} = told.value)"
+    for table, owner in [
+        *((kind.table, kind.owner) for kind in KINDS.values()),
+        ("object_metadata", "repository_id"),
+    ]
 )
-"""How many rows of each kind a stream has, and how many objects."""
+
+COUNTS = sql(
+    sqlite=f"SELECT told.value, {_COUNTED} FROM carray(:ids) AS told",
+    postgres=f"SELECT told.value, {_COUNTED} FROM unnest(CAST(:ids AS text[])) AS told (value)",
+)
+"""How many rows of each kind, and objects, a stream has; of each stream."""
 
 
 # What an action does to its target.  Numbers, as they are looked at for each of millions.
@@ -129,6 +128,23 @@ _BLANK = {
 _NOT_COMPARED = NOT_AUDITED - {"created_at"}
 
 _decode_changes = msgspec.json.Decoder(dict[str, tuple[Any, Any]]).decode
+
+
+def live_rows(targets: Mapping[str, Sequence[Ulid]]) -> Steps[dict[str, dict[Ulid, Any]]]:
+    """The rows of these targets, by kind and id.  Raises InvalidValue (they can't be read)."""
+    selects = [
+        (
+            name,
+            Select(LIVE[name], {"ids": tuple(ids[start : start + IDS_A_READ])}, KINDS[name].model),
+        )
+        for name, ids in targets.items()
+        for start in range(0, len(ids), IDS_A_READ)
+    ]
+    found = yield from together(*(select for _, select in selects))
+    live: dict[str, dict[Ulid, Any]] = {name: {} for name in targets}
+    for (name, _), rows_of_kind in zip(selects, found, strict=True):
+        live[name].update((row.id, row) for row in rows_of_kind)
+    return live
 
 
 class _Told:
@@ -210,33 +226,27 @@ class Replay:
         if repository is not None and repository.fields is not None:
             repository.fields["lease_epoch"] = token
 
+    @property
+    def targets(self) -> dict[str, list[Ulid]]:
+        """What is told of and wasn't compared yet, by kind."""
+        return {name: list(told) for name, told in self._told.items() if told}
+
     def settle(self) -> Steps[None]:
         """Compare what is at its end with the rows, and forget it."""
-        for name, targets in self._told.items():
-            ended = [target_id for target_id, told in targets.items() if told.is_at_end]
-            for select in self._selects(name, ended):
-                self._compare(name, select.params["ids"], (yield select))
+        ended = {
+            name: [target_id for target_id, each in told.items() if each.is_at_end]
+            for name, told in self._told.items()
+        }
+        for name, live in (yield from live_rows(ended)).items():
+            self._compare(name, ended[name], live)
         self.at_end = 0
 
-    def last(self) -> list[tuple[str, Select]]:
-        """The statements that find what is told of, each with the kind of its rows."""
-        return [
-            (name, select)
-            for name, targets in self._told.items()
-            for select in self._selects(name, list(targets))
-        ]
-
-    def _selects(self, name: str, ids: list[Ulid]) -> Iterator[Select]:
-        for start in range(0, len(ids), IDS_A_READ):
-            params = {"ids": tuple(ids[start : start + IDS_A_READ]), "stream_id": self._stream_id}
-            yield Select(LIVE[name], params, KINDS[name].model)
-
     def differences(
-        self, found: Iterable[tuple[tuple[str, Select], list[Any]]], counts: tuple[int, ...]
+        self, live: Mapping[str, Mapping[Ulid, Any]], counts: Sequence[int]
     ) -> Steps[list[Difference]]:
-        """Where the rows are not as the entries say, given what ``last`` and COUNTS found."""
-        for (name, select), live in found:
-            self._compare(name, select.params["ids"], live)
+        """Where the rows are not as the entries say, given those told of and how many there are."""
+        for name, targets in self.targets.items():
+            self._compare(name, targets, live[name])
         if not self._is_whole:
             return self._found
         *kinds, objects = counts
@@ -258,12 +268,11 @@ class Replay:
             what = f"it has {count} rows of kind {name}, and its history tells of {there}"
             self._found.append((None, what))
 
-    def _compare(self, name: str, ids: Iterable[Ulid], live: list[Any]) -> None:
-        rows_by_id = {row.id: row for row in live}
-        targets = self._told[name]
-        for target_id in ids:
-            told, row = targets.pop(target_id), rows_by_id.get(target_id)
-            if row is None:
+    def _compare(self, name: str, targets: Iterable[Ulid], live: Mapping[Ulid, Any]) -> None:
+        owner = KINDS[name].owner
+        for target_id in targets:
+            told, row = self._told[name].pop(target_id), live.get(target_id)
+            if row is None or getattr(row, owner) != self._stream_id:
                 if told.fields is not None:
                     what = f"{name} {target_id} is gone without an entry"
                     self._found.append((told.seq, what))

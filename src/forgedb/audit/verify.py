@@ -8,7 +8,7 @@ changes gives, which finds an edit that went past the audit.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from itertools import groupby
@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from forgedb.audit.chain import GENESIS, HASH_VERSION, encoded, microseconds
-from forgedb.audit.replay import COUNTS, SETTLED_MAX, Replay
+from forgedb.audit.replay import COUNTS, SETTLED_MAX, Replay, live_rows
 from forgedb.errors import InvalidValue
 from forgedb.ids import Ulid
 from forgedb.models import AuditEntry, VerifyProblem, VerifyReport
@@ -26,7 +26,12 @@ from forgedb.operations.rows import columns
 from forgedb.operations.steps import Select, Steps, rows, together
 from forgedb.sql.catalogue import sql
 
-ENTRIES_A_READ = 1000
+ENTRIES_A_READ = 250
+"""So few that they stay in the processor's cache while they are hashed."""
+
+STREAMS_A_READ = 250
+TARGETS_A_READ = 1000
+"""How many streams that were walked, and targets of theirs, are compared with the rows together."""
 
 CHANGES_BYTES_MAX = 16_384
 """Longer changes are read one by one, so that a read is bounded by what it holds too."""
@@ -90,11 +95,16 @@ ORDER BY seq
 LIMIT 1
 """)
 
-HEAD = sql("""
-SELECT audit_seq, audit_head FROM projects WHERE id = :id
+_HEADS = """
+SELECT id, audit_seq, audit_head FROM repositories WHERE id {among}
 UNION ALL
-SELECT audit_seq, audit_head FROM repositories WHERE id = :id
-""")
+SELECT id, audit_seq, audit_head FROM projects WHERE id {among}
+"""
+
+HEADS = sql(
+    sqlite=_HEADS.format(among="IN (SELECT value FROM carray(:ids))"),
+    postgres=_HEADS.format(among="= ANY(:ids)"),
+)
 
 WITHOUT_ENTRIES = sql("""
 SELECT id FROM projects AS p
@@ -131,6 +141,9 @@ class _Verification:
         self.entries = 0
         self.streams = 0
         self._walk: _Walk | None = None
+        self._walked: list[_Walk] = []
+        """Those that were walked to their ends, and aren't compared with the rows yet."""
+        self._targets = 0
 
     def read(self, stream_id: Ulid | None) -> Steps[None]:
         """Read the entries of one stream or of all, and take them."""
@@ -162,7 +175,7 @@ class _Verification:
         for stream_id, of_stream in groupby(found, key=itemgetter(0)):
             walk = self._walk
             if walk is None or walk.stream_id != stream_id:
-                yield from self.finish()
+                yield from self._end_walk()
                 walk = self._walk = _Walk(stream_id)
                 self.streams += 1
             entries = list(of_stream)
@@ -175,13 +188,50 @@ class _Verification:
             else:
                 walk.take(entries)
             if walk.replay.at_end >= SETTLED_MAX:
-                yield from walk.replay.settle()
+                yield from walk.settle()
+
+    def _end_walk(self) -> Steps[None]:
+        if self._walk is None:
+            return
+        self._walked.append(self._walk)
+        self._targets += sum(map(len, self._walk.replay.targets.values()))
+        self._walk = None
+        if len(self._walked) >= STREAMS_A_READ or self._targets >= TARGETS_A_READ:
+            yield from self._compare(self._walked)
+            self._walked, self._targets = [], 0
 
     def finish(self) -> Steps[None]:
-        """End the walk through the stream that is being walked."""
-        if self._walk is not None:
-            self.problems += yield from self._walk.finish()
-            self._walk = None
+        """Compare what was walked and isn't compared yet."""
+        yield from self._end_walk()
+        if self._walked:
+            yield from self._compare(self._walked)
+            self._walked, self._targets = [], 0
+
+    def _compare(self, walks: Sequence[_Walk]) -> Steps[None]:
+        """Compare the ends of streams with their heads, and their rows with their histories."""
+        ids = tuple(walk.stream_id for walk in walks)
+        targets: dict[str, list[Ulid]] = {}
+        for walk in walks:
+            for kind, of_kind in walk.replay.targets.items():
+                targets.setdefault(kind, []).extend(of_kind)
+        try:
+            heads, counts = yield from together(
+                Select(HEADS, {"ids": ids}, None), Select(COUNTS, {"ids": ids}, None)
+            )
+            live = yield from live_rows(targets)
+        except InvalidValue as error:
+            if len(walks) > 1:
+                # The rows of one of them can't be read: find out which.
+                for walk in walks:
+                    yield from self._compare([walk])
+            else:
+                self.problems += walks[0].unreadable(error)
+            return
+        head_of = {stream_id: head for stream_id, *head in heads}
+        count_of = {stream_id: count for stream_id, *count in counts}
+        for walk in walks:
+            head, count = head_of.get(walk.stream_id), count_of[walk.stream_id]
+            self.problems += yield from walk.finish(head, live, count)
 
 
 def _whole(entry: Entry) -> Steps[Entry]:
@@ -276,23 +326,29 @@ class _Walk:
         else:
             self._report(number, "its hash doesn't fit: it was edited, moved, or put in later")
 
-    def finish(self) -> Steps[list[VerifyProblem]]:
-        """Compare the stream's end with its head, and its rows with its history."""
-        asked = self.replay.last()
-        selects = [select for _, select in asked]
+    def settle(self) -> Steps[None]:
+        """Compare what nothing changes any more with the rows, and forget it."""
         try:
-            heads, (counts,), *live = yield from together(
-                Select(HEAD, {"id": self.stream_id}, None),
-                Select(COUNTS, {"stream_id": self.stream_id}, None),
-                *selects,
-            )
+            yield from self.replay.settle()
         except InvalidValue as error:
-            self._report(None, f"its rows can't be read: {error.why}")
-            return self.problems
-        if not heads:
+            self.unreadable(error)
+
+    def unreadable(self, error: InvalidValue) -> list[VerifyProblem]:
+        """Note that rows told of can't be read; returns all that is wrong."""
+        self._report(None, f"what it tells of can't be read: {error.why}")
+        return self.problems
+
+    def finish(
+        self,
+        stored: Sequence[Any] | None,
+        live: Mapping[str, Mapping[Ulid, Any]],
+        counts: Sequence[int],
+    ) -> Steps[list[VerifyProblem]]:
+        """Compare the stream's end with its head, and its rows with its history."""
+        if stored is None:
             self._report(None, "no project or repository has this stream")
             return self.problems
-        seq, head = heads[0]
+        seq, head = stored
         if seq > self.seq:
             self._report(self.seq + 1, f"its end is cut: the head is at {seq}")
         elif seq < self.seq:
@@ -300,8 +356,7 @@ class _Walk:
         elif head != self.head:
             self._report(seq, "its last entry isn't the one that the head names")
         if not self.problems:
-            found = zip(asked, live, strict=True)
-            for about, what in (yield from self.replay.differences(found, counts)):
+            for about, what in (yield from self.replay.differences(live, counts)):
                 self._report(about, what)
         return self.problems
 
