@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from forgedb.models import RepositoryState as RepositoryState
     from forgedb.models import UnknownRepository as UnknownRepository
     from forgedb.models import VerifyProblem as VerifyProblem
+    from forgedb.models import VerifyProgress as VerifyProgress
     from forgedb.models import VerifyReport as VerifyReport
     from forgedb.models import Visibility as Visibility
     from forgedb.pages import every as every
@@ -121,6 +122,7 @@ _HOMES = {
         "RepositoryState",
         "UnknownRepository",
         "VerifyProblem",
+        "VerifyProgress",
         "VerifyReport",
         "Visibility",
     ),

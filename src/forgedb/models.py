@@ -332,18 +332,23 @@ class VerifyProblem(msgspec.Struct, frozen=True):
 
 
 class AnchoredRange(msgspec.Struct, frozen=True):
-    """Entries of a stream that a checkpoint stands for, or that none does yet (None)."""
+    """Entries of a stream that a checkpoint stands for, or that none does yet (None).
+
+    ``on_trust`` where they were not read: the checkpoint's word was taken for them.
+    """
 
     stream_id: Ulid
     first_seq: int
     last_seq: int
     checkpoint: int | None
+    on_trust: bool = False
 
 
 class VerifyReport(msgspec.Struct, frozen=True):
     """What ``audit.verify`` read and what it found.
 
     ``ranges`` are of the streams without a problem, where it was told the signers' keys.
+    ``on_trust`` is how many entries were not read, since ``since_checkpoint`` stands for them.
     """
 
     ok: bool
@@ -351,3 +356,18 @@ class VerifyReport(msgspec.Struct, frozen=True):
     streams: int
     problems: list[VerifyProblem]
     ranges: list[AnchoredRange] = []
+    on_trust: int = 0
+    since_checkpoint: int | None = None
+
+
+class VerifyProgress(msgspec.Struct, frozen=True):
+    """How far ``audit.verify`` is: ``done`` entries of about ``total``.
+
+    All streams up to ``last_stream`` are through; ``problems`` is what was found so far.
+    """
+
+    done: int
+    total: int
+    streams: int
+    last_stream: Ulid | None
+    problems: list[VerifyProblem]

@@ -7,6 +7,7 @@ must still hold, at the number that a checkpoint names, the entry that the check
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,7 +22,7 @@ from forgedb.audit.checkpoint import (
     heads_of,
 )
 from forgedb.audit.taking import NEXT
-from forgedb.errors import InvalidValue
+from forgedb.errors import InvalidValue, NotFound
 from forgedb.ids import Ulid
 from forgedb.models import AnchoredRange, Checkpoint, VerifyProblem, VerifyReport
 from forgedb.operations.steps import Steps, rows
@@ -82,21 +83,31 @@ STREAM_ENDS = tuple(
 )
 
 
-def verify_anchors(
-    report: VerifyReport,
+class Vouched(NamedTuple):
+    """An entry that was found as a checkpoint names it."""
+
+    seq: int
+    checkpoint: int
+
+
+def compare_checkpoints(
     stream_id: Ulid | None,
+    after: Ulid | None,
     public_keys: Collection[Verifier],
     anchors: Iterable[str | bytes] | None,
-) -> Steps[VerifyReport]:
-    """The report on the chains, and what the checkpoints add to it.
+    since: int | None,
+) -> Steps[Comparison]:
+    """Check every checkpoint, and that each stream still has the entries that they name.
 
-    Raises InvalidValue (the anchors hold no line).
+    ``stream_id`` and ``after`` say which streams.  Raises InvalidValue (the anchors hold no line),
+    NotFound (there is no checkpoint ``since``).
     """
-    comparison = _Comparison(stream_id, public_keys)
+    comparison = Comparison(stream_id, after, public_keys)
     kept = comparison.kept(anchors) if anchors is not None else iter(())
     waiting = next(kept, None)
     if anchors is not None and comparison.lines == 0:
         raise InvalidValue("anchors", "", "they hold no line: give the file of the checkpoints")
+    is_there = False
     while True:
         # Both are in the order of their numbers, and one of each is in memory.
         found = yield from rows(NEXT_SEQ, seq=comparison.last_seq)
@@ -109,26 +120,45 @@ def verify_anchors(
         if waiting is not None and waiting.seq == seq:
             given, waiting = waiting, next(kept, None)
         yield from comparison.take(seq, found == [(seq,)], given)
-    problems = [*report.problems, *comparison.problems]
-    broken = {problem.stream_id for problem in problems}
-    ranges = yield from _ranges(stream_id, comparison.anchored, broken)
-    return msgspec.structs.replace(report, ok=not problems, problems=problems, ranges=ranges)
+        if seq == since:
+            is_there = True
+            comparison.trust()
+    if since is not None and not is_there:
+        raise NotFound("checkpoint", since)
+    return comparison
 
 
-class _Comparison:
+class Comparison:
     """The chain of the checkpoints so far, and how far each stream is anchored by it."""
 
-    def __init__(self, stream_id: Ulid | None, public_keys: Collection[Verifier]) -> None:
+    def __init__(
+        self, stream_id: Ulid | None, after: Ulid | None, public_keys: Collection[Verifier]
+    ) -> None:
         self.keys = by_key_id(public_keys)
-        self.stream_id = stream_id
         self.problems: list[VerifyProblem] = []
         self.lines = 0
         self.last_seq = 0
         self.last_hash: bytes | None = FIRST_PREVIOUS
         """None after a checkpoint that nothing can follow: it is unknown, or no key's."""
-        self.anchored: dict[Ulid, tuple[int, int]] = {}
-        """By stream: the last entry that was found as a checkpoint names it, and which does."""
-        self.contradicted: set[Ulid] = set()
+        self.trusted: dict[Ulid, Vouched] = {}
+        """By stream: the last entry that the checkpoint to begin from, or one before it, names."""
+        self._stream_id = stream_id
+        self._after = after or ""
+        self._anchored: dict[Ulid, Vouched] = {}
+        """By stream: the last entry that was found as a checkpoint names it."""
+        self._contradicted: set[Ulid] = set()
+
+    def trust(self) -> None:
+        """Take what was seen so far as the beginning, if the last checkpoint is a key's."""
+        if self.last_hash is not None:
+            self.trusted = self._anchored.copy()
+
+    def told_in(self, report: VerifyReport) -> Steps[VerifyReport]:
+        """The report on the chains, and what the checkpoints add to it."""
+        problems = [*report.problems, *self.problems]
+        broken = {problem.stream_id for problem in problems}
+        ranges = yield from self._ranges(broken)
+        return msgspec.structs.replace(report, ok=not problems, problems=problems, ranges=ranges)
 
     def kept(self, anchors: Iterable[str | bytes]) -> Iterator[Checkpoint]:
         """The checkpoints of the lines, those alone that stand in their order."""
@@ -191,7 +221,7 @@ class _Comparison:
         """Look each of its heads up among the entries."""
         batch: list[Head] = []
         for head in heads_of(checkpoint):
-            if self.stream_id in (None, head.stream_id) and head.stream_id not in self.contradicted:
+            if self._is_asked(head.stream_id) and head.stream_id not in self._contradicted:
                 batch.append(head)
             if len(batch) == HEADS_A_READ:
                 yield from self._look_up(checkpoint.seq, batch)
@@ -206,9 +236,9 @@ class _Comparison:
         wrong = {place for (place,) in (yield from rows(CONTRADICTED, heads=text))}
         for place, head in enumerate(batch):
             if place not in wrong:
-                self.anchored[head.stream_id] = (head.seq, checkpoint)
+                self._anchored[head.stream_id] = Vouched(head.seq, checkpoint)
             else:
-                self.contradicted.add(head.stream_id)
+                self._contradicted.add(head.stream_id)
                 seq, what = yield from self._contradiction(head, checkpoint)
                 self.problems.append(VerifyProblem(head.stream_id, seq, what, checkpoint))
 
@@ -225,7 +255,7 @@ class _Comparison:
             return end + 1, f"its end is cut: {seen}"
         if not (yield from rows(ENTRY_HASH, stream_id=head.stream_id, seq=head.seq)):
             return head.seq, f"it is missing: {seen}"
-        since, _ = self.anchored.get(head.stream_id, (0, 0))
+        since, _ = self._anchored.get(head.stream_id, (0, 0))
         return since + 1, (
             f"it was rewritten between entries {since + 1} and {head.seq}: checkpoint {checkpoint}"
             f" saw another entry {head.seq}"
@@ -239,24 +269,32 @@ class _Comparison:
     def _report(self, seq: int | None, what: str) -> None:
         self.problems.append(VerifyProblem(None, None, what, seq))
 
+    def _is_asked(self, stream_id: Ulid) -> bool:
+        return self._stream_id in (None, stream_id) and stream_id > self._after
 
-def _ranges(
-    stream_id: Ulid | None, anchored: dict[Ulid, tuple[int, int]], broken: Collection[Ulid | None]
-) -> Steps[list[AnchoredRange]]:
-    """What is anchored of each stream that has no problem, and what isn't yet."""
-    ranges: list[AnchoredRange] = []
-    for statement in STREAM_ENDS:
-        after, is_last = "", False
-        while not is_last:
-            found = yield from rows(statement, after=after, limit=STREAMS_A_READ)
-            for stream, last in found:
-                if stream in broken or stream_id not in (None, stream):
-                    continue
-                until, checkpoint = anchored.get(stream, (0, 0))
-                if until:
-                    ranges.append(AnchoredRange(stream, 1, until, checkpoint))
-                if until < last:
-                    ranges.append(AnchoredRange(stream, until + 1, last, None))
-            is_last = len(found) < STREAMS_A_READ
-            after = "" if is_last else found[-1][0]
-    return sorted(ranges, key=lambda each: (each.stream_id, each.first_seq))
+    def _ranges(self, broken: Collection[Ulid | None]) -> Steps[list[AnchoredRange]]:
+        """What is anchored of each stream that has no problem, and what isn't yet."""
+        ranges: list[AnchoredRange] = []
+        for statement in STREAM_ENDS:
+            after, is_last = self._after, False
+            while not is_last:
+                found = yield from rows(statement, after=after, limit=STREAMS_A_READ)
+                for stream_id, last in found:
+                    if stream_id not in broken and self._is_asked(stream_id):
+                        ranges.extend(self._ranges_of(stream_id, last))
+                is_last = len(found) < STREAMS_A_READ
+                after = "" if is_last else found[-1][0]
+        return sorted(ranges, key=lambda each: (each.stream_id, each.first_seq))
+
+    def _ranges_of(self, stream_id: Ulid, last: int) -> Iterator[AnchoredRange]:
+        first = 1
+        trusted = self.trusted.get(stream_id)
+        if trusted is not None and trusted.seq > 1:
+            # The entry that the checkpoint names was read.
+            yield AnchoredRange(stream_id, 1, trusted.seq - 1, trusted.checkpoint, on_trust=True)
+            first = trusted.seq
+        until, checkpoint = self._anchored.get(stream_id, (0, 0))
+        if until:
+            yield AnchoredRange(stream_id, first, until, checkpoint)
+        if until < last:
+            yield AnchoredRange(stream_id, until + 1, last, None)

@@ -3,31 +3,39 @@
 Three things are compared.  Each entry's hash with its content and the entry before it; the last
 entry with the head that the stream's own row carries; and the live rows with what replaying all
 changes gives, which finds an edit that went past the audit.
+
+Where a checkpoint's word is taken for the beginning of a stream, the rest of it is walked alone.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from forgedb.audit.anchors import Vouched
 from forgedb.audit.chain import GENESIS, HASH_VERSION, encoded, microseconds
 from forgedb.audit.replay import COUNTS, SETTLED_MAX, Replay, live_rows
 from forgedb.errors import InvalidValue
 from forgedb.ids import Ulid
-from forgedb.models import AuditEntry, VerifyProblem, VerifyReport
+from forgedb.models import AuditEntry, VerifyProblem, VerifyProgress, VerifyReport
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Select, Steps, rows, together
 from forgedb.sql.catalogue import sql
+from forgedb.validation import INTEGER_MAX
 
 ENTRIES_A_READ = 250
 """So few that they stay in the processor's cache while they are hashed."""
+
+STREAMS_BEGUN = 20
+ENTRIES_BEGUN = 50
+"""How many entries of how many streams are read together, where each has few that are new."""
 
 STREAMS_A_READ = 250
 TARGETS_A_READ = 1000
@@ -95,6 +103,35 @@ ORDER BY seq
 LIMIT 1
 """)
 
+COUNT = sql("SELECT count(*) FROM audit_entries WHERE stream_id > :after")
+
+COUNT_OF_ONE = sql("SELECT count(*) FROM audit_entries WHERE stream_id = :stream_id")
+
+# From one stream to the next by the index, past all of their entries.
+_STREAMS = """
+WITH RECURSIVE streams (stream_id, number) AS (
+    SELECT {after}, 0
+    UNION ALL
+    SELECT (
+        SELECT e.stream_id
+        FROM audit_entries AS e
+        WHERE e.stream_id > streams.stream_id
+        ORDER BY e.stream_id
+        LIMIT 1
+    ), number + 1
+    FROM streams
+    WHERE stream_id IS NOT NULL AND number < :limit
+)
+SELECT stream_id FROM streams WHERE number > 0 AND stream_id IS NOT NULL
+"""
+
+STREAMS = sql(
+    sqlite=_STREAMS.format(after=":after"),
+    postgres=_STREAMS.format(after='CAST(:after AS text) COLLATE "C"').replace(
+        "SELECT e.stream_id\n", "SELECT CAST(e.stream_id AS text)\n"
+    ),
+)
+
 _HEADS = """
 SELECT id, audit_seq, audit_head FROM repositories WHERE id {among}
 UNION ALL
@@ -121,33 +158,118 @@ _UNREADABLE = (TypeError, ValueError, AttributeError, OverflowError, struct.erro
 """What is raised for a value that no entry can have; the database's rules were taken away."""
 
 
-def verify_streams(stream_id: Ulid | None) -> Steps[VerifyReport]:
+class Asked(NamedTuple):
+    """Which streams to walk, from where on, and who hears how far it is."""
+
+    stream_id: Ulid | None = None
+    """This one alone."""
+    after: Ulid | None = None
+    """Those alone that come after it."""
+    since: Mapping[Ulid, Vouched] | None = None
+    """Each stream from this entry on, and what isn't in it from its beginning."""
+    report: Callable[[VerifyProgress], None] | None = None
+
+
+def verify_streams(asked: Asked) -> Steps[VerifyReport]:
     """Walk one stream or all; in memory are the entries of a read, and what is live of a stream."""
-    verification = _Verification()
-    yield from verification.read(stream_id)
-    yield from verification.finish()
+    verification = _Verification(asked)
+    yield from verification.run()
     problems = verification.problems
     for (empty,) in (yield from rows(WITHOUT_ENTRIES)):
-        if stream_id in (None, empty):
+        if asked.stream_id in (None, empty) and empty > (asked.after or ""):
             problems.append(VerifyProblem(empty, None, "all of the stream's entries are gone"))
-    return VerifyReport(not problems, verification.entries, verification.streams, problems)
+    return VerifyReport(
+        not problems,
+        verification.entries,
+        verification.streams,
+        problems,
+        on_trust=verification.on_trust,
+    )
 
 
 class _Verification:
     """The walk through streams, one after the other, and what was found on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: Asked) -> None:
         self.problems: list[VerifyProblem] = []
         self.entries = 0
         self.streams = 0
+        self.on_trust = 0
+        self._asked = asked
+        self._since = asked.since or {}
+        self._total = 0
+        self._last_stream: Ulid | None = asked.after
         self._walk: _Walk | None = None
         self._walked: list[_Walk] = []
         """Those that were walked to their ends, and aren't compared with the rows yet."""
         self._targets = 0
 
-    def read(self, stream_id: Ulid | None) -> Steps[None]:
-        """Read the entries of one stream or of all, and take them."""
-        last_stream, last_seq, limit = stream_id or "", 0, ENTRIES_A_READ
+    def run(self) -> Steps[None]:
+        """Walk all that was asked for."""
+        asked, after = self._asked, self._asked.after or ""
+        if asked.report is not None:
+            if asked.stream_id is None:
+                ((self._total,),) = yield from rows(COUNT, after=after)
+            else:
+                ((self._total,),) = yield from rows(COUNT_OF_ONE, stream_id=asked.stream_id)
+        if asked.since is not None:
+            yield from self._read_later(after)
+        elif asked.stream_id is not None:
+            yield from self._read(asked.stream_id, asked.stream_id, 0)
+        else:
+            yield from self._read(None, after, INTEGER_MAX if after else 0)
+        yield from self._end_walk()
+        yield from self._compare_walked()
+
+    def _read_later(self, after: Ulid) -> Steps[None]:
+        """Read each stream from the entry before the one that is vouched for on."""
+        while True:
+            if self._asked.stream_id is not None:
+                streams = [self._asked.stream_id]
+            else:
+                found = yield from rows(STREAMS, after=after, limit=STREAMS_BEGUN)
+                streams = [stream_id for (stream_id,) in found]
+            if not streams:
+                return
+            begun = {stream_id: max(self._vouched(stream_id) - 2, 0) for stream_id in streams}
+            try:
+                first = yield from together(
+                    *(
+                        Select(
+                            STREAM_ENTRIES,
+                            {"stream_id": each, "seq": seq, "limit": ENTRIES_BEGUN},
+                            None,
+                        )
+                        for each, seq in begun.items()
+                    )
+                )
+            except InvalidValue:
+                first = [None] * len(streams)
+            for (stream_id, seq), entries in zip(begun.items(), first, strict=True):
+                yield from self._read(stream_id, stream_id, seq, entries)
+            if self._asked.stream_id is not None or len(streams) < STREAMS_BEGUN:
+                return
+            after = streams[-1]
+
+    def _vouched(self, stream_id: Ulid) -> int:
+        """The entry from which on a stream is read; before it, it is taken on trust."""
+        vouched = self._since.get(stream_id)
+        return 0 if vouched is None else vouched.seq
+
+    def _read(
+        self,
+        stream_id: Ulid | None,
+        last_stream: Ulid,
+        last_seq: int,
+        begun: Sequence[Entry] | None = None,
+    ) -> Steps[None]:
+        """Read the entries of one stream, or of all, and take them; the first may be there."""
+        if begun is not None:
+            yield from self._take(begun)
+            if len(begun) < ENTRIES_BEGUN:
+                return
+            last_seq = begun[-1][1]
+        limit = ENTRIES_A_READ
         while True:
             position: dict[str, Any] = {"stream_id": last_stream, "seq": last_seq}
             try:
@@ -173,22 +295,43 @@ class _Verification:
 
     def _take(self, found: Sequence[Entry]) -> Steps[None]:
         for stream_id, of_stream in groupby(found, key=itemgetter(0)):
+            entries = list(of_stream)
             walk = self._walk
             if walk is None or walk.stream_id != stream_id:
                 yield from self._end_walk()
-                walk = self._walk = _Walk(stream_id)
-                self.streams += 1
-            entries = list(of_stream)
+                walk = self._begin_walk(stream_id, entries)
             self.entries += len(entries)
             if any(entry[_CHANGES] is None for entry in entries):
                 for entry in entries:
-                    walk.take(
-                        [entry if entry[_CHANGES] is not None else (yield from _whole(entry))]
-                    )
+                    walk.take([(yield from _whole(entry))])
             else:
                 walk.take(entries)
             if walk.replay.at_end >= SETTLED_MAX:
                 yield from walk.settle()
+        if self._asked.report is not None:
+            self._asked.report(
+                VerifyProgress(
+                    self.entries,
+                    max(self._total - self.on_trust, self.entries),
+                    self.streams,
+                    self._last_stream,
+                    self.problems,
+                )
+            )
+
+    def _begin_walk(self, stream_id: Ulid, entries: list[Entry]) -> _Walk:
+        vouched = self._vouched(stream_id)
+        # From the second entry on, the one before it is there for its hash alone.
+        before, head = max(vouched - 1, 0), GENESIS
+        if before:
+            self.on_trust += before
+            if entries[0][1] == before:
+                head = entries.pop(0)[-1]
+            else:
+                before -= 1
+        self._walk = _Walk(stream_id, before, head, is_whole=vouched <= 1)
+        self.streams += 1
+        return self._walk
 
     def _end_walk(self) -> Steps[None]:
         if self._walk is None:
@@ -197,14 +340,12 @@ class _Verification:
         self._targets += sum(map(len, self._walk.replay.targets.values()))
         self._walk = None
         if len(self._walked) >= STREAMS_A_READ or self._targets >= TARGETS_A_READ:
-            yield from self._compare(self._walked)
-            self._walked, self._targets = [], 0
+            yield from self._compare_walked()
 
-    def finish(self) -> Steps[None]:
-        """Compare what was walked and isn't compared yet."""
-        yield from self._end_walk()
+    def _compare_walked(self) -> Steps[None]:
         if self._walked:
             yield from self._compare(self._walked)
+            self._last_stream = self._walked[-1].stream_id
             self._walked, self._targets = [], 0
 
     def _compare(self, walks: Sequence[_Walk]) -> Steps[None]:
@@ -245,12 +386,13 @@ def _whole(entry: Entry) -> Steps[Entry]:
 class _Walk:
     """One stream: its chain so far, and the state that its changes lead to."""
 
-    def __init__(self, stream_id: Ulid) -> None:
+    def __init__(self, stream_id: Ulid, seq: int, head: bytes, *, is_whole: bool) -> None:
         self.stream_id = stream_id
         self.problems: list[VerifyProblem] = []
-        self.seq = 0
-        self.head = GENESIS
-        self.replay = Replay(stream_id, is_whole=True)
+        self.seq = seq
+        self.head = head
+        """The entry before the next, and its hash."""
+        self.replay = Replay(stream_id, is_whole=is_whole)
 
     def take(self, entries: Sequence[Entry]) -> None:
         """Check the next entries, each against the one before it."""

@@ -10,17 +10,17 @@ from typing import IO, Any, cast
 
 import msgspec
 
-from forgedb.audit.anchors import verify_anchors
+from forgedb.audit.anchors import compare_checkpoints
 from forgedb.audit.checkpoint import Signer, Verifier
 from forgedb.audit.stream import OWN_ACTIONS, Stream
 from forgedb.audit.taking import take_checkpoint, write_checkpoints
-from forgedb.audit.verify import verify_streams
+from forgedb.audit.verify import Asked, verify_streams
 from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.projects import lock_project
 from forgedb.dao.repositories import advanced, lock_repository, stream_of
 from forgedb.errors import InvalidValue, NotFound
 from forgedb.ids import Ulid, check_ulid
-from forgedb.models import AuditEntry, Checkpoint, Page, VerifyReport
+from forgedb.models import AuditEntry, Checkpoint, Page, VerifyProgress, VerifyReport
 from forgedb.operations.binding import Dao, H_co, read, snapshot, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Change, Steps, Together, many, now, one, rows
@@ -219,29 +219,57 @@ class AuditDao(Dao[H_co]):
         self,
         stream: Ulid | None = None,
         *,
+        after: Ulid | None = None,
         public_keys: Sequence[Verifier] = (),
         anchors: Iterable[str | bytes] | None = None,
+        since_checkpoint: int | None = None,
+        report: Callable[[VerifyProgress], None] | None = None,
     ) -> Steps[VerifyReport]:
         """Prove one stream's history, or all; what is wrong is reported, not raised.
 
         With ``public_keys`` also by the checkpoints that the database holds and, with
         ``anchors``, by those whose lines were kept elsewhere: an open file, or any lines.
 
+        With ``since_checkpoint`` the word of that checkpoint, and of those before it, is taken for
+        what they saw: a stream is read from the last entry on that one of them names, and of its
+        rows what later entries tell of is compared.  ``after`` takes a verification up again that
+        was stopped, with the streams that come after this one.  ``report`` is called now and then
+        while it reads, in the thread that does.
+
         Raises InvalidValue (also where the anchors hold no line, or come without a key), NotFound
-        (no project or repository has that stream, nor any entry or anchor).
+        (no project or repository has that stream, nor any entry or anchor; no such checkpoint).
         """
-        if anchors is not None and not public_keys:
-            raise InvalidValue("public_keys", public_keys, "anchors prove nothing without a key")
+        for name, given in (("anchors", anchors), ("since_checkpoint", since_checkpoint)):
+            if given is not None and not public_keys:
+                raise InvalidValue(
+                    "public_keys", public_keys, f"{name} proves nothing without a key"
+                )
         if stream is not None:
             check_ulid("stream", stream)
-        report = yield from verify_streams(stream)
+        if after is not None:
+            check_ulid("after", after)
+            if stream is not None:
+                raise InvalidValue(
+                    "after", after, "one stream is verified as a whole: leave it out"
+                )
+        if since_checkpoint is not None:
+            check_integer("since_checkpoint", since_checkpoint, least=1)
+        comparison = None
         if public_keys:
-            report = yield from verify_anchors(report, stream, public_keys, anchors)
+            comparison = yield from compare_checkpoints(
+                stream, after, public_keys, anchors, since_checkpoint
+            )
+        since = None
+        if comparison is not None and since_checkpoint is not None:
+            since = comparison.trusted
+        found = yield from verify_streams(Asked(stream, after, since, report))
+        if comparison is not None:
+            found = yield from comparison.told_in(found)
         # A stream that isn't there is unknown, unless a checkpoint knows of it.
-        is_named = any(problem.stream_id == stream for problem in report.problems)
-        if stream is not None and not report.entries and not is_named:
+        is_named = any(problem.stream_id == stream for problem in found.problems)
+        if stream is not None and not found.entries and not is_named:
             raise NotFound("stream", stream)
-        return report
+        return msgspec.structs.replace(found, since_checkpoint=since_checkpoint)
 
     @snapshot
     def export(self, file: IO[Any]) -> Steps[int]:
