@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from shutil import get_terminal_size
@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from forgedb.cli.bar import bar
 from forgedb.cli.options import Group, database, json_option, paging_options
 from forgedb.cli.output import (
     fields,
@@ -26,7 +27,7 @@ from forgedb.cli.values import TIME, find_stream
 
 if TYPE_CHECKING:
     from forgedb.audit.keys import PublicKey
-    from forgedb.models import AuditEntry, VerifyProblem
+    from forgedb.models import AuditEntry, VerifyProblem, VerifyProgress, VerifyReport
 
 EXIT_VIOLATION = 8
 
@@ -91,6 +92,14 @@ def show(entry_id: str, as_json: bool) -> None:
     multiple=True,
     help="Whose checkpoints prove something; for several keys, several times.",
 )
+@click.option(
+    "--since-checkpoint",
+    metavar="SEQ",
+    type=click.IntRange(min=1),
+    help="Take its word for all before it, and read what came later.",
+)
+@click.option("--after", metavar="STREAM", help="Go on where another run was stopped.")
+@click.option("--quiet", is_flag=True, help="No progress.")
 @json_option
 @click.pass_context
 def verify(
@@ -98,29 +107,88 @@ def verify(
     stream: str | None,
     anchors: str | None,
     public_keys: tuple[str, ...],
+    since_checkpoint: int | None,
+    after: str | None,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Prove the history; exit 8 and say where, if it can't be proven."""
-    if anchors is not None and not public_keys:
-        raise click.UsageError("--anchors proves nothing without a key: give --public-key FILE too")
+    for option, given in (("--anchors", anchors), ("--since-checkpoint", since_checkpoint)):
+        if given is not None and not public_keys:
+            raise click.UsageError(f"{option} proves nothing without a key: give --public-key FILE")
+    if stream is not None and after is not None:
+        raise click.UsageError("--stream is verified as a whole: leave --after out")
     keys = [_public_key(path) for path in public_keys]
-    with database() as db, ExitStack() as files:
+    with database() as db, ExitStack() as files, _progress(quiet or as_json) as progress:
         lines = None if anchors is None else files.enter_context(open(anchors, "rb"))
-        report = db.audit.verify(find_stream(db, stream), public_keys=keys, anchors=lines)
+        report = db.audit.verify(
+            find_stream(db, stream),
+            after=after,
+            public_keys=keys,
+            anchors=lines,
+            since_checkpoint=since_checkpoint,
+            report=progress,
+        )
     if as_json:
         print_json(jsonable(report))
     else:
-        for problem in report.problems:
-            click.echo(f"{_place(problem)}: {problem.what}", err=True)
-        for each in report.ranges:
-            by = "not anchored yet"
-            if each.checkpoint is not None:
-                by = f"anchored by checkpoint {each.checkpoint}"
-            click.echo(f"{each.stream_id} entries {each.first_seq} to {each.last_seq}: {by}")
-        found = "nothing wrong" if report.ok else f"{len(report.problems)} problems"
-        click.echo(f"{report.entries} entries in {report.streams} streams: {found}")
+        _print_report(report)
     if not report.ok:
         ctx.exit(EXIT_VIOLATION)
+
+
+def _print_report(report: VerifyReport) -> None:
+    _print_problems(report.problems)
+    for each in report.ranges:
+        by = "not anchored yet"
+        if each.on_trust:
+            by = f"not read, on the word of checkpoint {each.checkpoint}"
+        elif each.checkpoint is not None:
+            by = f"anchored by checkpoint {each.checkpoint}"
+        click.echo(f"{each.stream_id} entries {each.first_seq} to {each.last_seq}: {by}")
+    found = "nothing wrong" if report.ok else f"{len(report.problems)} problems"
+    click.echo(f"{report.entries} entries in {report.streams} streams: {found}")
+    if report.since_checkpoint is not None:
+        click.echo(
+            f"{report.on_trust} entries before were not read, on the word of checkpoint"
+            f" {report.since_checkpoint} and those before it; of the rows, what is told since then"
+            " was compared"
+        )
+
+
+def _print_problems(problems: Iterable[VerifyProblem]) -> None:
+    for problem in problems:
+        click.echo(f"{_place(problem)}: {problem.what}", err=True)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Generator[Callable[[VerifyProgress], None]]:
+    """A bar on a terminal; and where a run is stopped, what is known by then."""
+    last: VerifyProgress | None = None
+    with ExitStack() as stack:
+        update = None
+        if not quiet and sys.stderr.isatty():
+            update = stack.enter_context(bar("entries"))
+
+        def report(progress: VerifyProgress) -> None:
+            nonlocal last
+            last = progress
+            if update is not None:
+                update(progress.done, progress.total, f"in {progress.streams:,} streams")
+
+        try:
+            yield report
+        except KeyboardInterrupt:
+            stack.close()
+            if last is not None and last.last_stream is not None:
+                _print_problems(last.problems)
+                found = f"{len(last.problems)} problems" if last.problems else "nothing wrong"
+                click.echo(
+                    f"stopped: {found} up to stream {last.last_stream};"
+                    f" go on with --after {last.last_stream}",
+                    err=True,
+                )
+            raise
 
 
 @command.command()

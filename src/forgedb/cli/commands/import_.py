@@ -6,10 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from forgedb.cli.bar import bar
 from forgedb.cli.options import Command, database, json_option
 from forgedb.cli.output import jsonable, print_json, print_list, size_text
 
@@ -78,34 +79,10 @@ def _progress(quiet: bool) -> Generator[Callable[[Progress], None]]:
     if quiet:
         yield lambda progress: None
     elif sys.stderr.isatty():
-        with _bar() as report:
-            yield report
+        with bar("objects") as update:
+            yield lambda progress: update(progress.done, progress.total, "")
     else:
         yield _lines()
-
-
-@contextmanager
-def _bar() -> Generator[Callable[[Progress], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    with Progress(
-        TextColumn("objects"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task("objects", total=None, rate="")
-        began = time.monotonic()
-
-        def report(progress: Any) -> None:
-            rate = progress.done / max(time.monotonic() - began, 0.001)
-            total = progress.total and max(progress.total, progress.done)
-            bar.update(task, completed=progress.done, total=total, rate=f"{rate:,.0f}/s")
-
-        yield report
 
 
 def _lines() -> Callable[[Progress], None]:
