@@ -115,6 +115,29 @@ def test_a_deleted_stream_a_missing_checkpoint_and_a_wrong_key_end_with_8(
     assert report.json["problems"][0]["checkpoint"] == 1
 
 
+def test_what_came_after_a_checkpoint_is_verified_on_its_word(
+    forgedb: Forgedb, repository: str, key: str
+) -> None:
+    forgedb.ok("repo", "update", repository, "--slug", "web")
+    forgedb.ok("repo", "update", repository, "--slug", "net")
+    forgedb.ok("audit", "checkpoint", "--key", key)
+    forgedb.ok("repo", "update", repository, "--slug", "api")
+    since = ["--since-checkpoint", "1", "--public-key", f"{key}.pub"]
+    shown = forgedb.ok("audit", "verify", *since).splitlines()
+    assert [line for line in shown if line.startswith(repository)] == [
+        f"{repository} entries 1 to 2: not read, on the word of checkpoint 1",
+        f"{repository} entries 3 to 3: anchored by checkpoint 1",
+        f"{repository} entries 4 to 4: not anchored yet",
+    ]
+    assert shown[-2] == "3 entries in 2 streams: nothing wrong"
+    assert shown[-1].startswith("2 entries before were not read, on the word of checkpoint 1")
+    report = forgedb.data("audit", "verify", *since)
+    assert (report["entries"], report["on_trust"], report["since_checkpoint"]) == (3, 2, 1)
+    assert forgedb("audit", "verify", *since[:1], "2", *since[2:]).code == 6
+    refused = forgedb("audit", "verify", *since[:2])
+    assert (refused.code, "--public-key" in refused.error) == (2, True)
+
+
 @on_sqlite
 def test_lines_never_go_into_a_file_of_another_kind(
     forgedb: Forgedb, repository: str, key: str

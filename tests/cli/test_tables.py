@@ -17,12 +17,12 @@ from tests.cli.running import Forgedb
 ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
-def on_terminal(*arguments: str) -> str:
+def on_terminal(*arguments: str, **environment: str) -> str:
     """What the command shows on a terminal of 80 columns."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "forgedb", *arguments],
-        env=os.environ | {"COLUMNS": "80", "TERM": "dumb"},
+        env=os.environ | {"COLUMNS": "80", "TERM": "dumb"} | environment,
         stdin=subprocess.DEVNULL,
         stdout=theirs,
         stderr=theirs,

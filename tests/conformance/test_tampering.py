@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import forgedb.audit.replay
 import forgedb.audit.verify
 from forgedb import Database, VerifyProblem
 from tests.conformance.attacking import (
@@ -553,6 +554,132 @@ def test_a_lease_that_was_ended_past_the_audit_is_named(tampered: Tampered) -> N
     assert {problem.seq for problem in told} == {entry.seq}
     fields = {problem.what.split(" has ")[1].split()[0] for problem in told}
     assert fields == {"ended_at", "end_reason", "ended_by"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "UPDATE leases SET end_note = 'another' WHERE id = :id",
+        "UPDATE leases SET purpose = 'another' WHERE id = :id",
+        "DELETE FROM leases WHERE id = :id",
+    ],
+)
+def test_leases_that_are_forgotten_on_the_way_are_compared_all_the_same(
+    tampered: Tampered, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    stream = tampered.rich.repository.id
+    ended = [each for each in _leases(tampered, stream) if each.ended_at is not None]
+    tampered.tx.client.execute("UPDATE leases SET previous_lease_id = NULL")
+    before = {problem.what for problem in tampered.problems()}
+    tampered.execute(text, id=ended[0].id)
+    expected = set(map(str, tampered.problems()))
+    assert len(expected) == len(before) + 1
+    for size in (1, 2, 3):
+        monkeypatch.setattr(forgedb.audit.verify, "ENTRIES_A_READ", size)
+        monkeypatch.setattr(forgedb.audit.verify, "SETTLED_MAX", size)
+        monkeypatch.setattr(forgedb.audit.replay, "IDS_A_READ", size)
+        assert set(map(str, tampered.problems())) == expected
+
+
+def test_what_nothing_changes_any_more_does_not_stay_in_memory(
+    tampered: Tampered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgedb.audit.verify, "ENTRIES_A_READ", 2)
+    monkeypatch.setattr(forgedb.audit.verify, "SETTLED_MAX", 1)
+    kept: list[int] = []
+    settle = forgedb.audit.replay.Replay.settle
+
+    def counted(self: Any) -> Any:
+        yield from settle(self)
+        kept.append(len(self.targets.get("lease", [])))
+
+    monkeypatch.setattr(forgedb.audit.replay.Replay, "settle", counted)
+    assert tampered.problems() == []
+    assert len(kept) > 3
+    assert max(kept) == 1
+
+
+def test_an_entry_about_a_lease_that_had_ended_is_compared_too(
+    tampered: Tampered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = tampered.rich.repository.id
+    ended = next(each for each in _leases(tampered, stream) if each.ended_at is not None)
+    put_in(
+        tampered,
+        stream,
+        tampered.last_seq(stream) + 1,
+        action="lease.release",
+        target_type="lease",
+        target_id=ended.id,
+        changes='{"end_note":[null,"too late"]}',
+    )
+    rehash(tampered, stream, 1, head=True)
+    for size in (1, 1000):
+        monkeypatch.setattr(forgedb.audit.verify, "ENTRIES_A_READ", size)
+        monkeypatch.setattr(forgedb.audit.verify, "SETTLED_MAX", size)
+        (problem,) = tampered.problems()
+        assert "has end_note" in problem.what
+        assert "not 'too late'" in problem.what
+
+
+def test_a_target_that_begins_twice_is_told_of(
+    tampered: Tampered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = tampered.rich.repository.id
+    first = next(each for each in _entries(tampered.tx, stream) if each.action == "lease.acquire")
+    text = tampered.tx.client.query_value(
+        "SELECT changes FROM audit_entries WHERE id = :id", {"id": first.id}
+    )
+    put_in(
+        tampered,
+        stream,
+        tampered.last_seq(stream) + 1,
+        action="lease.acquire",
+        target_type="lease",
+        target_id=first.target_id,
+        changes=text,
+    )
+    rehash(tampered, stream, 1, head=True)
+    monkeypatch.setattr(forgedb.audit.verify, "ENTRIES_A_READ", 1)
+    monkeypatch.setattr(forgedb.audit.verify, "SETTLED_MAX", 1)
+    assert {problem.stream_id for problem in tampered.problems()} == {stream}
+
+
+def _leases(tampered: Tampered, stream: str) -> list[Any]:
+    found: list[Any] = tampered.tx.leases.history(stream).items
+    return found
+
+
+def test_long_changes_are_read_by_themselves_and_checked_like_others(tampered: Tampered) -> None:
+    stream, tx = tampered.rich.repository.id, tampered.tx
+    long = "ä" * (forgedb.audit.verify.CHANGES_BYTES_MAX // 2)
+    entries = [tx.audit.record("scan.done", stream, {"found": [n, long]}) for n in range(2)]
+    tx.audit.record("scan.done", stream, {"found": [3, 4]})
+    assert tampered.problems() == []
+    tampered.execute(
+        "UPDATE audit_entries SET changes = :changes WHERE id = :id",
+        changes=f'{{"found":[9,"{long}"]}}',
+        id=entries[0].id,
+    )
+    (problem,) = tampered.problems()
+    assert (problem.stream_id, problem.seq) == (stream, entries[0].seq)
+
+
+def test_a_row_that_can_not_be_read_is_named_with_its_stream_and_the_rest_still_compared(
+    tampered: Tampered,
+) -> None:
+    rich, tx = tampered.rich, tampered.tx
+    if tx.client.dialect == "postgres":
+        tx.client.execute("ALTER TABLE mirrors DROP CONSTRAINT mirrors_created_at_check")
+        unreadable = "created_at = '4000-01-01 BC'"
+    else:
+        unreadable = "remote_url = CAST(x'ff' AS TEXT)"
+    tampered.execute(f"UPDATE mirrors SET {unreadable} WHERE id = :id", id=rich.mirror.id)
+    tampered.execute("UPDATE projects SET name = 'x' WHERE id = :id", id=rich.project.id)
+    told = {problem.stream_id: problem.what for problem in tampered.problems()}
+    assert told.keys() == {rich.repository.id, rich.project.id}
+    assert told[rich.repository.id].startswith("what it tells of can't be read: ")
+    assert "has name 'x'" in told[rich.project.id]
 
 
 def test_a_note_of_an_ended_lease_that_was_edited_is_named(tampered: Tampered) -> None:

@@ -178,7 +178,7 @@ def _progress(quiet: bool) -> Generator[Callable[[VerifyProgress], None]]:
 
         try:
             yield report
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             stack.close()
             if last is not None and last.last_stream is not None:
                 _print_problems(last.problems)
