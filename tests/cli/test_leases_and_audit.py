@@ -81,6 +81,8 @@ def test_entries_are_listed_shown_and_exported(
     ):
         assert len(forgedb.data("audit", "list", *filters)["items"]) >= 2
     assert forgedb.data("audit", "list", "--until", "1h")["items"] == []
+    turned = forgedb("audit", "list", "--since", "2026-03-02", "--until", "2026-03-01")
+    assert (turned.code, "is not before --until" in turned.error) == (2, True)
     assert forgedb.data("audit", "list", "--stream", "platform/gateway")["items"] == listed
     assert len(forgedb.data("audit", "list", "--stream", "platform")["items"]) == 1
     assert forgedb.data("audit", "show", listed[0]["id"]) == listed[0]

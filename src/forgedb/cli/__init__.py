@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from forgedb.cli.group import forgedb
+from forgedb.cli.group import ReadEnough, forgedb
 from forgedb.errors import (
     ActorRequired,
     AuditViolation,
@@ -77,8 +77,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.ClickException as error:
         return _refuse(_usage(error), error.exit_code)
-    except BrokenPipeError:
-        # Whoever read has read enough; the interpreter must not try to flush at exit.
+    except (BrokenPipeError, ReadEnough):
+        # The interpreter must not try to flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:

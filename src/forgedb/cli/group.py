@@ -28,6 +28,10 @@ COMMANDS = {
 """Each command's module in ``forgedb.cli.commands``, in the order of the help."""
 
 
+class ReadEnough(Exception):
+    """Whoever reads the output, such as `head`, has closed it: that is no failure."""
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by name alone until one is asked for."""
 
@@ -40,6 +44,13 @@ class LazyGroup(click.Group):
         module: Any = import_module(f"forgedb.cli.commands.{COMMANDS[cmd_name]}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # Which click would end with 1.
+            raise ReadEnough from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -60,6 +60,8 @@ def list_(
     **paging: Any,
 ) -> None:
     """List entries; on a terminal each with its changes beneath it."""
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError(f"--since {text(since)} is not before --until {text(until)}")
     with database() as db:
         stream_id = find_stream(db, stream)
         print_page(
