@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +58,26 @@ def test_whoever_reads_no_further_ends_the_export(forgedb: Forgedb, repository: 
         assert json.loads(process.stdout.readline())["seq"] == 1
         process.stdout.close()
         assert (process.stderr.read(), process.wait(60)) == (b"", 0)
+
+
+def test_an_export_that_was_interrupted_leaves_no_file(
+    forgedb: Forgedb, repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("forgedb.dao.audit.AuditDao.export", fails)
+    file = tmp_path / "audit.jsonl"
+    assert forgedb("audit", "export", "--output", str(file)).code == 130
+    assert not file.exists()
+
+
+def test_an_export_is_utf_8_in_every_locale(forgedb: Forgedb, repository: str) -> None:
+    forgedb.ok("repo", "update", repository, "--description", "é 漢")
+    done = subprocess.run(
+        [sys.executable, "-m", "forgedb", "audit", "export", "--url", forgedb.url],
+        env=os.environ | {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=True,
+    )
+    assert "é 漢" in done.stdout.decode()

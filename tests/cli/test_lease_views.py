@@ -97,13 +97,13 @@ def test_a_history_is_drawn_on_one_axis_the_oldest_first() -> None:
         _lease(3, -4, -2, EndReason.TRANSFERRED),
         _lease(4, -2, 70, holder="user:bob"),
     ]
-    assert history(leases, NOW, 70) == [
+    assert history(leases, NOW, 68) == [
         "2026-03-04 02:00:00Z to 2026-03-04 12:00:00Z, 30m 0s a cell",
-        "TOKEN  HOLDER    FROM      TO        HOW",
-        "1      user:ada  02:00:00  06:00:00  released     ████████░░░░░░░░░░░░",
-        "2      user:bob  06:59:56  07:00:00  forced       ░░░░░░░░░█░░░░░░░░░░",
-        "3      user:ada  08:00:00  10:00:00  transferred  ░░░░░░░░░░░░████░░░░",
-        "4      user:bob  10:00:00  -         open         ░░░░░░░░░░░░░░░░███▶",
+        "TOKEN  HOLDER    FROM      LASTED  HOW",
+        "1      user:ada  02:00:00  4h 0m   released     ████████░░░░░░░░░░░░",
+        "2      user:bob  06:59:56  3s      forced       ░░░░░░░░░█░░░░░░░░░░",
+        "3      user:ada  08:00:00  2h 0m   transferred  ░░░░░░░░░░░░████░░░░",
+        "4      user:bob  10:00:00  2h 0m   open         ░░░░░░░░░░░░░░░░███▶",
     ]
 
 
@@ -115,7 +115,7 @@ def test_a_lease_that_was_never_stamped_ends_with_its_term() -> None:
 
 @pytest.mark.parametrize(
     ("hours", "shown"),
-    [(1, "11:00:00  12:00:00"), (400, "02-15 20:00  03-04 12:00"), (9000, "2025-02-22  2026-03")],
+    [(1, "11:00:00  1h 0m"), (400, "02-15 20:00  16d 16h"), (9000, "2025-02-22  375d 0h")],
 )
 def test_times_are_as_short_as_the_axis_allows(hours: int, shown: str) -> None:
     *_, line = history([_lease(1, -hours, 0, EndReason.EXPIRED)], NOW, 80)

@@ -72,7 +72,7 @@ def terms(
 def history(
     leases: Sequence[Lease], now: datetime, width: int, marks: Marks = UNICODE
 ) -> list[str]:
-    """A line a lease, the oldest first: who, from when to when, and a bar on one axis for all.
+    """A line a lease, the oldest first: who, since when, how long, and a bar on one axis for all.
 
     The axis goes from the first grant to the last end; to now, if a lease is open.
     """
@@ -88,12 +88,12 @@ def history(
             str(lease.fencing_token),
             text(lease.holder),
             f"{lease.acquired_at:{time_text}}",
-            f"{until:{time_text}}" if lease.ended_at or lease.expires_at <= now else "-",
+            duration_text(until - lease.acquired_at),
             _how(lease, now),
         )
         for lease, until in zip(leases, ends, strict=True)
     ]
-    headings = ("TOKEN", "HOLDER", "FROM", "TO", "HOW")
+    headings = ("TOKEN", "HOLDER", "FROM", "LASTED", "HOW")
     plain = _columns(headings, rows, width - CHART_CELLS_MIN - len(GAP), marks)
     cells = max(CHART_CELLS_MIN, width - _cells(plain[0]) - len(GAP))
     bars = [

@@ -104,10 +104,14 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def new_file(path: str | None, mode: int = 0o666) -> Generator[IO[Any]]:
-    """A file to write to that wasn't there before, since it might be the database; else stdout."""
+def new_file(path: str | None, mode: int = 0o666) -> Generator[IO[bytes]]:
+    """A file to write to that wasn't there before, since it might be the database; else stdout.
+
+    What was not written to its end is removed again.
+    """
     if path is None:
-        yield sys.stdout
+        # Bytes: JSON is UTF-8, whatever the locale says.
+        yield sys.stdout.buffer
         return
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -115,8 +119,12 @@ def new_file(path: str | None, mode: int = 0o666) -> Generator[IO[Any]]:
         raise click.UsageError(
             f"{path} is there already: choose another file, or remove it first"
         ) from None
-    with open(file, "wb") as writing:
-        yield writing
+    try:
+        with open(file, "wb") as writing:
+            yield writing
+    except BaseException:
+        os.unlink(path)
+        raise
 
 
 def jsonable(value: Any) -> Any:
