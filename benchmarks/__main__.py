@@ -18,12 +18,14 @@ from benchmarks import (
     reads,
     report,
     startup,
+    unhashed,
     writes,
 )
 from benchmarks.postgres import objects as postgres_objects
 from benchmarks.postgres import partitions as postgres_partitions
 from benchmarks.postgres import proofs as postgres_proofs
 from benchmarks.postgres import reads as postgres_reads
+from benchmarks.postgres import unhashed as postgres_unhashed
 from benchmarks.postgres import writes as postgres_writes
 from benchmarks.postgres.server import Server
 from benchmarks.scale import FULL, QUICK, Scale
@@ -42,6 +44,7 @@ ON_SQLITE: dict[str, OnSqlite] = {
     "migrate": startup.migrate,
     "migrate-files": migrations.on_sqlite,
     "await": asynchronous.awaited_get,
+    "audit-hash": unhashed.leases,
     "audit-verify": proofs.verify,
 }
 
@@ -54,6 +57,7 @@ ON_POSTGRES: dict[str, OnPostgres] = {
     "postgres-partitions": postgres_partitions.partitions,
     "postgres-migrate": migrations.on_postgres,
     "postgres-await": postgres_reads.awaited_get,
+    "postgres-audit-hash": postgres_unhashed.leases,
     "postgres-audit-verify": postgres_proofs.verify,
 }
 

@@ -27,6 +27,7 @@ ROWS = {
     "migrate": 1,
     "migrate-files": 3,
     "await": 2,
+    "audit-hash": 2,
     "audit-verify": 3,
     "postgres-get": 2,
     "postgres-page": 1,
@@ -36,6 +37,7 @@ ROWS = {
     "postgres-partitions": 2,
     "postgres-migrate": 3,
     "postgres-await": 2,
+    "postgres-audit-hash": 2,
     "postgres-audit-verify": 3,
 }
 
