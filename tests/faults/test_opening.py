@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
+import psycopg
 import pytest
 
 import forgedb
-from forgedb import Unavailable
-from tests.faults.surfaces import Surface
+from forgedb import Unavailable, UsageError
+from forgedb.drivers.postgres.errors import translate
+from forgedb.drivers.postgres.pool import Pool, _to_the_end
+from tests.faults.surfaces import Surface, beside, until
 from tests.servers.network import Network
 
 PATIENCE_SECONDS = 1.0
@@ -53,6 +57,18 @@ def test_a_server_that_refuses_is_believed_at_once_and_its_words_are_told(
     assert ("trying again may work" in str(refused.value)) == retryable
 
 
+def test_a_server_that_refuses_the_first_statement_is_believed_and_keeps_no_session(
+    open_db: Surface, network: Network, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So does a pooler that takes whoever comes, and has no server behind it.
+    monkeypatch.setattr(Pool, "settings", lambda pool: "SELECT 1 / 0")
+    with pytest.raises(Unavailable, match="can't be reached: division by zero"):
+        open_db(url, pool_timeout=2.0)
+    with beside(url) as session:
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        until(lambda: session.execute(others).fetchone() == (1,))
+
+
 def test_a_server_that_says_nothing_is_given_up_after_pool_timeout(
     open_db: Surface, network: Network, url: str
 ) -> None:
@@ -80,3 +96,31 @@ def test_who_stops_waiting_for_a_server_that_says_nothing_leaves_nothing_running
     began = time.monotonic()
     asyncio.run(run())
     assert time.monotonic() - began < 4 * PATIENCE_SECONDS
+
+
+def test_names_of_statements_that_clash_behind_a_pooler_come_with_the_way_out() -> None:
+    clash = psycopg.errors.DuplicatePreparedStatement('prepared statement "_pg3_0" already exists')
+    error = translate(clash, "postgresql://host/forge")
+    assert isinstance(error, UsageError)
+    assert str(error).endswith("behind such a pooler connect with ?prepare_threshold=never")
+    assert str(error).startswith("postgresql://host/forge shares its connections")
+
+
+def test_what_waits_for_the_pool_is_a_task_of_its_own_from_its_beginning() -> None:
+    # A timeout within it would else be the caller's: it cancels the task that it began in.
+    async def times_out() -> asyncio.Task[None] | None:
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(60)
+        return None
+
+    async def work() -> None:
+        with suppress(TimeoutError):
+            await times_out()
+
+    async def calls() -> int:
+        await _to_the_end(work())
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    assert asyncio.run(calls()) == 0

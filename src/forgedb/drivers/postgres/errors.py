@@ -30,6 +30,8 @@ _UNAVAILABLE = {
     "57014": ("the statement was cancelled, or ran into statement_timeout", True),
 }
 
+DUPLICATE_PREPARED = "42P05"
+
 _LOCKED = frozenset({"40P01", "55P03"})
 
 _LOST = ("08", "57P", "25P03", "25P04")
@@ -63,6 +65,11 @@ def translate(error: Exception, where: str, step: object = None) -> ForgeDbError
         return refusals.unfit(step, f"PostgreSQL says: {words}")
     if not code and words.startswith("cannot adapt"):
         return refusals.unfit(step, f"it is of no type that can be kept ({words})")
+    if code == DUPLICATE_PREPARED and "_pg3_" in words:
+        return UsageError(
+            f"{where} shares its connections with others, who prepare statements of the same name"
+            f" ({words}): behind such a pooler connect with ?prepare_threshold=never"
+        )
     return UsageError(f"PostgreSQL refused the statement: {words}")
 
 

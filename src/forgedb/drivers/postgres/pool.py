@@ -16,6 +16,7 @@ from weakref import WeakSet
 import psycopg
 import psycopg_pool
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 
 from forgedb.drivers import forks, refusals
 from forgedb.drivers.postgres.connection import PostgresConnection
@@ -160,8 +161,14 @@ class Pool(ABC):
             return TIMES_AS_READ
         return f"{TIMES_AS_READ}; {ONE_PLAN}"
 
+    def missed(self, error: BaseException) -> None:
+        """Remember why there is no new connection."""
+        if isinstance(error, psycopg.Error):
+            self.refused = error
+
     def lent(self, link: Link[Any]) -> PostgresConnection:
         """What is lent of a new connection."""
+        self.refused = None
         self._connected = True
         self._links.add(link)
         return PostgresConnection(link, self.options.shown, self.clock)
@@ -208,14 +215,17 @@ class _BlockingConnection(psycopg.Connection[Any]):
 
     @classmethod
     def connect(cls, conninfo: str = "", *, lender: Pool, **kwargs: Any) -> Any:  # type: ignore[override]
+        raw = None
         try:
             raw = super().connect(conninfo, **lender.patient(kwargs))
-        except psycopg.Error as error:
-            lender.refused = error
+            # A pooler may take who comes, and have no server for the first statement.
+            raw.execute(lender.settings())
+        except BaseException as error:
+            lender.missed(error)
+            if raw is not None:
+                raw.close()
             raise
-        lender.refused = None
         raw.lent = lender.lent(BlockingLink(raw, Preparing(lender.options.prepare_threshold)))
-        raw.execute(lender.settings())
         return raw
 
 
@@ -268,14 +278,17 @@ class _AwaitedConnection(psycopg.AsyncConnection[Any]):
 
     @classmethod
     async def connect(cls, conninfo: str = "", *, lender: Pool, **kwargs: Any) -> Any:  # type: ignore[override]
+        raw = None
         try:
             raw = await super().connect(conninfo, **lender.patient(kwargs))
-        except psycopg.Error as error:
-            lender.refused = error
+            # A pooler may take who comes, and have no server for the first statement.
+            await raw.execute(lender.settings())
+        except BaseException as error:
+            lender.missed(error)
+            if raw is not None:
+                await raw.close()
             raise
-        lender.refused = None
         raw.lent = lender.lent(AwaitedLink(raw, Preparing(lender.options.prepare_threshold)))
-        await raw.execute(lender.settings())
         return raw
 
 
@@ -304,7 +317,16 @@ class AwaitedPool(Pool):
         return (await self._pool.getconn(timeout_seconds)).lent
 
     async def _give(self, connection: PostgresConnection) -> None:
-        await _to_the_end(self._pool.putconn(connection.link.raw))
+        raw = connection.link.raw
+        work = self._pool.putconn(raw)
+        if raw.pgconn.transaction_status == TransactionStatus.IDLE:
+            try:
+                # Then it hardly ever waits, and a task would cost more than the work.
+                waits_for = work.send(None)
+            except StopIteration:
+                return
+            work = _going_on(work, waits_for)
+        await _to_the_end(work)
 
     async def renew(self) -> None:
         await _to_the_end(self._pool.check())
@@ -325,20 +347,15 @@ class AwaitedPool(Pool):
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """Await work that holds connections of the pool: it goes on where the task is cancelled."""
-    try:
-        # Most often it never waits, and a task of its own would cost more than the work.
-        waits_for = work.send(None)
-    except StopIteration:
-        return
-    await asyncio.shield(asyncio.ensure_future(_the_rest(work, waits_for)))
+    await asyncio.shield(asyncio.ensure_future(work))
 
 
-async def _the_rest(work: Coroutine[Any, Any, None], waits_for: object) -> None:
-    await _going_on(work, waits_for)
+async def _going_on(work: Coroutine[Any, Any, None], waits_for: object) -> None:
+    await _after(work, waits_for)
 
 
 @coroutine
-def _going_on(work: Coroutine[Any, Any, None], waits_for: object) -> Generator[object, None, None]:
+def _after(work: Coroutine[Any, Any, None], waits_for: object) -> Generator[object, None, None]:
     yield waits_for
     yield from work
 

@@ -26,7 +26,9 @@ class Lent:
 
     def __init__(self, connection: SqliteConnection) -> None:
         self.connection = connection
-        self._lock = threading.Lock()
+        # One thread may use it within its own use: rows to add may come from a read of the same
+        # transaction's.
+        self._lock = threading.RLock()
         self._ended = False
 
     def use(self, work: OnConnection[R]) -> R:
