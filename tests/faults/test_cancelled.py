@@ -16,6 +16,7 @@ import pytest
 
 import forgedb
 from forgedb import AsyncDatabase, Database, NotFound, Unavailable, UsageError
+from forgedb.drivers.sqlite.connection import SqliteConnection
 from tests.faults.surfaces import Surface, beside, refuse_first, sleeps, until
 from tests.servers.network import Network
 
@@ -191,6 +192,45 @@ async def _is_whole(db: AsyncDatabase, slug: str, entries: int) -> bool:
     return True
 
 
+def test_a_change_in_a_block_that_goes_on_is_there_unless_it_was_cancelled(
+    opened: tuple[str, dict[str, Any]],
+) -> None:
+    seen: set[tuple[bool, bool]] = set()
+
+    async def one(db: AsyncDatabase, number: int) -> None:
+        slugs = [f"p{number}", f"inner{number}", f"last{number}"]
+        is_cancelled = False
+        try:
+            async with db.transaction() as tx:
+                # The first in the block, so that its BEGIN is cut short as well.
+                change = asyncio.create_task(tx.projects.create(slugs[0], "P"))
+                for _ in range(number % 12):
+                    await asyncio.sleep(0)
+                change.cancel()
+                (end,) = await asyncio.gather(change, return_exceptions=True)
+                is_cancelled = isinstance(end, asyncio.CancelledError)
+                assert is_cancelled or not isinstance(end, BaseException), end
+                async with tx.transaction() as inner:
+                    await inner.projects.create(slugs[1], "P")
+                await tx.projects.create(slugs[2], "P")
+        except Unavailable:
+            # What was running when it was cut short took the whole block with it.
+            there = [each.slug for each in (await db.projects.list(limit=1000)).items]
+            assert not {*slugs} & {*there}
+            return
+        there = [each.slug for each in (await db.projects.list(limit=1000)).items]
+        assert (slugs[0] in there) == (not is_cancelled)
+        assert {*slugs[1:]} <= {*there}
+        seen.add((is_cancelled, slugs[0] in there))
+
+    async def work(db: AsyncDatabase) -> None:
+        for number in range(150):
+            await one(db, number)
+
+    _in_a_loop(opened, work)
+    assert (True, False) in seen
+
+
 @pytest.mark.parametrize("again_after", [None, 1, 5])
 @pytest.mark.parametrize(
     ("change", "entries"), [(_a_write, 1), (_a_block, 2), (_a_nested_block, 2)]
@@ -281,9 +321,10 @@ def test_who_is_left_in_a_savepoint_when_its_transaction_is_cancelled_changes_no
                     await inner.projects.create("undone-too", "Undone")
 
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.05), db.transaction() as tx:
+                async with asyncio.timeout(None) as limit, db.transaction() as tx:
                     lingering = asyncio.create_task(linger(tx))
                     await inside.wait()
+                    limit.reschedule(asyncio.get_running_loop().time() + 0.05)
             async with db.transaction() as other:
                 await other.projects.create(f"kept-{number}", "Kept")
                 may_go_on.set()
@@ -505,3 +546,47 @@ def test_a_thread_that_is_left_in_a_savepoint_of_a_block_that_failed_changes_not
                 lingering.result()
             other.projects.create("kept-too", "Kept")
         assert len(db.projects.list().items) == 2
+
+
+@pytest.mark.parametrize("moment", ["BEGIN IMMEDIATE", "COMMIT"])
+@pytest.mark.parametrize("is_over", [False, True])
+def test_an_interruption_beside_a_begin_or_commit_leaves_no_transaction_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, is_over: bool
+) -> None:
+    execute, interrupts = SqliteConnection.execute, [moment]
+
+    def interrupted(connection: SqliteConnection, text: str) -> None:
+        if [text] == interrupts and not is_over:
+            raise KeyboardInterrupt(interrupts.pop())
+        execute(connection, text)
+        if [text] == interrupts:
+            raise KeyboardInterrupt(interrupts.pop())
+
+    with forgedb.connect(f"sqlite:///{tmp_path}/forge.db", actor="user:ada") as db:
+        db.migrate()
+        monkeypatch.setattr(SqliteConnection, "execute", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            db.projects.create("p", "P")
+        assert len(db.projects.list().items) == (moment == "COMMIT" and is_over)
+        db.projects.create("q", "Q")
+        assert db.audit.verify().problems == []
+
+
+def test_an_interruption_at_the_start_of_a_reading_leaves_no_old_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute, interrupts = SqliteConnection.execute, ["BEGIN"]
+
+    def interrupted(connection: SqliteConnection, text: str) -> None:
+        execute(connection, text)
+        if [text] == interrupts:
+            connection.raw.execute("SELECT count(*) FROM projects").fetchall()
+            raise KeyboardInterrupt(interrupts.pop())
+
+    with forgedb.connect(f"sqlite:///{tmp_path}/forge.db", actor="user:ada", readers=1) as db:
+        db.migrate()
+        monkeypatch.setattr(SqliteConnection, "execute", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            db.audit.verify()
+        db.projects.create("p", "P")
+        assert len(db.projects.list().items) == 1

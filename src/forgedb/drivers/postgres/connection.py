@@ -41,6 +41,8 @@ BEGIN_WRITE = Sent(b"BEGIN ISOLATION LEVEL READ COMMITTED")
 
 BEGIN_READ = Sent(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
+_BEGINNINGS = (BEGIN_READ, BEGIN_WRITE)
+
 COMMIT = Sent(b"COMMIT")
 ROLLBACK = Sent(b"ROLLBACK")
 SAVEPOINT = Sent(b"SAVEPOINT forgedb")
@@ -126,8 +128,7 @@ class PostgresConnection:
         await self._send_owed()
         statuses = await self.link.script(step.texts)
         # Outside a transaction it can't be told what stays, within one by what was said.
-        is_idle = self.link.raw.info.transaction_status == TransactionStatus.IDLE
-        if is_idle or "SET" in statuses or any("set_config" in text for text in step.texts):
+        if self._is_idle or "SET" in statuses or any("set_config" in text for text in step.texts):
             self.spent = True
 
     async def _perform_together(self, step: Together) -> list[Any]:
@@ -158,14 +159,19 @@ class PostgresConnection:
 
     async def _send_owed(self) -> None:
         if self._owed:
-            owed, self._owed = self._owed, []
-            await self.link.together(owed)
+            await self._together(())
 
     async def _together(self, batch: Sequence[Sent]) -> list[Answer]:
         owed, self._owed = self._owed, []
         if not owed and len(batch) == 1:
             return [await self.link.ask(batch[0])]
-        answers = await self.link.together([*owed, *batch])
+        try:
+            answers = await self.link.together([*owed, *batch])
+        except BaseException:
+            if owed and owed[0] in _BEGINNINGS and not self.link.lost and self._is_idle:
+                # It was cancelled before the BEGIN, which is owed as before.
+                self._owed = owed
+            raise
         return answers[len(owed) :]
 
     def begin(self, *, read_only: bool) -> None:
@@ -212,9 +218,21 @@ class PostgresConnection:
             await self.link.close()
 
     @property
+    def _is_idle(self) -> bool:
+        """Whether no transaction is open on the server."""
+        status: TransactionStatus = self.link.raw.info.transaction_status
+        return status is TransactionStatus.IDLE
+
+    @property
+    def _has_failed(self) -> bool:
+        """Whether the server only waits for the transaction's end."""
+        status: TransactionStatus = self.link.raw.info.transaction_status
+        return status is TransactionStatus.INERROR
+
+    @property
     def _has_begun(self) -> bool:
         """Whether the server knows of the transaction yet."""
-        return not self._owed or self._owed[0] not in (BEGIN_READ, BEGIN_WRITE)
+        return not self._owed or self._owed[0] not in _BEGINNINGS
 
     def savepoint(self) -> None:
         self._owed.append(SAVEPOINT)
@@ -227,7 +245,7 @@ class PostgresConnection:
             self._owed.append(RELEASE)
 
     async def rollback_to(self) -> None:
-        """Undo what was done since the savepoint.  Raises Unavailable."""
+        """Undo what was done since the savepoint; where that fails the whole transaction goes."""
         if SAVEPOINT in self._owed:
             while self._owed.pop() is not SAVEPOINT:
                 pass
@@ -236,8 +254,12 @@ class PostgresConnection:
             return
         try:
             await self._together([ROLLBACK_TO, RELEASE])
-        except DRIVER_ERRORS as error:
-            raise self._translated(error) from error
+        except Exception:  # noqa: BLE001 - whatever psycopg trips over
+            # What is on its way out says more than this.  An interruption that came before the
+            # SAVEPOINT leaves nothing to go back to, and the server refuses whatever comes now; one
+            # within a pipeline may leave psycopg confused, and then the connection is given up.
+            if not self._has_failed:
+                await self.link.close()
 
     def _translated(self, error: Exception, step: Step | None = None) -> ForgeDbError:
         translated = translate(error, self._where, step)

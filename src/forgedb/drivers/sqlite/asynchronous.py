@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from forgedb.drivers import refusals
 from forgedb.drivers.pool import Pool
-from forgedb.drivers.sqlite.connection import RELEASE, SAVEPOINT, SqliteConnection
+from forgedb.drivers.sqlite.connection import SAVEPOINT, SqliteConnection
 from forgedb.drivers.sqlite.hops import Hop, Hops
 from forgedb.drivers.sqlite.lent import Lent, OnConnection
 from forgedb.drivers.sqlite.options import SqliteOptions
@@ -163,7 +163,11 @@ class AsyncSqliteTransaction(Async):
     async def write(self, steps: Steps[R]) -> R:
         async with self._turns:
             self._check(read_only=False)
-            return await self._run(lambda connection: connection.nest(steps))
+            lent = self._lent
+            return await self._outer.hops.run(
+                lambda hop: hop.watched(lambda _: lent.nest(steps), lent.connection),
+                undo=lambda _: lent.take_back(),
+            )
 
     @asynccontextmanager
     async def transaction(
@@ -172,7 +176,10 @@ class AsyncSqliteTransaction(Async):
         """A savepoint: what the block did is undone if it raises, and only that."""
         async with self._turns:
             self._check(read_only=read_only)
-            await self._run(lambda connection: connection.execute(SAVEPOINT))
+            await self._run(
+                lambda connection: connection.execute(SAVEPOINT),
+                undo=lambda _: self._lent.undo_savepoint(),
+            )
             inner = AsyncSqliteTransaction(self._outer, self._lent, read_only, self._turns)
             try:
                 yield inner
@@ -182,7 +189,7 @@ class AsyncSqliteTransaction(Async):
                 raise
             finally:
                 inner._open = False
-            await self._run(lambda connection: connection.execute(RELEASE))
+            self._lent.keep_savepoint()
 
     async def backup(self, path: str) -> None:
         raise refusals.not_in_a_transaction("a backup")
@@ -193,10 +200,10 @@ class AsyncSqliteTransaction(Async):
     async def blocking(self, work: Callable[[Sync], R]) -> R:
         raise refusals.not_in_a_transaction("a migration")
 
-    async def _run(self, work: OnConnection[R]) -> R:
+    async def _run(self, work: OnConnection[R], undo: Callable[[R], None] | None = None) -> R:
         lent = self._lent
         return await self._outer.hops.run(
-            lambda hop: hop.watched(lambda _: lent.use(work), lent.connection)
+            lambda hop: hop.watched(lambda _: lent.use(work), lent.connection), undo
         )
 
     def _check(self, *, read_only: bool) -> None:

@@ -136,33 +136,38 @@ class SqliteConnection:
 
     def look(self, steps: Steps[R]) -> R:
         """Carry out an operation that sees the database at one moment."""
-        self.begin(read_only=True)
         try:
+            self.begin(read_only=True)
             return self.drive(steps)
         finally:
             self.rollback()
 
     def write(self, steps: Steps[R]) -> R:
         """Carry out an operation in a transaction of its own."""
-        self.begin(read_only=False)
         try:
+            # All of it: an interruption may come just after the BEGIN, or before the COMMIT.
+            self.begin(read_only=False)
             result = self.drive(steps)
+            self.commit()
+            return result
         except BaseException:
             self.rollback()
             raise
-        self.commit()
-        return result
 
     def nest(self, steps: Steps[R]) -> R:
         """Carry out an operation in a savepoint of the open transaction."""
+        result = self.nest_open(steps)
+        self.execute(RELEASE)
+        return result
+
+    def nest_open(self, steps: Steps[R]) -> R:
+        """Carry out an operation in a savepoint that stays open if it goes well."""
         self.execute(SAVEPOINT)
         try:
-            result = self.drive(steps)
+            return self.drive(steps)
         except BaseException:
             self.rollback_to()
             raise
-        self.execute(RELEASE)
-        return result
 
     def _change(self, step: Change) -> int:
         raw = self.raw

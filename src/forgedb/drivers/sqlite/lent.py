@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from forgedb.drivers import refusals
-from forgedb.drivers.sqlite.connection import SqliteConnection
+from forgedb.drivers.sqlite.connection import RELEASE, SqliteConnection
+from forgedb.operations.steps import Steps
 
 R = TypeVar("R")
 
@@ -30,6 +31,9 @@ class Lent:
         # transaction's.
         self._lock = threading.RLock()
         self._ended = False
+        self._unreleased = 0
+        """How many savepoints are to be released before the next use: what was done in the last
+        can still be taken back, for a task that is told that it was cancelled."""
 
     def use(self, work: OnConnection[R]) -> R:
         """Do the work.  Raises UsageError (the transaction has ended), Unavailable (undone)."""
@@ -37,13 +41,44 @@ class Lent:
             if self._ended:
                 raise refusals.ended()
             self.connection.require_transaction()
+            self._release()
             return work(self.connection)
+
+    def nest(self, steps: Steps[R]) -> R:
+        """Carry out an operation that ``take_back`` can undo until the next use."""
+
+        def work(connection: SqliteConnection) -> R:
+            result = connection.nest_open(steps)
+            self._unreleased += 1
+            return result
+
+        return self.use(work)
+
+    def take_back(self) -> None:
+        """Undo what was nested last."""
+        with self._lock:
+            if not self._ended:
+                self._unreleased -= 1
+                self.connection.rollback_to()
+
+    def keep_savepoint(self) -> None:
+        """Keep what was done since the savepoint; with what is around it, it may yet be undone."""
+        self._unreleased += 1
 
     def undo_savepoint(self) -> None:
         """Undo what was done since the savepoint, if that isn't undone already."""
         with self._lock:
             if not self._ended:
+                self._release()
                 self.connection.rollback_to()
+
+    def _release(self) -> None:
+        if not self.connection.raw.in_transaction:
+            # SQLite undid the whole by itself, and its savepoints with it.
+            self._unreleased = 0
+        while self._unreleased:
+            self._unreleased -= 1
+            self.connection.execute(RELEASE)
 
     def commit(self) -> None:
         """End it.  Raises Unavailable, and nothing is kept, where that can't be done."""
