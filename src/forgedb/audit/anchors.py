@@ -102,7 +102,7 @@ def compare_checkpoints(
     ``stream_id`` and ``after`` say which streams.  Raises InvalidValue (the anchors hold no line),
     NotFound (there is no checkpoint ``since``).
     """
-    comparison = Comparison(stream_id, after, public_keys)
+    comparison = Comparison(stream_id, after, public_keys, since)
     kept = comparison.kept(anchors) if anchors is not None else iter(())
     waiting = next(kept, None)
     if anchors is not None and comparison.lines == 0:
@@ -122,7 +122,7 @@ def compare_checkpoints(
         yield from comparison.take(seq, found == [(seq,)], given)
         if seq == since:
             is_there = True
-            comparison.trust()
+            yield from comparison.trust()
     if since is not None and not is_there:
         raise NotFound("checkpoint", since)
     return comparison
@@ -132,7 +132,11 @@ class Comparison:
     """The chain of the checkpoints so far, and how far each stream is anchored by it."""
 
     def __init__(
-        self, stream_id: Ulid | None, after: Ulid | None, public_keys: Collection[Verifier]
+        self,
+        stream_id: Ulid | None,
+        after: Ulid | None,
+        public_keys: Collection[Verifier],
+        since: int | None,
     ) -> None:
         self.keys = by_key_id(public_keys)
         self.problems: list[VerifyProblem] = []
@@ -144,12 +148,24 @@ class Comparison:
         """By stream: the last entry that the checkpoint to begin from, or one before it, names."""
         self._stream_id = stream_id
         self._after = after or ""
+        self._since = since or 0
+        self._before: dict[Ulid, tuple[int, Head]] = {}
+        """By stream, the last head of those up to the checkpoint to begin from, and whose it is."""
         self._anchored: dict[Ulid, Vouched] = {}
         """By stream: the last entry that was found as a checkpoint names it."""
         self._contradicted: set[Ulid] = set()
 
-    def trust(self) -> None:
-        """Take what was seen so far as the beginning, if the last checkpoint is a key's."""
+    def trust(self) -> Steps[None]:
+        """Look the heads up that were seen so far, and begin from them if the last is a key's.
+
+        Of each stream it is the last alone: what that one follows on is taken on trust.
+        """
+        by_checkpoint: dict[int, list[Head]] = {}
+        for checkpoint, head in self._before.values():
+            by_checkpoint.setdefault(checkpoint, []).append(head)
+        self._before.clear()
+        for checkpoint in sorted(by_checkpoint):
+            yield from self._compare(checkpoint, by_checkpoint[checkpoint])
         if self.last_hash is not None:
             self.trusted = self._anchored.copy()
 
@@ -206,7 +222,14 @@ class Comparison:
         if self.last_hash is not None and trusted.previous_hash != self.last_hash:
             self._report(seq, f"it doesn't follow on checkpoint {seq - 1}, but on another")
         self.last_hash = trusted.checkpoint_hash
-        yield from self._compare(trusted)
+        if seq <= self._since:
+            self._before.update(
+                (head.stream_id, (seq, head))
+                for head in heads_of(trusted)
+                if self._is_asked(head.stream_id)
+            )
+        else:
+            yield from self._compare(seq, heads_of(trusted))
 
     def _stored(self, before: int, seq: int) -> Steps[Checkpoint | None]:
         try:
@@ -217,17 +240,17 @@ class Comparison:
             self._report(seq, f"of the database: it can't be read: {why}")
             return None
 
-    def _compare(self, checkpoint: Checkpoint) -> Steps[None]:
-        """Look each of its heads up among the entries."""
+    def _compare(self, checkpoint: int, heads: Iterable[Head]) -> Steps[None]:
+        """Look each of a checkpoint's heads up among the entries."""
         batch: list[Head] = []
-        for head in heads_of(checkpoint):
+        for head in heads:
             if self._is_asked(head.stream_id) and head.stream_id not in self._contradicted:
                 batch.append(head)
             if len(batch) == HEADS_A_READ:
-                yield from self._look_up(checkpoint.seq, batch)
+                yield from self._look_up(checkpoint, batch)
                 batch = []
         if batch:
-            yield from self._look_up(checkpoint.seq, batch)
+            yield from self._look_up(checkpoint, batch)
 
     def _look_up(self, checkpoint: int, batch: list[Head]) -> Steps[None]:
         text = msgspec.json.encode(
