@@ -188,6 +188,7 @@ SECRETS = [
     "postgresql://ada:h4x%40t3r@127.0.0.1:1/forge?sslmode=require",
     "postgresql://ada@127.0.0.1:1/forge?password=h4xt3r&connect_timeout=3",
     "postgresql://127.0.0.1:1/forge?sslpassword=h4xt3r",
+    "postgresql://127.0.0.1:1/forge?%70ass%77ord=h4xt3r",
     "postgresql:///forge?user=ada&password=h4x@t3r",
     "postgresql:ada:h4x@t3r@host/forge",
     "postgresql://ada:h4x@t3r@host/forge",

@@ -31,10 +31,7 @@ class PostgresUrl(msgspec.Struct, frozen=True):
     @property
     def shown(self) -> str:
         """The URL without its secrets, fit for a message."""
-        hidden = [
-            (name, HIDDEN if any(word in name.lower() for word in SECRET_OPTIONS) else value)
-            for name, value in self.options
-        ]
+        hidden = [(name, HIDDEN if _is_secret(name) else value) for name, value in self.options]
         return self._written(None if self.password is None else HIDDEN, hidden)
 
     def with_options(self, options: list[tuple[str, str]]) -> str:
@@ -89,3 +86,13 @@ def without_secrets(text: str) -> str:
     return re.sub(
         rf"(?is)(\w*(?:{names})\w*\s*=\s*)('(?:[^'\\]|\\.)*'?|[^\s&]+)", rf"\1{HIDDEN}", text
     )
+
+
+def _is_secret(option: str) -> bool:
+    """Whether nobody else is to know its value; libpq takes its name percent-encoded, too."""
+    if "%" in option:
+        from urllib.parse import unquote
+
+        option = unquote(option)
+    name = option.lower()
+    return any(word in name for word in SECRET_OPTIONS)

@@ -79,9 +79,9 @@ def test_who_goes_on_after_the_session_was_ended_is_told_so_each_time(
         for _ in range(2):
             with pytest.raises(Unavailable, match="connection was lost"):
                 tx.projects.create("other", "Other")
-    # A commit was asked for, and no word came back: more isn't known from here.
-    assert at_the_end.value.outcome == "unknown"
-    assert not at_the_end.value.retryable
+    # No COMMIT was sent any more.
+    assert at_the_end.value.outcome == "not_committed"
+    assert at_the_end.value.retryable
     assert db.projects.list().items == []
 
 

@@ -183,6 +183,11 @@ class PostgresConnection:
         if not self._has_begun:
             self._owed.clear()
             return
+        if self.link.lost:
+            raise Unavailable(
+                f"the connection was lost before the transaction was committed: {self._where}",
+                retryable=True,
+            )
         try:
             (answer,) = await self._together([COMMIT])
         except DRIVER_ERRORS as error:

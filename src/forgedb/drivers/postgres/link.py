@@ -120,7 +120,8 @@ class Link(ABC, Generic[C]):
         if self.lost:
             return
         # Not closed at once: psycopg would wait for ever on a socket that is closed under it.
-        with socket.socket(fileno=os.dup(self.raw.pgconn.socket)) as line, suppress(OSError):
+        # In a child process it is no socket any more.
+        with suppress(OSError), socket.socket(fileno=os.dup(self.raw.pgconn.socket)) as line:
             line.shutdown(socket.SHUT_RDWR)
         give_up_at = time.monotonic() + CANCEL_SECONDS
         while self._is_used and time.monotonic() < give_up_at:
