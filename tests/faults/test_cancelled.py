@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -16,6 +16,8 @@ import pytest
 
 import forgedb
 from forgedb import AsyncDatabase, Database, NotFound, Unavailable, UsageError
+from forgedb.drivers.postgres.connection import ROLLBACK_TO
+from forgedb.drivers.postgres.link import Answer, BlockingLink, Sent
 from forgedb.drivers.sqlite.connection import SqliteConnection
 from tests.faults.surfaces import Surface, beside, refuse_first, sleeps, until
 from tests.servers.network import Network
@@ -590,3 +592,26 @@ def test_an_interruption_at_the_start_of_a_reading_leaves_no_old_snapshot(
             db.audit.verify()
         db.projects.create("p", "P")
         assert len(db.projects.list().items) == 1
+
+
+def test_an_interruption_is_told_also_where_its_savepoint_can_not_be_undone_any_more(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together, errors = BlockingLink.together, [IndexError("pop from an empty deque")]
+
+    async def confused(link: BlockingLink, batch: Sequence[Sent]) -> list[Answer]:
+        if ROLLBACK_TO in batch and errors:
+            raise errors.pop()
+        return await together(link, batch)
+
+    with forgedb.connect(url, actor="user:ada", **POSTGRES) as db:
+        db.projects.list()
+        monkeypatch.setattr(BlockingLink, "together", confused)
+        with pytest.raises(KeyboardInterrupt), db.transaction() as tx:
+            tx.projects.create("outer", "Outer")
+            with tx.transaction() as inner:
+                inner.projects.create("inner", "Inner")
+                raise KeyboardInterrupt
+        assert not errors
+        assert db.projects.list().items == []
+        db.projects.create("next", "Next")
