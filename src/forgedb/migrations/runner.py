@@ -65,6 +65,9 @@ class Runner:
         self._database = _runner_of(database)
         self.directory = directory_for(directory, self._database.dialect)
         self._given = directory, table
+        self._files: list[MigrationFile] | None = None
+        """What was read for the next run already."""
+        self._checked: list[MigrationFile] | None = None
         self._scripts: dict[str, Script] = {}
         """What was parsed, by its checksum."""
         self._table = HistoryTable(table)
@@ -74,9 +77,10 @@ class Runner:
         self._progress = progress
 
     def on(self, database: Handle[Sync] | Sync) -> Runner:
-        """The same on another database of this kind; what was parsed isn't parsed again."""
+        """The same on another database of this kind; what was checked isn't read again for it."""
         other = copy(self)
         other._database = _runner_of(database)
+        other._files = self._checked
         return other
 
     @property
@@ -106,8 +110,9 @@ class Runner:
 
         Raises MigrationError, MigrationDrift, UsageError (no such target).
         """
-        files = load(self.directory)
+        files, self._files = self._files or load(self.directory), None
         _check_target(files, target, self.directory)
+        self._checked = files
         history = self._history()
         unknown = others_files(files, history, self._table.name)
         if unknown is not None:

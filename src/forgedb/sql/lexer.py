@@ -127,6 +127,23 @@ class Scanner:
             self.position = end
             yield Token(cast("Kind", kind), text[start:end], start)
 
+    def words(self, most: int) -> list[str]:
+        """Go on behind the words that come next, at most so many, and give them in capitals.
+
+        None where a nested comment stands between them.
+        """
+        word, between = _word(self._dialect).match, _between(self._dialect).match
+        found: list[str] = []
+        start = self.position
+        while len(found) < most and (read := word(self._text, start)):
+            found.append(read[0].upper())
+            self.position = read.end()
+            space = between(self._text, self.position)
+            start = self.position if space is None else space.end()
+            if self._text.startswith("/*", start):
+                return []
+        return found
+
     def skip(self) -> int:
         """Go on behind the tokens that don't concern a statement's end, all in one step.
 
@@ -149,6 +166,17 @@ def tokens(text: str, dialect: Dialect) -> Iterator[Token]:
 def _token(dialect: Dialect) -> re.Pattern[str]:
     rules = RULES[dialect].items()
     return re.compile("|".join(f"(?P<{kind}> {rule} )" for kind, rule in rules), FLAGS)
+
+
+@cache
+def _word(dialect: Dialect) -> re.Pattern[str]:
+    return re.compile(RULES[dialect]["word"], FLAGS)
+
+
+@cache
+def _between(dialect: Dialect) -> re.Pattern[str]:
+    rules = RULES[dialect]
+    return re.compile(f"(?: {rules['space']} | {rules['comment']} )++", FLAGS)
 
 
 @cache

@@ -83,6 +83,8 @@ def split(script: str, dialect: Dialect) -> list[ScriptStatement]:
             continue
         if reading is None:
             reading = _Reading(token.start, dialect, lines)
+            if token.kind == "word" and reading.opens_plainly(scanner):
+                continue
         reading.add(token)
         if reading.only_ends():
             reading.end = max(reading.end, scanner.skip())
@@ -123,6 +125,18 @@ class _Reading:
         self.previous = ""
         self.parentheses: list[int] = []
         self.has_body = self.body_ended = False
+
+    def opens_plainly(self, scanner: Scanner) -> bool:
+        """Read it up to what may end it, from its first word; or nothing, where more matters."""
+        behind = scanner.position
+        scanner.position = self.start
+        self.opening, self.in_opening = scanner.words(OPENING_WORDS_MAX), False
+        if self.opening and self.only_ends() and not self._opens_with(CREATE_TRIGGER):
+            self.end = scanner.skip()
+            return True
+        self.opening, self.in_opening = [], True
+        scanner.position = behind
+        return False
 
     def add(self, token: Token) -> None:
         word = token.text.upper() if token.kind == "word" else ""
