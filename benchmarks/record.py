@@ -1,0 +1,80 @@
+"""What was measured, with where and when: files in ``benchmarks/results``, one for each command."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+DISTRIBUTIONS = ("forgedb", "apsw", "aiosqlite", "msgspec", "psycopg")
+
+
+def save(
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    versions: Mapping[str, str] | None = None,
+    notes: str = "",
+    folder: Path = RESULTS,
+) -> Path:
+    """Write the rows, a line each, in place of the last ones of this name.
+
+    ``versions`` are those of what was measured beside the usual; ``notes`` tell what a reader must
+    know of the run, such as what else the machine did.
+    """
+    found = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": machine(),
+        "versions": {**_versions(), **(versions or {})},
+        "notes": notes,
+    }
+    head = json.dumps(found, ensure_ascii=False, indent=2).removesuffix("\n}")
+    lines = ",\n".join("    " + json.dumps(row, ensure_ascii=False) for row in rows)
+    path = folder / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n', "utf-8")
+    return path
+
+
+def load(name: str, folder: Path = RESULTS) -> dict[str, Any]:
+    """What ``save`` wrote under the name: date, machine, versions, notes, rows."""
+    found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text("utf-8"))
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What the times depend on, and nothing that names this machine."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
+        "architecture": platform.machine(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor()
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "sqlite3": sqlite3.sqlite_version}
+    for name in DISTRIBUTIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
