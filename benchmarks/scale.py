@@ -14,6 +14,8 @@ class Scale(NamedTuple):
     rounds: int
     bulk_rounds: int
     process_rounds: int
+    peer_rounds: int
+    peer_bulk_rounds: int
     gets: int
     pages: int
     writes: int
@@ -29,6 +31,8 @@ FULL = Scale(
     rounds=60,
     bulk_rounds=5,
     process_rounds=40,
+    peer_rounds=20,
+    peer_bulk_rounds=3,
     gets=1_000,
     pages=20,
     writes=100,
@@ -43,6 +47,8 @@ QUICK = Scale(
     rounds=2,
     bulk_rounds=2,
     process_rounds=2,
+    peer_rounds=2,
+    peer_bulk_rounds=2,
     gets=20,
     pages=2,
     writes=5,

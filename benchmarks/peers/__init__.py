@@ -1,0 +1,1 @@
+"""The same work by other libraries, each in its own idiom; nothing else here needs any of them."""

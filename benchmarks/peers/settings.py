@@ -1,0 +1,40 @@
+"""What every peer sets on SQLite, the same as forgedb does, and the SQLite that all of them have."""
+
+from __future__ import annotations
+
+import sys
+
+from forgedb.drivers.sqlite.connection import WRITER_CACHE_KIB
+
+PRAGMAS = {
+    "journal_mode": "WAL",
+    "synchronous": "NORMAL",
+    "foreign_keys": "ON",
+    "recursive_triggers": "ON",
+    "trusted_schema": "OFF",
+    "busy_timeout": "10000",
+    "cache_size": str(-WRITER_CACHE_KIB),
+}
+
+SCHEMA_NEEDS = (3, 43)
+"""The SQLite from which the schema's checks run: they call octet_length()."""
+
+
+def path_of(url: str) -> str:
+    """The file that a URL of SQLite's names."""
+    return url.removeprefix("sqlite:///")
+
+
+def use_newest_sqlite() -> str:
+    """Put pysqlite3 in the place of `sqlite3`, before any peer imports it; its SQLite's version.
+
+    Python's own module is linked with the machine's SQLite, which may be years older than forgedb's:
+    then the difference would be SQLite's, and the schema's checks would fail.
+    """
+    import pysqlite3
+    from pysqlite3 import dbapi2
+
+    assert dbapi2.sqlite_version_info >= SCHEMA_NEEDS, dbapi2.sqlite_version
+    sys.modules["sqlite3"] = pysqlite3
+    sys.modules["sqlite3.dbapi2"] = dbapi2
+    return str(dbapi2.sqlite_version)

@@ -1,0 +1,84 @@
+"""Which libraries there are, in which module each does the work, and on which databases.
+
+A module is imported when its peer is asked for: only the interpreter of `make bench-peers` has all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from forgedb.models import NewObject
+
+Found: TypeAlias = Any
+"""A model, a row or a mapping, as the peer gives them."""
+
+
+class Opened(Protocol):
+    """A peer on one database.  Each method does a slice of one work; a peer of asyncio's awaits it.
+
+    ``get`` and ``page`` read as many as asked for, on one connection or session as the peer has it.
+    ``create`` and ``lease`` take a transaction for each, ``add`` one for all.  What ``rows`` makes
+    of the objects is what ``add`` takes, and is made before the time is taken.
+    """
+
+    def get(self, ids: Sequence[str]) -> list[Found] | Awaitable[list[Found]]:
+        """The repositories."""
+
+    def create(self, project_id: str, slugs: Sequence[str]) -> Any:
+        """Make repositories in a live project, each with the first entry of its stream."""
+
+    def page(
+        self, repository_id: str, after: bytes, limit: int, times: int
+    ) -> list[Sequence[Found]] | Awaitable[list[Sequence[Found]]]:
+        """The same page of objects, so many times."""
+
+    def rows(self, repository_id: str, objects: Sequence[NewObject]) -> Any:
+        """The objects in the form that the peer takes."""
+
+    def add(self, rows: Any) -> Any:
+        """Record them in one transaction."""
+
+    def lease(self, repository_ids: Sequence[str]) -> Any:
+        """Acquire and release the lease of each: two transactions, two entries."""
+
+    def missing(
+        self, repository_id: str, oids: Sequence[bytes]
+    ) -> list[bytes] | Awaitable[list[bytes]]:
+        """Those that the repository doesn't have."""
+
+    def close(self) -> Any:
+        """End its connections."""
+
+
+class Peer(NamedTuple):
+    """A library: the module that speaks to it, and the package whose version is shown."""
+
+    name: str
+    module: str
+    package: str
+    is_async: bool = False
+    on_sqlite: bool = True
+    on_postgres: bool = True
+
+    @property
+    def words(self) -> str:
+        """Its name and version."""
+        return f"{self.name} {version(self.package)}"
+
+    @property
+    def is_installed(self) -> bool:
+        try:
+            version(self.package)
+        except PackageNotFoundError:
+            return False
+        return True
+
+    def open(self, url: str) -> Any:
+        """An ``Opened`` on the database, or for a peer of asyncio's one to await."""
+        return import_module(f"benchmarks.peers.{self.module}").opened(url)
+
+
+PEERS = (Peer("SQLAlchemy Core", "sqlalchemy_core", "sqlalchemy"),)
