@@ -1,5 +1,7 @@
-"""``python -m benchmarks.peers``: what `python -m benchmarks --peers` runs by the interpreter that has
-the peers; it prints their rows."""
+"""``python -m benchmarks.peers``: prints the rows of the peers, by the interpreter that has them.
+
+``python -m benchmarks --peers PYTHON`` runs it so.
+"""
 
 from __future__ import annotations
 

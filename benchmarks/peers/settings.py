@@ -1,4 +1,4 @@
-"""What every peer sets on SQLite, the same as forgedb does, and the SQLite that all of them have."""
+"""The settings that peers have as forgedb has them, and the SQLite that all of them run on."""
 
 from __future__ import annotations
 
@@ -25,11 +25,16 @@ def path_of(url: str) -> str:
     return url.removeprefix("sqlite:///")
 
 
+def in_utc(url: str) -> str:
+    """The URL for libpq, of a session that reads times in UTC: another zone would cost more."""
+    return f"{url}?options=-c%20TimeZone%3DUTC"
+
+
 def use_newest_sqlite() -> str:
     """Put pysqlite3 in the place of `sqlite3`, before any peer imports it; its SQLite's version.
 
-    Python's own module is linked with the machine's SQLite, which may be years older than forgedb's:
-    then the difference would be SQLite's, and the schema's checks would fail.
+    Python's own module is linked with the machine's SQLite, which may be years older than forgedb's;
+    then the schema's checks would fail, and a difference in speed would be SQLite's.
     """
     import pysqlite3
     from pysqlite3 import dbapi2

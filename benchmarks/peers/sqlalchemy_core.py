@@ -14,8 +14,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam, event, insert, select, update
 
-from benchmarks.peers.settings import PRAGMAS, path_of
-from benchmarks.peers.values import as_text, as_time, end_of_lease, new_lease, new_repository
+from benchmarks.peers.settings import PRAGMAS, in_utc, path_of
+from benchmarks.peers.values import (
+    OBJECT,
+    as_text,
+    as_time,
+    end_of_lease,
+    new_lease,
+    new_repository,
+    object_rows,
+)
 from forgedb.models import NewObject
 
 
@@ -110,9 +118,54 @@ object_metadata = sa.Table(
     sa.Column("created_at", TIME),
 )
 
-GET = select(
-    *[column for column in repositories.c if column.name not in ("audit_seq", "audit_head")]
-).where(repositories.c.id == bindparam("id"))
+SHOWN = [each for each in repositories.c if each.name not in ("audit_seq", "audit_head")]
+
+GET = select(*SHOWN).where(repositories.c.id == bindparam("id"))
+
+VISIBILITY = select(projects.c.visibility).where(
+    projects.c.id == bindparam("id"), projects.c.deleted_at.is_(None)
+)
+
+PAGE = (
+    select(object_metadata)
+    .where(
+        object_metadata.c.repository_id == bindparam("repository_id"),
+        object_metadata.c.oid > bindparam("after"),
+    )
+    .order_by(object_metadata.c.oid)
+    .limit(bindparam("limit"))
+)
+
+PAGE_BY_OFFSET = (
+    select(object_metadata)
+    .where(object_metadata.c.repository_id == bindparam("repository_id"))
+    .order_by(object_metadata.c.oid)
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
+
+PRESENT = select(object_metadata.c.oid).where(
+    object_metadata.c.repository_id == bindparam("repository_id"),
+    object_metadata.c.oid.in_(bindparam("oids", expanding=True)),
+)
+
+# FOR NO KEY UPDATE, where there is such a lock.
+LOCK = (
+    select(repositories.c.lease_epoch, repositories.c.audit_seq)
+    .where(repositories.c.id == bindparam("id"))
+    .with_for_update(key_share=True)
+)
+
+LAST = (
+    select(leases.c.id, leases.c.ended_at, leases.c.expires_at)
+    .where(leases.c.repository_id == bindparam("repository_id"))
+    .order_by(leases.c.fencing_token.desc())
+    .limit(1)
+)
+
+END = update(leases).where(leases.c.id == bindparam("lease_id"))
+
+ADVANCE = update(repositories).where(repositories.c.id == bindparam("repository_id"))
 
 
 class Core:
@@ -120,15 +173,73 @@ class Core:
 
     def __init__(self, url: str) -> None:
         self._engines = engines_of(url)
-        reading, _ = self._engines
-        self._reading = reading.connect()
+        self._reading, self._writing = (engine.connect() for engine in self._engines)
 
     def get(self, ids: Sequence[str]) -> list[Any]:
         execute = self._reading.execute
         return [execute(GET, {"id": one}).one() for one in ids]
 
+    def create(self, project_id: str, slugs: Sequence[str]) -> None:
+        connection = self._writing
+        for slug in slugs:
+            with connection.begin():
+                visibility = connection.execute(VISIBILITY, {"id": project_id}).scalar_one()
+                repository, entry = new_repository(project_id, visibility, slug)
+                connection.execute(insert(repositories), repository)
+                connection.execute(insert(audit_entries), entry)
+
+    def page(self, repository_id: str, after: bytes, limit: int, times: int) -> list[Any]:
+        asked = {"repository_id": repository_id, "after": after, "limit": limit}
+        return [self._reading.execute(PAGE, asked).all() for _ in range(times)]
+
+    def page_by_offset(self, repository_id: str, offset: int, limit: int) -> Sequence[Any]:
+        asked = {"repository_id": repository_id, "offset": offset, "limit": limit}
+        return self._reading.execute(PAGE_BY_OFFSET, asked).all()
+
+    def rows(self, repository_id: str, objects: Sequence[NewObject]) -> list[dict[str, Any]]:
+        rows = object_rows(repository_id, objects)
+        return [dict(zip(OBJECT, row, strict=True)) for row in rows]
+
+    def add(self, rows: Sequence[dict[str, Any]]) -> None:
+        with self._writing.begin():
+            self._writing.execute(insert(object_metadata), rows)
+
+    def lease(self, repository_ids: Sequence[str]) -> None:
+        for repository_id in repository_ids:
+            self._release(repository_id, self._acquire(repository_id))
+
+    def _acquire(self, repository_id: str) -> str:
+        connection = self._writing
+        with connection.begin():
+            epoch, seq = connection.execute(LOCK, {"id": repository_id}).one()
+            last = connection.execute(LAST, {"repository_id": repository_id}).first()
+            lease, entry = new_lease(repository_id, epoch, seq, last)
+            connection.execute(insert(leases), lease)
+            self._record(entry, lease_epoch=lease["fencing_token"])
+        return str(lease["id"])
+
+    def _release(self, repository_id: str, lease_id: str) -> None:
+        connection = self._writing
+        with connection.begin():
+            _, seq = connection.execute(LOCK, {"id": repository_id}).one()
+            last = connection.execute(LAST, {"repository_id": repository_id}).one()
+            ended, entry = end_of_lease(repository_id, seq, lease_id, last)
+            connection.execute(END, {"lease_id": lease_id, **ended})
+            self._record(entry)
+
+    def _record(self, entry: dict[str, Any], **more: Any) -> None:
+        self._writing.execute(insert(audit_entries), entry)
+        stream = {"audit_seq": entry["seq"], "audit_head": entry["entry_hash"], **more}
+        self._writing.execute(ADVANCE, {"repository_id": entry["stream_id"], **stream})
+
+    def missing(self, repository_id: str, oids: Sequence[bytes]) -> list[bytes]:
+        asked = {"repository_id": repository_id, "oids": oids}
+        present = set(self._reading.execute(PRESENT, asked).scalars())
+        return [oid for oid in oids if oid not in present]
+
     def close(self) -> None:
         self._reading.close()
+        self._writing.close()
         for engine in self._engines:
             engine.dispose()
 
@@ -142,7 +253,8 @@ def engines_of(url: str) -> tuple[sa.Engine, sa.Engine]:
     # Changes are JSON already, as they are hashed: the type has nothing left to do.
     options: dict[str, Any] = {"json_serializer": str}
     if not url.startswith("sqlite:"):
-        writing = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"), **options)
+        url = in_utc(url).replace("postgresql:", "postgresql+psycopg:")
+        writing = sa.create_engine(url, **options)
         return writing.execution_options(isolation_level="AUTOCOMMIT"), writing
     url = f"sqlite:///{path_of(url)}"
     reading = sa.create_engine(url, isolation_level="AUTOCOMMIT", **options)

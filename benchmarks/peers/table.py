@@ -81,4 +81,8 @@ class Peer(NamedTuple):
         return import_module(f"benchmarks.peers.{self.module}").opened(url)
 
 
-PEERS = (Peer("SQLAlchemy Core", "sqlalchemy_core", "sqlalchemy"),)
+PEERS = (
+    Peer("SQLAlchemy Core", "sqlalchemy_core", "sqlalchemy"),
+    Peer("SQLAlchemy ORM", "sqlalchemy_orm", "sqlalchemy"),
+    Peer("Django ORM", "django_orm", "django"),
+)
