@@ -32,7 +32,12 @@ def main() -> None:
     use_newest_sqlite()
     scale = QUICK if asked.quick else FULL
     works = asked.work or [*WORKS]
-    peers = [peer for peer in PEERS if asked.peer is None or peer.module in asked.peer]
+    peers = [
+        peer
+        for peer in PEERS
+        if (peer.on_sqlite if asked.on == "sqlite" else peer.on_postgres)
+        and (asked.peer is None or peer.module in asked.peer)
+    ]
     show = report.as_json if asked.json else report.line
     if asked.on == "sqlite":
         with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:

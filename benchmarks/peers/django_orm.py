@@ -153,9 +153,9 @@ class Django:
     def page(self, repository_id: str, after: bytes, limit: int, times: int) -> list[Any]:
         return [
             [
-                *ObjectMetadata.objects.filter(
-                    repository_id=repository_id, oid__gt=after
-                ).order_by("oid")[:limit]
+                *ObjectMetadata.objects.filter(repository_id=repository_id, oid__gt=after).order_by(
+                    "oid"
+                )[:limit]
             ]
             for _ in range(times)
         ]
