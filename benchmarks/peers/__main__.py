@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import report
+from benchmarks.peers.contest import Contest
 from benchmarks.peers.places import Databases, Files, Place
 from benchmarks.peers.settings import use_newest_sqlite
 from benchmarks.peers.sides import sides_of
@@ -24,34 +25,46 @@ from benchmarks.scale import FULL, QUICK, Scale
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.peers", description=__doc__)
     parser.add_argument("--on", choices=("sqlite", "postgres"), required=True)
-    parser.add_argument("--work", choices=[*WORKS], action="append", help="repeatable")
-    parser.add_argument("--peer", choices=[peer.module for peer in PEERS], action="append")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--work", choices=[*WORKS], action="append", help="this one; repeatable")
+    names = [peer.module for peer in PEERS]
+    parser.add_argument("--peer", choices=names, action="append", help="this one; repeatable")
+    parser.add_argument("--quick", action="store_true", help="too little work to judge by")
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
     asked = parser.parse_args()
-    use_newest_sqlite()
     scale = QUICK if asked.quick else FULL
-    works = asked.work or [*WORKS]
-    peers = [
-        peer
-        for peer in PEERS
-        if (peer.on_sqlite if asked.on == "sqlite" else peer.on_postgres)
-        and (asked.peer is None or peer.module in asked.peer)
-    ]
-    show = report.as_json if asked.json else report.line
-    if asked.on == "sqlite":
-        with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
-            _measure(scale, Files(scale, Path(folder)), works, peers, show)
-    else:
-        with Server() as server:
-            _measure(scale, Databases(scale, server), works, peers, show)
+    peers = [peer for peer in _installed(asked.on) if peer.module in (asked.peer or names)]
+    with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder, Server() as server:
+        place: Place
+        if asked.on == "sqlite":
+            words = use_newest_sqlite()
+            place = Files(scale, Path(folder))
+        else:
+            words = server.words()
+            place = Databases(scale, server)
+        if not asked.json:
+            print(words, flush=True)
+        _measure(scale, place, peers, asked.work or [*WORKS], as_json=asked.json)
 
 
-def _measure(scale: Scale, place: Place, works: Sequence[str], peers: Sequence[Peer], show) -> None:
+def _installed(on: str) -> list[Peer]:
+    """Those that have such databases; who isn't there is named and left out."""
+    able = [peer for peer in PEERS if (peer.on_sqlite if on == "sqlite" else peer.on_postgres)]
+    for peer in able:
+        if not peer.is_installed:
+            print(
+                f"{peer.name} is not installed beside {sys.executable}: left out", file=sys.stderr
+            )
+    return [peer for peer in able if peer.is_installed]
+
+
+def _measure(
+    scale: Scale, place: Place, peers: list[Peer], names: list[str], *, as_json: bool
+) -> None:
+    show = report.as_json if as_json else report.line
     with asyncio.Runner() as loop:
-        sides = sides_of(peers, loop)
-        for name in works:
-            for row in WORKS[name](scale, place, sides):
+        contest = Contest(scale, place, sides_of(peers, loop))
+        for name in names:
+            for row in contest.rows(name, WORKS[name]):
                 print(show(row), flush=True)
 
 

@@ -1,7 +1,7 @@
 """aiosqlite: SQL of one's own on one connection, in rows of `aiosqlite.Row`.
 
-Each call is a hop to its thread: `execute_fetchall`, which its documentation has for that, takes one
-where `execute` and `fetchone` take two. It converts no times.
+Each call is a hop to its thread: `execute_fetchall`, its helper for queries, takes one where
+`execute` and `fetchone` take two. It converts no times.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Django's ORM: models of the tables as they are, on the connection that Django keeps for a thread.
 
-On SQLite transactions begin by BEGIN IMMEDIATE and pragmas are set by `init_command`, as its notes on
-that database advise; PostgreSQL is spoken to by psycopg 3.
+On SQLite transactions begin by BEGIN IMMEDIATE and pragmas are set by `init_command`, as its notes
+on that database advise; PostgreSQL is spoken to by psycopg 3.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """peewee: models bound to the database that is open, and the connection it keeps for a thread.
 
-Many rows go in by `insert_many` of tuples, chunk by chunk in one transaction, which its page on bulk
-inserts calls the fastest way. PostgreSQL is spoken to by psycopg 3.
+Many rows go in by `insert_many` of tuples, chunk by chunk in one transaction, which is the fastest
+of the ways that its page on bulk inserts compares. PostgreSQL is spoken to by psycopg2, its default.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Peewee:
         if url.startswith("sqlite:"):
             self._database = SqliteDatabase(path_of(url), pragmas=PRAGMAS, lock_type="IMMEDIATE")
         else:
-            self._database = PostgresqlDatabase(in_utc(url), prefer_psycopg3=True)
+            self._database = PostgresqlDatabase(in_utc(url))
         self._database.bind([Project, Repository, Lease, AuditEntry, ObjectMetadata])
         self._database.connect()
 

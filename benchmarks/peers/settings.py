@@ -33,8 +33,8 @@ def in_utc(url: str) -> str:
 def use_newest_sqlite() -> str:
     """Put pysqlite3 in the place of `sqlite3`, before any peer imports it; its SQLite's version.
 
-    Python's own module is linked with the machine's SQLite, which may be years older than forgedb's;
-    then the schema's checks would fail, and a difference in speed would be SQLite's.
+    Python's own module is linked with the machine's SQLite, which may be years older than forgedb's.
+    Then the schema's checks would fail, and a difference in speed would be SQLite's.
     """
     import pysqlite3
     from pysqlite3 import dbapi2

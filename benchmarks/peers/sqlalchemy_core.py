@@ -2,7 +2,7 @@
 
 Reads have a connection in autocommit, as the engine's documentation advises for what needs no
 transaction; writes one whose transactions begin by BEGIN IMMEDIATE on SQLite, by the hooks of the
-dialect's page. PostgreSQL is spoken to by psycopg 3, as forgedb does.
+dialect's page. PostgreSQL is spoken to by psycopg 3, its default.
 """
 
 from __future__ import annotations

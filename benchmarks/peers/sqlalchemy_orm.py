@@ -1,8 +1,8 @@
 """SQLAlchemy's ORM: classes mapped to Core's tables, and a session for each unit of work.
 
-Reads have one session for a slice, as a request would; each write has its own. What a session loads
-it changes by attributes, and flushes at its commit; many rows go in by an INSERT of the class with a
-list of mappings, which the ORM's guide to bulk inserts advises.
+Gets have one session for a slice, pages and writes one each. What a session loads is changed by its
+attributes, and flushed at its commit; many rows go in by an INSERT of the class with a list of
+mappings, which the ORM's guide to bulk inserts advises.
 """
 
 from __future__ import annotations
