@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
 
-# Other migration runners, which nothing needs but a benchmark.
+# Other libraries and migration runners, which nothing needs but a benchmark.
 PEERS := $(VENV)/peers
 
 # What both type checkers read: the package, the examples, and the tests of the types users get.
@@ -65,9 +65,8 @@ format: $(DEV) ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-bench-peers: $(DEV) $(PEERS)/peers.stamp ## Measure migrations beside other runners
-	$(BIN)/python -m benchmarks --only migrate-files --only postgres-migrate \
-		--peers $(PEERS)/bin/python
+bench-peers: $(DEV) $(PEERS)/peers.stamp ## Measure beside other libraries and migration runners
+	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python
 
 schema: $(DEV) ## Write schema/ and the data model's page from the migrations
 	$(BIN)/python -m tests.schema.writing
@@ -77,7 +76,8 @@ requirements: $(DEV) ## Lock the newest versions of all dependencies
 	$(LOCK) --output-file=requirements/build.txt requirements/build.in
 	$(LOCK) --extra=postgres --extra=checkpoints --output-file=requirements/dev.txt \
 		pyproject.toml requirements/dev.in
-	$(LOCK) --output-file=requirements/peers.txt requirements/peers.in
+	$(LOCK) --extra=postgres --output-file=requirements/peers.txt \
+		pyproject.toml requirements/peers.in
 
 wheel: $(DEV) ## Build the wheel and the source archive in dist/
 	$(BIN)/python -m build --no-isolation

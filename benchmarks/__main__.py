@@ -21,6 +21,7 @@ from benchmarks import (
     unhashed,
     writes,
 )
+from benchmarks.peers import running as library_peers
 from benchmarks.postgres import objects as postgres_objects
 from benchmarks.postgres import partitions as postgres_partitions
 from benchmarks.postgres import proofs as postgres_proofs
@@ -63,46 +64,66 @@ ON_POSTGRES: dict[str, OnPostgres] = {
 
 BENCHMARKS = [*ON_SQLITE, *ON_POSTGRES]
 
+PEERS_ON_SQLITE = {f"peers-{work}": work for work in library_peers.WORKS}
+
+PEERS_ON_POSTGRES = {f"postgres-peers-{work}": work for work in library_peers.WORKS}
+
+MIGRATING = {"migrate-files", "postgres-migrate"}
+"""What other migration runners do, too."""
+
+WITH_PEERS = ["migrate-files", *PEERS_ON_SQLITE, "postgres-migrate", *PEERS_ON_POSTGRES]
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=BENCHMARKS, action="append", help="this one; repeatable")
+    every = [*BENCHMARKS, *PEERS_ON_SQLITE, *PEERS_ON_POSTGRES]
+    parser.add_argument("--only", choices=every, action="append", help="this one; repeatable")
     parser.add_argument("--quick", action="store_true", help="too little work to judge by")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
-    parser.add_argument("--peers", type=Path, metavar="PYTHON", help="beside the runners it has")
+    parser.add_argument(
+        "--peers", type=Path, metavar="PYTHON", help="what has peers, beside those it has"
+    )
     asked = parser.parse_args()
-    peers = _peers_of(asked.peers) if asked.peers else []
-    names = asked.only or BENCHMARKS
+    names = asked.only or (WITH_PEERS if asked.peers else BENCHMARKS)
+    for name in names:
+        if asked.peers is None and name not in BENCHMARKS:
+            parser.error(f"{name} needs --peers: see `make bench-peers`")
+    if asked.peers and not asked.peers.exists():
+        raise SystemExit(f"there are no peers beside {asked.peers}: see `make bench-peers`")
+    runners = _runners_of(asked.peers) if asked.peers and MIGRATING & {*names} else []
     scale = QUICK if asked.quick else FULL
     show = report.as_json if asked.json else report.line
+    options = [f"--{option}" for option in ("quick", "json") if getattr(asked, option)]
     if not asked.json:
         print(report.header(), flush=True)
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
         for name in filter(ON_SQLITE.__contains__, names):
             for row in ON_SQLITE[name](scale, Path(folder)):
                 print(show(row), flush=True)
-        if peers and "migrate-files" in names:
-            for row in migration_peers.on_sqlite(scale, peers):
-                print(show(row), flush=True)
+    if runners and "migrate-files" in names:
+        for row in migration_peers.on_sqlite(scale, runners):
+            print(show(row), flush=True)
+    if works := [PEERS_ON_SQLITE[name] for name in names if name in PEERS_ON_SQLITE]:
+        library_peers.run(asked.peers, "sqlite", works, *options)
     with Server() as server:
         for position, name in enumerate(filter(ON_POSTGRES.__contains__, names)):
             if position == 0 and not asked.json:
                 print(server.words(), flush=True)
             for row in ON_POSTGRES[name](scale, server):
                 print(show(row), flush=True)
-        if peers and "postgres-migrate" in names:
-            for row in migration_peers.on_postgres(scale, server, peers):
+        if runners and "postgres-migrate" in names:
+            for row in migration_peers.on_postgres(scale, server, runners):
                 print(show(row), flush=True)
+        if works := [PEERS_ON_POSTGRES[name] for name in names if name in PEERS_ON_POSTGRES]:
+            library_peers.run(asked.peers, "postgres", works, *options, url=server.url())
 
 
-def _peers_of(python: Path) -> list[migration_peers.Peer]:
-    peers = migration_peers.peers_of(python)
-    if not peers:
-        raise SystemExit(f"there is no migration runner beside {python}: see `make bench-peers`")
+def _runners_of(python: Path) -> list[migration_peers.Peer]:
+    runners = migration_peers.peers_of(python)
     for name in migration_peers.NAMES:
-        if name not in {peer.name for peer in peers}:
+        if name not in {runner.name for runner in runners}:
             print(f"{name} is not installed beside {python}: left out", file=sys.stderr)
-    return peers
+    return runners
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def test_peers_that_are_not_there_are_told_as_such(tmp_path):
     asked = [sys.executable, "-m", "benchmarks", "--quick", "--peers", str(tmp_path / "python")]
     refused = subprocess.run(asked, check=False, capture_output=True, text=True, env={"PATH": ""})
     assert refused.returncode == 1
-    assert "there is no migration runner beside" in refused.stderr
+    assert f"there are no peers beside {tmp_path / 'python'}" in refused.stderr
     assert "make bench-peers" in refused.stderr
 
 

@@ -49,7 +49,15 @@ class Contest:
             if not side.is_ours:
                 words = f"{'await ' if side.is_async else ''}{work.words}, {self.place.words}"
                 against = ours[side.is_async]
-                yield Row(f"peers-{name}", words, side.words, operations, None, times, against)
+                yield Row(
+                    f"{self.place.prefix}{name}",
+                    words,
+                    side.words,
+                    operations,
+                    None,
+                    times,
+                    against,
+                )
 
     def turns(self, contenders: Sequence[Contender]) -> Taken:
         """Each side's times; the contenders are in the order of the sides."""

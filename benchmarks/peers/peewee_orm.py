@@ -1,7 +1,8 @@
 """peewee: models bound to the database that is open, and the connection it keeps for a thread.
 
 Many rows go in by `insert_many` of tuples, chunk by chunk in one transaction, which is the fastest
-of the ways that its page on bulk inserts compares. PostgreSQL is spoken to by psycopg2, its default.
+of the ways that its page on bulk inserts compares. PostgreSQL is spoken to by psycopg2, as it does
+unless told otherwise.
 """
 
 from __future__ import annotations

@@ -13,9 +13,10 @@ from benchmarks.scale import Scale
 
 
 class Place(Protocol):
-    """Databases of one kind.  ``words`` is what a row says of it."""
+    """Databases of one kind: what rows say of it, and how their names begin."""
 
     words: str
+    prefix: str
 
     def base(self) -> str:
         """One of a project and its repositories."""
@@ -34,6 +35,7 @@ class Files:
     """SQLite's, in a folder."""
 
     words = "SQLite"
+    prefix = "peers-"
 
     def __init__(self, scale: Scale, folder: Path) -> None:
         self._scale = scale
@@ -56,6 +58,7 @@ class Databases:
     """PostgreSQL's, on a server."""
 
     words = "PostgreSQL"
+    prefix = "postgres-peers-"
 
     def __init__(self, scale: Scale, on: server.Server) -> None:
         self._scale = scale

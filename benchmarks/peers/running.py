@@ -15,11 +15,6 @@ WORKS = ("get", "create", "page", "offset", "lease", "missing", "add")
 """Their names, known without importing what does them."""
 
 
-def has_peers(python: Path) -> bool:
-    """Whether there is such an interpreter at all."""
-    return python.exists()
-
-
 def run(python: Path, on: str, works: Sequence[str], *options: str, url: str | None = None) -> None:
     """Measure the works and print their rows; ``url`` is of a server to measure on."""
     command = [str(python), "-m", "benchmarks.peers", "--on", on, *options]

@@ -31,15 +31,16 @@ def in_utc(url: str) -> str:
 
 
 def use_newest_sqlite() -> str:
-    """Put pysqlite3 in the place of `sqlite3`, before any peer imports it; its SQLite's version.
+    """Put pysqlite3 in the place of `sqlite3`, before any peer imports it; both sides' SQLite.
 
-    Python's own module is linked with the machine's SQLite, which may be years older than forgedb's.
+    Python's own module is linked with the machine's SQLite, which may be years behind forgedb's.
     Then the schema's checks would fail, and a difference in speed would be SQLite's.
     """
+    import apsw
     import pysqlite3
     from pysqlite3 import dbapi2
 
     assert dbapi2.sqlite_version_info >= SCHEMA_NEEDS, dbapi2.sqlite_version
     sys.modules["sqlite3"] = pysqlite3
     sys.modules["sqlite3.dbapi2"] = dbapi2
-    return str(dbapi2.sqlite_version)
+    return f"SQLite {apsw.sqlite_lib_version()} in forgedb, {dbapi2.sqlite_version} in its peers"

@@ -56,6 +56,12 @@ class Server:
         settings = [f"{name} {self._shown(admin, name)}" for name in DURABILITY]
         return f"PostgreSQL {self._shown(admin, 'server_version')}, {', '.join(settings)}"
 
+    def url(self) -> str:
+        """Of its maintenance database, for another process that measures on it."""
+        self._administration()
+        assert self._url is not None
+        return self._url
+
     def base(self, scale: Scale) -> str:
         """The URL of a database of one project and its repositories."""
         if "base" not in self._made:
