@@ -21,7 +21,8 @@ class Opened(Protocol):
 
     ``get`` and ``page`` read as many as asked for, on one connection or session as the peer has it.
     ``create`` and ``lease`` take a transaction for each, ``add`` one for all.  What ``rows`` makes
-    of the objects is what ``add`` takes, and is made before the time is taken.
+    of the objects is what ``add`` takes, and is made before the time is taken.  One peer also has
+    ``page_by_offset(repository_id, offset, limit)``, to show what that costs.
     """
 
     def get(self, ids: Sequence[str]) -> list[Found] | Awaitable[list[Found]]:
