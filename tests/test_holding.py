@@ -19,6 +19,7 @@ from forgedb import (
     LeaseLost,
     NotFound,
     Unavailable,
+    UsageError,
 )
 from forgedb.dao import holding
 from forgedb.dao.held import held_from, this_moment
@@ -91,6 +92,27 @@ class Desk:
         self.paused.append(seconds)
         self.now += min(seconds, *self.woken_after[:1]) if self.woken_after else seconds
         del self.woken_after[:1]
+
+
+def test_a_hold_has_one_block_at_a_time_and_another_after_it() -> None:
+    desk = Desk(None)
+    with desk.hold as lease:
+        with pytest.raises(UsageError, match="entered already"), desk.hold:
+            pytest.fail("the block must not be entered")
+        assert (len(desk.asked), desk.released) == (1, [])
+    assert desk.released == [lease.id]
+    with desk.hold as another:
+        assert another.id != lease.id
+    assert desk.released == [lease.id, another.id]
+
+
+def test_a_hold_that_was_refused_can_be_tried_again() -> None:
+    desk = Desk(HELD, None)
+    with pytest.raises(LeaseHeld), desk.hold:
+        pytest.fail("the block must not be entered")
+    with desk.hold as lease:
+        assert desk.released == []
+    assert desk.released == [lease.id]
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,26 @@ def without_guards(rich: Rich) -> Generator[Tampered]:
         raise Undone
 
 
+@contextmanager
+def without_checks(tampered: Tampered, table: str) -> Generator[None]:
+    """The table's CHECKs are gone, and with them every hold on what a column can be."""
+    client = tampered.tx.client
+    if client.dialect == "sqlite":
+        client.query("PRAGMA ignore_check_constraints = ON")
+        try:
+            yield
+        finally:
+            client.query("PRAGMA ignore_check_constraints = OFF")
+        return
+    checks = (
+        "SELECT conname FROM pg_constraint"
+        " WHERE contype = 'c' AND conrelid = CAST(:name AS regclass)"
+    )
+    for (name,) in client.query(checks, {"name": table}):
+        client.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    yield
+
+
 def renumber(tampered: Tampered, order: dict[int, int]) -> None:
     """Give the repository's entries other numbers: each key's entry becomes its value's."""
     stream, far = tampered.rich.repository.id, 1_000_000

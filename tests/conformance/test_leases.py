@@ -970,6 +970,33 @@ def test_hold_in_a_transaction_is_part_of_it(db: Database, repository: Repositor
     assert db.leases.get(lease.id).end_reason is EndReason.RELEASED
 
 
+def test_hold_in_a_transaction_does_not_wait(
+    db: Database, bob: Database, repository: Repository
+) -> None:
+    lease = db.leases.acquire(repository.id)
+    with bob.transaction() as tx:
+        for wait in (1, timedelta(seconds=1)):
+            with (
+                pytest.raises(UsageError, match="isn't part of a transaction"),
+                tx.leases.hold(repository.id, wait=wait),
+            ):
+                pytest.fail("the block must not be entered")
+        with pytest.raises(LeaseHeld), tx.leases.hold(repository.id):
+            pytest.fail("the block must not be entered")
+    assert db.leases.active(repository.id) == lease
+
+
+def test_a_hold_is_entered_once_at_a_time(db: Database, repository: Repository) -> None:
+    hold = db.leases.hold(repository.id)
+    with hold as lease:
+        with pytest.raises(UsageError, match=repository.id), hold:
+            pytest.fail("the block must not be entered")
+        assert db.leases.active(repository.id) == lease
+    with hold as another:
+        assert another.fencing_token == 2
+    assert db.leases.active(repository.id) is None
+
+
 def test_what_hold_raises_is_what_acquire_raises(db: Database) -> None:
     with pytest.raises(NotFound), db.leases.hold(FREE):
         pytest.fail("the block must not be entered")

@@ -22,6 +22,7 @@ from tests.conformance.attacking import (
     put_in,
     rehash,
     renumber,
+    without_checks,
     without_guards,
 )
 from tests.conformance.conftest import Clock
@@ -51,6 +52,12 @@ def tampered(untouched: Rich) -> Iterator[Tampered]:
     with without_guards(untouched) as tampered:
         yield tampered
 
+
+LAST_ID = "7" + 25 * "Z"
+
+NO_TEXT = "CAST(x'ff' AS TEXT)"
+NO_TEXT_SHOWN = "X'FF'"
+"""What SQLite takes for text, and no one can read; and how it is told of."""
 
 # Entries that were edited.
 
@@ -680,6 +687,92 @@ def test_a_row_that_can_not_be_read_is_named_with_its_stream_and_the_rest_still_
     assert told.keys() == {rich.repository.id, rich.project.id}
     assert told[rich.repository.id].startswith("what it tells of can't be read: ")
     assert "has name 'x'" in told[rich.project.id]
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [
+        ("project", "visibility"),
+        ("project", "created_at"),
+        ("repository", "state"),
+        ("repository", "updated_at"),
+        ("lease", "end_reason"),
+        ("lease", "acquired_at"),
+        ("mirror", "direction"),
+        ("mirror", "next_run_at"),
+        ("relationship", "kind"),
+        ("relationship", "created_at"),
+    ],
+)
+def test_a_value_that_no_model_can_have_is_named_with_its_stream_and_the_rest_still_compared(
+    tampered: Tampered, kind: str, column: str
+) -> None:
+    row, table, other = getattr(tampered.rich, kind), TABLES[kind], tampered.rich.gone_project
+    is_dated = column.endswith("_at") and tampered.tx.client.dialect == "postgres"
+    value = "4000-01-01 BC" if is_dated else "noon"
+    tampered.execute("UPDATE projects SET name = 'x' WHERE id = :id", id=other.id)
+    with without_checks(tampered, table):
+        tampered.execute(f"UPDATE {table} SET {column} = '{value}' WHERE id = :id", id=row.id)
+        told = {problem.stream_id: problem.what for problem in tampered.problems()}
+    stream = row.id if kind in ("project", "repository") else tampered.rich.repository.id
+    assert told.keys() == {stream, other.id}
+    assert told[stream].startswith("what it tells of can't be read: ")
+    assert is_dated or f"no {column} of a " in told[stream]
+    assert "has name 'x'" in told[other.id]
+
+
+def test_a_stream_whose_name_is_no_text_is_told_of_and_the_rest_still_walked(
+    tampered: Tampered,
+) -> None:
+    rich, tx = tampered.rich, tampered.tx
+    expression, named = NO_TEXT, NO_TEXT_SHOWN
+    if tx.client.dialect == "postgres":
+        # Its text is always text, and here an id: one that no stream has.
+        expression, named = f"'{LAST_ID}'", LAST_ID
+    entries = tx.audit.verify().entries
+    with without_checks(tampered, "audit_entries"):
+        tampered.execute(
+            f"UPDATE audit_entries SET stream_id = {expression}"
+            " WHERE stream_id = :stream AND seq IN (2, 3)",
+            stream=rich.fork.id,
+        )
+        tampered.execute("UPDATE projects SET name = 'x' WHERE id = :id", id=rich.project.id)
+        report = tx.audit.verify()
+        later = tx.audit.verify(after=rich.fork.id)
+    assert report.entries == entries
+    told = {problem.stream_id for problem in report.problems}
+    assert told == {rich.fork.id, rich.project.id, named}
+    assert named in {problem.stream_id for problem in later.problems}
+
+
+def test_a_project_without_entries_is_named_even_if_its_id_is_no_text(tampered: Tampered) -> None:
+    project, tx = tampered.rich.gone_project, tampered.tx
+    expression, named = NO_TEXT, NO_TEXT_SHOWN
+    if tx.client.dialect == "postgres":
+        expression, named = f"'{LAST_ID}'", LAST_ID
+    names = ", ".join(name for name in project.__struct_fields__ if name not in ("id", "slug"))
+    with without_checks(tampered, "projects"):
+        tampered.execute(
+            f"INSERT INTO projects (id, slug, audit_seq, audit_head, {names})"
+            f" SELECT {expression}, 'put-in', audit_seq, audit_head, {names} FROM projects"
+            " WHERE id = :id",
+            id=project.id,
+        )
+        assert tampered.problems() == [
+            VerifyProblem(named, None, "all of the stream's entries are gone")
+        ]
+
+
+def test_long_changes_that_are_no_text_are_named(tampered: Tampered) -> None:
+    rich, tx = tampered.rich, tampered.tx
+    long = "a" * (forgedb.audit.verify.CHANGES_BYTES_MAX + 1)
+    entry = tx.audit.record("scan.done", rich.fork.id, {"found": [None, long]})
+    # PostgreSQL's text is always text: there it is another.
+    edited = "CAST('{}' AS json)" if tx.client.dialect == "postgres" else f"changes || {NO_TEXT}"
+    with without_checks(tampered, "audit_entries"):
+        tampered.execute(f"UPDATE audit_entries SET changes = {edited} WHERE id = :id", id=entry.id)
+        (problem,) = tampered.problems()
+    assert (problem.stream_id, problem.seq) == (rich.fork.id, entry.seq)
 
 
 def test_a_note_of_an_ended_lease_that_was_edited_is_named(tampered: Tampered) -> None:

@@ -129,24 +129,6 @@ def test_who_waits_is_woken_when_the_transaction_that_ends_the_lease_is_committe
         assert waiting.result(SOON_SECONDS).fencing_token == lease.fencing_token + 1
 
 
-@pytest.mark.usefixtures("only_hints")
-def test_who_waits_within_a_transaction_is_woken_too(
-    db: Database,
-    admin: psycopg.Connection[Any],
-    repository: Repository,
-    threads: ThreadPoolExecutor,
-) -> None:
-    def hold_in_a_transaction() -> Lease:
-        with db.acting_as("user:bob").transaction() as tx:
-            return hold_once(tx, repository.id)
-
-    lease = db.leases.acquire(repository.id)
-    waiting = threads.submit(hold_in_a_transaction)
-    until(lambda: listens_for(admin, repository.id))
-    db.leases.release(lease.id)
-    assert waiting.result(SOON_SECONDS).fencing_token == lease.fencing_token + 1
-
-
 WAITER = """
 import sys
 import forgedb

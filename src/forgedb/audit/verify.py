@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from itertools import groupby
@@ -52,6 +53,12 @@ def _fields(length: str) -> str:
     return _FIELDS.replace(
         "changes", f"CASE WHEN {length} <= {CHANGES_BYTES_MAX} THEN changes END AS changes"
     )
+
+
+def _legible(column: str) -> str:
+    """The id; where it is none, and maybe not even text, its bytes in hex digits."""
+    in_hex = f"quote(CAST({column} AS BLOB))"
+    return f"CASE WHEN {column} GLOB '*[^0-9A-Z]*' THEN {in_hex} ELSE {column} END"
 
 
 _OF_ALL = """
@@ -103,6 +110,35 @@ ORDER BY seq
 LIMIT 1
 """)
 
+# Of streams whose names are no text at all: the next that has a name, and what lies before it.
+NEXT_NAMED = sql(
+    sqlite="""
+    SELECT stream_id FROM audit_entries
+    WHERE stream_id > :after AND stream_id NOT GLOB '*[^0-9A-Z]*'
+    ORDER BY stream_id
+    LIMIT 1
+    """,
+    postgres="""
+    SELECT stream_id FROM audit_entries
+    WHERE stream_id > :after AND stream_id ~ '^[0-9A-Z]*$'
+    ORDER BY stream_id
+    LIMIT 1
+    """,
+)
+
+_UNNAMED = """
+SELECT {name}, count(*)
+FROM audit_entries
+WHERE stream_id > :after AND (stream_id < {before} OR {before} IS NULL)
+GROUP BY stream_id
+ORDER BY stream_id
+"""
+
+UNNAMED = sql(
+    sqlite=_UNNAMED.format(name=_legible("stream_id"), before=":before"),
+    postgres=_UNNAMED.format(name="stream_id", before="CAST(:before AS text)"),
+)
+
 COUNT = sql("SELECT count(*) FROM audit_entries WHERE stream_id > :after")
 
 COUNT_OF_ONE = sql("SELECT count(*) FROM audit_entries WHERE stream_id = :stream_id")
@@ -143,13 +179,18 @@ HEADS = sql(
     postgres=_HEADS.format(among="= ANY(:ids)"),
 )
 
-WITHOUT_ENTRIES = sql("""
-SELECT id FROM projects AS p
+_WITHOUT_ENTRIES = """
+SELECT {id} FROM projects AS p
 WHERE NOT EXISTS (SELECT 1 FROM audit_entries AS e WHERE e.stream_id = p.id)
 UNION ALL
-SELECT id FROM repositories AS r
+SELECT {id} FROM repositories AS r
 WHERE NOT EXISTS (SELECT 1 FROM audit_entries AS e WHERE e.stream_id = r.id)
-""")
+"""
+
+WITHOUT_ENTRIES = sql(
+    sqlite=_WITHOUT_ENTRIES.format(id=_legible("id")),
+    postgres=_WITHOUT_ENTRIES.format(id="id"),
+)
 
 Entry: TypeAlias = tuple[Any, ...]
 """An entry as the driver gives it: the fields of the model, in their order."""
@@ -227,8 +268,7 @@ class _Verification:
             if self._asked.stream_id is not None:
                 streams = [self._asked.stream_id]
             else:
-                found = yield from rows(STREAMS, after=after, limit=STREAMS_BEGUN)
-                streams = [stream_id for (stream_id,) in found]
+                streams = yield from self._streams(after)
             if not streams:
                 return
             begun = {stream_id: max(self._vouched(stream_id) - 2, 0) for stream_id in streams}
@@ -247,9 +287,28 @@ class _Verification:
                 first = [None] * len(streams)
             for (stream_id, seq), entries in zip(begun.items(), first, strict=True):
                 yield from self._read(stream_id, stream_id, seq, entries)
-            if self._asked.stream_id is not None or len(streams) < STREAMS_BEGUN:
+            if self._asked.stream_id is not None:
                 return
             after = streams[-1]
+
+    def _streams(self, after: Ulid) -> Steps[list[Ulid]]:
+        """The next streams, past those that can't be named; none at the end."""
+        for limit in (STREAMS_BEGUN, 1):
+            with suppress(InvalidValue):
+                found = yield from rows(STREAMS, after=after, limit=limit)
+                return [stream_id for (stream_id,) in found]
+        named = yield from self._pass_unnamed(after)
+        return [] if named is None else [named]
+
+    def _pass_unnamed(self, after: Ulid) -> Steps[Ulid | None]:
+        """Tell of the streams that can't be named, and return the next that can be."""
+        found = yield from rows(NEXT_NAMED, after=after)
+        named: Ulid | None = found[0][0] if found else None
+        for name, entries in (yield from rows(UNNAMED, after=after, before=named)):
+            what = f"its id is no text, and none of its entries ({entries}) can be read"
+            self.problems.append(VerifyProblem(name, None, what))
+            self.entries += entries
+        return named
 
     def _vouched(self, stream_id: Ulid) -> int:
         """The entry from which on a stream is read; before it, it is taken on trust."""
@@ -281,9 +340,15 @@ class _Verification:
                     # One of them can't be read: go on one by one until it is found.
                     limit = 1
                     continue
-                ((last_stream, last_seq),) = yield from rows(
-                    NEXT_KEY if stream_id is None else NEXT_STREAM_KEY, **position
-                )
+                key = NEXT_KEY if stream_id is None else NEXT_STREAM_KEY
+                try:
+                    ((last_stream, last_seq),) = yield from rows(key, **position)
+                except InvalidValue:
+                    named = yield from self._pass_unnamed(last_stream)
+                    if named is None:
+                        return
+                    last_stream, last_seq, limit = named, 0, ENTRIES_A_READ
+                    continue
                 what = f"it can't be read: {error.why}"
                 self.problems.append(VerifyProblem(last_stream, last_seq, what))
                 self.entries, limit = self.entries + 1, ENTRIES_A_READ
@@ -376,10 +441,13 @@ class _Verification:
 
 
 def _whole(entry: Entry) -> Steps[Entry]:
-    """The entry with its changes, however long they are."""
+    """The entry with its changes, however long they are; without them if they can't be read."""
     if entry[_CHANGES] is not None:
         return entry
-    found = yield from rows(CHANGES, stream_id=entry[0], seq=entry[1])
+    try:
+        found = yield from rows(CHANGES, stream_id=entry[0], seq=entry[1])
+    except InvalidValue:
+        return entry
     return (*entry[:_CHANGES], found[0][0], *entry[_CHANGES + 1 :])
 
 

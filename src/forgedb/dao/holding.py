@@ -5,12 +5,21 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import timedelta
+from threading import Lock
 from types import TracebackType
 from typing import Any, Generic
 
 from forgedb.dao.held import HeldLease
-from forgedb.errors import ForgeDbError, InvalidValue, LeaseHeld, LeaseLost, NotFound
+from forgedb.errors import (
+    ForgeDbError,
+    InvalidValue,
+    LeaseHeld,
+    LeaseLost,
+    NotFound,
+    UsageError,
+)
 from forgedb.ids import Ulid, new_ulid
 from forgedb.operations.binding import Async, H_co, Sync
 from forgedb.validation import check_duration
@@ -39,13 +48,16 @@ class Hold(Generic[H_co]):
         self._acquire = acquire
         self._release = release
         self._wait = _checked_wait(wait)
+        self._free = Lock()
+        """Taken from where the block is entered until it was left."""
         self._asked: Ulid | None = None
         """The lease that is asked for, or held: this end knows its id before the database does."""
 
     def __enter__(self: Hold[Sync]) -> HeldLease:
+        self._begin()
         pauses = self._pauses()
         try:
-            with self._runner.pausing(self._repository_id) as pause:
+            with self._pausing() as pause:
                 while True:
                     self._asked = new_ulid()
                     try:
@@ -57,8 +69,11 @@ class Hold(Generic[H_co]):
                         self._asked = lease.id
                         return lease
         except BaseException as error:
-            if _may_be_granted(error):
-                self._release_after(error, self._taken())
+            try:
+                if _may_be_granted(error):
+                    self._release_after(error, self._asked)
+            finally:
+                self._end()
             raise
 
     def __exit__(
@@ -67,8 +82,8 @@ class Hold(Generic[H_co]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        lease_id = self._taken()
-        assert lease_id is not None, "the block is left once, after it was entered"
+        lease_id = self._asked
+        assert lease_id is not None, "the block was entered before it is left"
         try:
             self._release(lease_id)
         except ForgeDbError as lost:
@@ -76,6 +91,8 @@ class Hold(Generic[H_co]):
         except BaseException as interruption:
             self._release_after(interruption, lease_id)
             raise
+        finally:
+            self._end()
 
     def _release_after(
         self: Hold[Sync], interruption: BaseException, lease_id: Ulid | None
@@ -93,9 +110,10 @@ class Hold(Generic[H_co]):
     async def __aenter__(self: Hold[Async]) -> HeldLease:
         from asyncio import CancelledError
 
+        self._begin()
         pauses = self._pauses()
         try:
-            async with self._runner.pausing(self._repository_id) as pause:
+            async with self._pausing() as pause:
                 while True:
                     self._asked = new_ulid()
                     try:
@@ -106,9 +124,12 @@ class Hold(Generic[H_co]):
                     else:
                         self._asked = lease.id
                         return lease
-        except (CancelledError, ForgeDbError) as error:
-            if _may_be_granted(error):
-                await self._release_afterwards(error, self._taken())
+        except BaseException as error:
+            try:
+                if isinstance(error, CancelledError | ForgeDbError) and _may_be_granted(error):
+                    await self._release_afterwards(error, self._asked)
+            finally:
+                self._end()
             raise
 
     async def __aexit__(
@@ -119,8 +140,8 @@ class Hold(Generic[H_co]):
     ) -> None:
         from asyncio import CancelledError
 
-        lease_id = self._taken()
-        assert lease_id is not None, "the block is left once, after it was entered"
+        lease_id = self._asked
+        assert lease_id is not None, "the block was entered before it is left"
         try:
             await self._release(lease_id)
         except ForgeDbError as lost:
@@ -128,6 +149,8 @@ class Hold(Generic[H_co]):
         except CancelledError as interruption:
             await self._release_afterwards(interruption, lease_id)
             raise
+        finally:
+            self._end()
 
     async def _release_afterwards(
         self: Hold[Async], interruption: BaseException, lease_id: Ulid | None
@@ -157,9 +180,20 @@ class Hold(Generic[H_co]):
                 pause = min(2 * pause, POLL_SECONDS_MAX)
             yield max(0.0, min(attempt_at, give_up_at) - now)
 
-    def _taken(self) -> Ulid | None:
-        lease_id, self._asked = self._asked, None
-        return lease_id
+    def _pausing(self) -> Any:
+        """What pauses between attempts; who doesn't wait never asks for it."""
+        return self._runner.pausing(self._repository_id) if self._wait else nullcontext()
+
+    def _begin(self) -> None:
+        if not self._free.acquire(blocking=False):
+            raise UsageError(
+                f"this hold of repository {self._repository_id} is entered already, and a lease has"
+                " one holder: call hold() for each block"
+            )
+
+    def _end(self) -> None:
+        self._asked = None
+        self._free.release()
 
 
 def _checked_wait(wait: timedelta | float) -> timedelta:

@@ -382,8 +382,9 @@ class LeasesDao(Dao[H_co]):
         when its holder must be done.
 
         While someone else holds the repository it tries again, for as long as ``wait``, a
-        timedelta or seconds, up to 30 days.  Raises what ``acquire`` raises, and at the end
-        LeaseLost where the lease was lost meanwhile, unless the block raised by itself.
+        timedelta or seconds, up to 30 days; not in a transaction.  Raises what ``acquire`` raises,
+        and at the end LeaseLost where the lease was lost meanwhile, unless the block raised by
+        itself; UsageError where it is entered a second time before it was left.
         """
         if self.context.actor is None:
             raise ActorRequired("LeasesDao.hold")

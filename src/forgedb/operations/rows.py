@@ -13,12 +13,24 @@ from typing import Any, TypeAlias, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from forgedb.errors import shown
+
 T = TypeVar("T")
 
 Decoder: TypeAlias = Callable[[Iterable[tuple[Any, ...]]], list[Any]]
 RowDecoder: TypeAlias = Callable[[tuple[Any, ...]], Any]
 Converters: TypeAlias = Mapping[type[Any], Callable[[Any], Any]]
 """What a database's driver doesn't give in the model's type already, and how to make it so."""
+
+
+class Unreadable(Exception):
+    """A row has a value that its model has no room for: the schema's rules were evaded."""
+
+    def __init__(self, field: str, value: object, why: str) -> None:
+        super().__init__(field, value, why)
+        self.field = field
+        self.value = value
+        self.why = why
 
 
 def columns(model: type[msgspec.Struct], prefix: str = "") -> str:
@@ -28,7 +40,7 @@ def columns(model: type[msgspec.Struct], prefix: str = "") -> str:
 
 def make_decoders(model: type[Any], converters: Converters) -> tuple[RowDecoder, Decoder]:
     """A function from a row's tuple to a model, and one from many rows to a list of models."""
-    scope: dict[str, Any] = {"model": model}
+    scope: dict[str, Any] = {"model": model, "unreadable": _unreadable}
     names: list[str] = []
     values: list[str] = []
     for position, hint in enumerate(_hints(model)):
@@ -36,12 +48,39 @@ def make_decoders(model: type[Any], converters: Converters) -> tuple[RowDecoder,
         names.append(name)
         values.append(_expression(name, hint, converters, scope))
     made, unpacked = f"model({', '.join(values)})", f"{', '.join(names)},"
+    # A try costs nothing where all goes well.
     source = (
-        f"def decode_row(row):\n    {unpacked} = row\n    return {made}\n"
-        f"def decode_rows(rows):\n    return [{made} for {unpacked} in rows]\n"
+        f"def decode_row(row):\n"
+        f"    {unpacked} = row\n"
+        f"    try:\n        return {made}\n"
+        f"    except Exception as error:\n        raise unreadable(model, row, of) from error\n"
+        f"def decode_rows(rows):\n"
+        f"    try:\n        return [{made} for {unpacked} in rows]\n"
+        f"    except Exception:\n        return [decode_row(row) for row in rows]\n"
     )
+    scope["of"] = {
+        name: getattr(found, "__getitem__", found)
+        for name in names
+        if (found := scope.get(f"of_{name}")) is not None
+    }
     exec(source, scope)  # noqa: S102 - the text is made of positions alone
     return scope["decode_row"], scope["decode_rows"]
+
+
+def _unreadable(model: type[Any], row: tuple[Any, ...], of: Mapping[str, Any]) -> Unreadable:
+    """Which of the row's values it is that can't be converted."""
+    for position, field in enumerate(model.__struct_fields__):
+        value, convert = row[position], of.get(f"c{position}")
+        if value is None or convert is None:
+            continue
+        try:
+            convert(value)
+        except Exception as error:  # noqa: BLE001 - whatever a converter makes of it
+            why = f"no {field} of a {model.__name__} can be {shown(value)}"
+            if not isinstance(error, KeyError):
+                why += f" ({error})"
+            return Unreadable(field, value, why)
+    return Unreadable("row", row, f"a {model.__name__} has other columns, or of other types")
 
 
 def _hints(model: type[Any]) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from forgedb.drivers import refusals
 from forgedb.drivers.bells import Bell
@@ -321,12 +321,8 @@ class PostgresTransaction(Async):
             self._check()
             connection.release()
 
-    @asynccontextmanager
-    async def pausing(
-        self, repository_id: Ulid
-    ) -> AsyncGenerator[Callable[[float], Coroutine[Any, Any, None]]]:
-        async with self._outer.pausing(repository_id) as pause:
-            yield pause
+    def pausing(self, repository_id: Ulid) -> NoReturn:
+        raise refusals.no_pause()
 
     async def backup(self, path: str) -> None:
         raise refusals.not_in_a_transaction("a backup")

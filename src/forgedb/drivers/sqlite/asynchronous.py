@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from forgedb.drivers import refusals
 from forgedb.drivers.pool import Pool
@@ -20,6 +20,7 @@ from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.drivers.sqlite.runner import SqliteRunner
 from forgedb.drivers.turns import TaskTurns
 from forgedb.errors import Unavailable, UsageError
+from forgedb.ids import Ulid
 from forgedb.operations.binding import Async, Mode, SchemaCheck, Sync
 from forgedb.operations.steps import Steps
 
@@ -190,6 +191,9 @@ class AsyncSqliteTransaction(Async):
             finally:
                 inner._open = False
             self._lent.keep_savepoint()
+
+    def pausing(self, repository_id: Ulid) -> NoReturn:
+        raise refusals.no_pause()
 
     async def backup(self, path: str) -> None:
         raise refusals.not_in_a_transaction("a backup")

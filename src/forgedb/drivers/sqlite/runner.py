@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from threading import get_ident
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from forgedb.drivers import refusals
 from forgedb.drivers.pool import Pool
@@ -20,6 +20,7 @@ from forgedb.drivers.sqlite.holder import writer_of
 from forgedb.drivers.sqlite.lent import Lent
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.errors import LockTimeout
+from forgedb.ids import Ulid
 from forgedb.operations.binding import Mode, SchemaCheck, Sync
 from forgedb.operations.steps import Steps
 
@@ -239,6 +240,9 @@ class SqliteTransaction(Sync):
             finally:
                 inner.end()
             lent.use(lambda connection: connection.execute(RELEASE))
+
+    def pausing(self, repository_id: Ulid) -> NoReturn:
+        raise refusals.no_pause()
 
     def backup(self, path: str) -> None:
         raise refusals.not_in_a_transaction("a backup")
