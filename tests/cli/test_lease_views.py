@@ -71,9 +71,37 @@ def test_where_there_is_no_room_the_holder_and_the_purpose_give_way(width: int) 
     _, line, beneath = terms([lease], lambda _: "p/r", NOW, width)
     assert line.startswith("p/r   worker:")
     assert line.endswith("█████░░░░░")
-    assert len(line) <= max(width, 43)
+    assert len(line) <= width
     assert beneath.startswith(f"  {ULID}  ppp")
     assert len(beneath) <= width
+
+
+@pytest.mark.parametrize("width", [32, 40, 60, 80, 200])
+def test_a_long_path_loses_its_beginning(width: int) -> None:
+    path = "platform-engineering/infrastructure-as-code/modules-7"
+    first, line, _ = terms([_lease(1, -1, 1)], lambda _: path, NOW, width)
+    assert max(map(len, (first, line))) <= width
+    assert line.split()[0].endswith("ules-7")
+    assert line.startswith(path if width == 200 else "…")
+    assert ("TERM" in first) is (width > 50)
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 80])
+def test_a_narrow_history_has_fewer_columns_and_still_its_bars(width: int) -> None:
+    lines = history(
+        [_lease(token, -token, 1 - token, EndReason.TRANSFERRED) for token in (1, 2)], NOW, width
+    )
+    assert max(map(len, lines[1:])) <= width
+    assert all("█" in line and len(line) == width for line in lines[2:])
+    assert lines[1].split()[:2] == ["TOKEN", "HOLDER"]
+    assert ("FROM" in lines[1]) is (width > 60)
+
+
+def test_what_lasted_less_than_a_second_is_told_in_milliseconds() -> None:
+    lease = _lease(1, -0.4 / 3600, 0, EndReason.RELEASED)
+    first, _, line = history([lease], NOW, 80)
+    assert first.endswith("ms a cell")
+    assert " 400ms " in line
 
 
 def test_wide_characters_take_two_columns() -> None:

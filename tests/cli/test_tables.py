@@ -67,15 +67,18 @@ def test_the_audit_trail_on_a_terminal_says_who_when_and_what(
     forgedb.ok("repo", "update", repository, "--description", "a\x1b[31mb " + "long " * 60)
     shown = on_terminal("audit", "list", "--url", forgedb.url).splitlines()
     assert shown[0].endswith("Z  user:ada  project.create")
-    assert shown[1] == "    slug: platform, name: Platform, description: -, visibility: private"
+    (entry,) = forgedb.data("audit", "list", "--action", "project.create")["items"]
+    assert shown[1] == f"    project {entry['target_id']}  entry {entry['id']}"
+    assert shown[2] == "    slug: platform, name: Platform, description: -, visibility: private"
     renamed = next(place for place, line in enumerate(shown) if "repository.update" in line)
-    assert shown[renamed + 1] == "    slug: api → gateway"
-    assert shown[renamed + 3].startswith("    description: - → a [31mb long long")
+    assert shown[renamed + 1].startswith(f"    repository {repository}  entry ")
+    assert shown[renamed + 2] == "    slug: api → gateway"
+    assert shown[renamed + 5].startswith("    description: - → a [31mb long long")
     assert shown[-1].endswith("long long")
     assert max(map(len, shown)) <= 80
     lease = forgedb.data("lease", "acquire", repository)
     forgedb.ok("lease", "force-release", lease["id"], "--reason", "gone")
-    *_, last, _, _ = on_terminal("audit", "list", "--url", forgedb.url).splitlines()
+    *_, last, _, _, _ = on_terminal("audit", "list", "--url", forgedb.url).splitlines()
     assert last.endswith("  lease.force_release  (gone)")
 
 

@@ -16,8 +16,9 @@ from forgedb.models import Lease
 GAP = "  "
 BAR_CELLS = 10
 CHART_CELLS_MIN = 16
-HOLDER_CELLS_MIN = 8
 HOLDER_CELLS_MAX = 24
+LEAST = {"HOLDER": 8, "REPO": 12}
+"""What gives way, in this order, and to how many cells."""
 
 DAY = timedelta(days=1)
 
@@ -62,7 +63,8 @@ def terms(
         )
         for lease in leases
     ]
-    lines = _columns(("REPO", "HOLDER", "AGE", "LEFT", "TERM"), rows, width, marks)
+    headings = ("REPO", "HOLDER", "AGE", "LEFT", "TERM")
+    lines = _columns(headings, rows, width, marks, dropped=("TERM", "AGE"))
     shown = [lines[0].rstrip()]
     for line, lease in zip(lines[1:], leases, strict=True):
         shown += [line, _cut(f"{GAP}{lease.id}{GAP}{text(lease.purpose)}", width, marks)]
@@ -88,13 +90,14 @@ def history(
             str(lease.fencing_token),
             text(lease.holder),
             f"{lease.acquired_at:{time_text}}",
-            duration_text(until - lease.acquired_at),
+            _span_text(until - lease.acquired_at),
             _how(lease, now),
         )
         for lease, until in zip(leases, ends, strict=True)
     ]
     headings = ("TOKEN", "HOLDER", "FROM", "LASTED", "HOW")
-    plain = _columns(headings, rows, width - CHART_CELLS_MIN - len(GAP), marks)
+    room = width - CHART_CELLS_MIN - len(GAP)
+    plain = _columns(headings, rows, room, marks, dropped=("FROM", "HOW", "LASTED"))
     cells = max(CHART_CELLS_MIN, width - _cells(plain[0]) - len(GAP))
     bars = [
         _span(_part(lease.acquired_at, begin, end), _part(until, begin, end), cells, marks)
@@ -103,7 +106,7 @@ def history(
     for place, lease in enumerate(leases):
         if lease.ended_at is None and lease.expires_at > now:
             bars[place] = bars[place].rstrip(marks.empty)[:-1] + marks.on
-    a_cell = duration_text((end - begin) / cells)
+    a_cell = _span_text((end - begin) / cells)
     return [
         f"{begin:%Y-%m-%d %H:%M:%S}Z to {end:%Y-%m-%d %H:%M:%S}Z, {a_cell} a cell",
         plain[0].rstrip(),
@@ -115,6 +118,13 @@ def _how(lease: Lease, now: datetime) -> str:
     if lease.end_reason is not None:
         return lease.end_reason.value
     return "open" if lease.expires_at > now else "over"
+
+
+def _span_text(span: timedelta) -> str:
+    """Leases of tests last milliseconds."""
+    if timedelta(0) < span < timedelta(seconds=1):
+        return f"{max(1, span // timedelta(milliseconds=1))}ms"
+    return duration_text(span)
 
 
 def _time_format(span: timedelta) -> str:
@@ -144,23 +154,41 @@ def _span(first: float, last: float, cells: int, marks: Marks) -> str:
 
 
 def _columns(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, marks: Marks
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    marks: Marks,
+    dropped: Sequence[str],
 ) -> list[str]:
-    """Lines of equal width; where there is no room the holder gives way."""
-    table = [headings, *rows]
-    widths = [max(map(_cells, column)) for column in zip(*table, strict=True)]
-    holder = headings.index("HOLDER")
-    widths[holder] = min(widths[holder], HOLDER_CELLS_MAX)
-    over = sum(widths) + len(GAP) * (len(widths) - 1) - width
-    if over > 0:
-        widths[holder] = max(min(widths[holder], HOLDER_CELLS_MIN), widths[holder] - over)
-    return [
-        GAP.join(
-            _padded(_cut(cell, size, marks) if place == holder else cell, size)
-            for place, (cell, size) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in table
+    """Lines of equal width.
+
+    Where there is no room the holder gives way, then the path, then the ``dropped`` columns go,
+    one after the other.
+    """
+    columns = dict(zip(headings, zip(headings, *rows, strict=True), strict=True))
+    widths = {name: max(map(_cells, column)) for name, column in columns.items()}
+    widths["HOLDER"] = min(widths["HOLDER"], HOLDER_CELLS_MAX)
+    for name in ("", *dropped):
+        columns.pop(name, None)
+        over = sum(widths[each] for each in columns) + len(GAP) * (len(columns) - 1) - width
+        for giving_way, least in LEAST.items():
+            if giving_way in columns and over > 0:
+                less = min(over, max(widths[giving_way] - least, 0))
+                widths[giving_way], over = widths[giving_way] - less, over - less
+        if over <= 0:
+            break
+    fitted = [
+        [_padded(_fitted(name, cell, widths[name], marks), widths[name]) for cell in column]
+        for name, column in columns.items()
     ]
+    return [GAP.join(line) for line in zip(*fitted, strict=True)]
+
+
+def _fitted(name: str, cell: str, cells: int, marks: Marks) -> str:
+    """The cell, cut where it is too long: a path at its beginning, since many begin alike."""
+    if name == "REPO":
+        return _cut(cell[::-1], cells, marks)[::-1]
+    return _cut(cell, cells, marks)
 
 
 def _cells(words: str) -> int:

@@ -59,7 +59,7 @@ def list_(
     until: datetime | None,
     **paging: Any,
 ) -> None:
-    """List entries; on a terminal each with its changes beneath it."""
+    """List entries; on a terminal each with what it is about, and its changes, beneath it."""
     if since is not None and until is not None and since >= until:
         raise click.UsageError(f"--since {text(since)} is not before --until {text(until)}")
     with database() as db:
@@ -68,7 +68,7 @@ def list_(
             lambda limit, after: db.audit.list(
                 stream_id, target, by, action, since, until, after=after, limit=limit
             ),
-            fields("at", "actor", "action", "changes"),
+            fields("at", "actor", "action", "changes", "target_id", "id"),
             draw=_drawn if sys.stdout.isatty() else None,
             **paging,
         )
@@ -267,8 +267,9 @@ def _drawn(entries: Sequence[AuditEntry]) -> list[str]:
     for entry in entries:
         about = f"{text(entry.at)}  {text(entry.actor)}  {entry.action}"
         why = f"  ({text(entry.reason)})" if entry.reason else ""
+        ids = f"{INDENT}{entry.target_type} {entry.target_id}  entry {entry.id}"
         changes = wrap(text(entry.changes), width, initial_indent=INDENT, subsequent_indent=INDENT)
-        shown += [f"{about}{why}", *changes]
+        shown += [f"{about}{why}", ids, *changes]
     return shown
 
 
