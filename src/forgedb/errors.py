@@ -7,11 +7,11 @@ it survives pickling on its way back from a worker process.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
     from forgedb.models import Lease
 
@@ -119,7 +119,7 @@ class LeaseLost(ForgeDbError):
     """The caller doesn't hold the lease that the call needs."""
 
     _READS: ClassVar[dict[LossReason, str]] = {
-        "not_holder": "another holder has it",
+        "not_holder": "it isn't the caller's",
         "expired": "its time is over",
         "ended": "it has ended",
         "superseded": "a newer lease has been granted",
@@ -261,6 +261,8 @@ def _listed(names: Sequence[str]) -> str:
 
 def shown(value: object) -> str:
     """The value as it may stand in a message: quoted, and of bounded length."""
+    if isinstance(value, timedelta):
+        return str(value)
     if isinstance(value, str | bytes) and len(value) > VALUE_CHARS_MAX:
         return f"{value[:VALUE_CHARS_MAX]!r}... ({len(value)} long)"
     text = repr(value)

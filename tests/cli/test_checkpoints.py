@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,16 @@ def test_checkpoints_are_kept_and_prove_the_history(
     assert f"{repository} entries 1 to 2: anchored by checkpoint 2" in shown
     assert f"{repository} entries 3 to 3: not anchored yet" in shown
     assert shown[-1] == "4 entries in 2 streams: nothing wrong"
+    piped = [sys.executable, "-m", "forgedb", "--url", forgedb.url, "audit", "verify"]
+    with kept.open("rb") as anchors:
+        from_stdin = subprocess.run(
+            [*piped, "--anchors", "-", "--public-key", f"{key}.pub"],
+            stdin=anchors,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert from_stdin.stdout.splitlines() == shown
     report = forgedb.data("audit", "verify", "--stream", "platform/net", *proof)
     assert [each["checkpoint"] for each in report["ranges"]] == [2, None]
 

@@ -202,7 +202,21 @@ def test_many_leases_are_drawn_page_by_page(forgedb: Forgedb, repository: str) -
 def test_a_live_view_needs_a_terminal(forgedb: Forgedb) -> None:
     refused = forgedb("lease", "list", "--watch")
     assert (refused.code, "--watch draws on a terminal" in refused.error) == (2, True)
-    assert forgedb("lease", "list", "--watch", "--interval", "0").code == 2
+    for seconds in ("0", "nan", "inf", "-1"):
+        assert forgedb("lease", "list", "--watch", "--interval", seconds).code == 2
+    refused = forgedb("lease", "list", "--interval", "3")
+    assert (refused.code, "give --watch too" in refused.error) == (2, True)
+
+
+def test_a_live_view_needs_a_terminal_that_can_be_drawn_on(forgedb: Forgedb) -> None:
+    shown = on_terminal("lease", "list", "--watch", "--url", forgedb.url, TERM="dumb")
+    assert "--watch draws on a terminal" in shown
+
+
+@pytest.mark.parametrize("paging", [["--limit", "9"], ["--after", "x"], ["--all"]])
+def test_a_live_view_takes_no_page(forgedb: Forgedb, paging: list[str]) -> None:
+    shown = on_terminal("lease", "list", "--watch", *paging, "--url", forgedb.url, TERM="xterm")
+    assert "leave out --limit, --after and --all" in " ".join(shown.split())
 
 
 def test_a_live_view_is_drawn_anew_until_it_is_interrupted(

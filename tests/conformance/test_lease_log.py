@@ -400,7 +400,7 @@ def bad_lines() -> list[Any]:
         pytest.param([b"[1]"], 1, "line", "JSON object", id="array"),
         pytest.param([b"[" * 60_000], 1, "line", "no JSON that can be read", id="deep"),
         pytest.param([text + text], 1, "line", "no JSON", id="two on a line"),
-        pytest.param([b"\xef\xbb\xbf" + text.encode()], 1, "line", "no JSON", id="BOM"),
+        pytest.param([b"\xef\xbb\xbf" + text.encode()], 1, "line", "byte order mark", id="BOM"),
         pytest.param(
             [text.replace("bob", "b\xff").encode("latin-1")], 1, "line", "UTF-8", id="latin"
         ),
@@ -457,7 +457,7 @@ def bad_lines() -> list[Any]:
             [good, acquired("l-2", FREE, THEN + HOUR - TICK)],
             2,
             "lease_id",
-            "overlaps",
+            "overlaps lease l-1 of ",
             id="overlap",
         ),
         pytest.param(

@@ -121,6 +121,8 @@ class _Held:
     def __init__(self, context: Context, locked: LockedRepository, last: Lease | None) -> None:
         self.locked = locked
         self.last = last
+        self.last_id: str | None = None
+        """What the log calls it, if it came from there."""
         self.stream: Stream = stream_of(context, locked)
         self.lease_epoch = locked.lease_epoch
 
@@ -415,7 +417,7 @@ class _Import:
             self._counted["already_there"] += 1
             return there.id
         held = self._held[repository_id]
-        check_grant(event, held.last)
+        check_grant(event, held.last, held.last_id)
         origin = self._origin(line)
         if held.last is not None and held.last.ended_at is None:
             over = expired_lease(self._context, held.last)
@@ -426,6 +428,7 @@ class _Import:
         entry = held.stream.entry(event.at, "lease.acquire", lease.id, {**created(lease), **origin})
         self._entries.append(entry.params)
         self._begun[lease.id] = self._leases[lease.id] = held.last = lease
+        held.last_id = event.lease_id
         self._counted["imported"] += 1
         self._counted["leases"] += 1
         self._misplaced.pop(repository_id, None)

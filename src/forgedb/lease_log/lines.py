@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, cast
@@ -106,6 +107,10 @@ written: Callable[[Event], bytes] = msgspec.json.Encoder().encode
 def _object(line: bytes) -> dict[str, Any]:
     if not line.strip():
         raise InvalidValue("line", _start(line), "it is empty: take it out")
+    if line.startswith(BOM_UTF8):
+        raise InvalidValue(
+            "line", _start(line), "it begins with a byte order mark: write the log without one"
+        )
     try:
         found = _decode(line.decode())
     except InvalidValue:

@@ -33,11 +33,14 @@ def check_order(event: Event, before: datetime | None, now: datetime, ahead: tim
         )
 
 
-def check_grant(event: Acquired, last: Lease | None) -> None:
-    """The repository is free when the lease begins.  Raises InvalidValue."""
+def check_grant(event: Acquired, last: Lease | None, last_id: str | None = None) -> None:
+    """The repository is free when the lease begins.  Raises InvalidValue.
+
+    ``last_id`` is what the log calls the last lease, where it was given another id.
+    """
     if last is None:
         return
-    held = f"lease {last.id} of {last.holder}"
+    held = f"lease {last_id or last.id} of {last.holder}"
     if last.ended_at is None and last.expires_at > event.at:
         raise InvalidValue(
             "lease_id",

@@ -34,6 +34,7 @@ EXIT_VIOLATION = 8
 INDENT = "    "
 
 FILE = click.Path(exists=True, dir_okay=False)
+FILE_OR_STDIN = click.Path(exists=True, dir_okay=False, allow_dash=True)
 NEW_FILE = click.Path(dir_okay=False)
 
 
@@ -85,7 +86,12 @@ def show(entry_id: str, as_json: bool) -> None:
 
 @command.command()
 @click.option("--stream", metavar="NAME", help="Of one PROJECT or REPO alone.")
-@click.option("--anchors", metavar="FILE", type=FILE, help="Checkpoints that were kept elsewhere.")
+@click.option(
+    "--anchors",
+    metavar="FILE",
+    type=FILE_OR_STDIN,
+    help="Checkpoints that were kept elsewhere; - for standard input.",
+)
 @click.option(
     "--public-key",
     "public_keys",
@@ -122,7 +128,7 @@ def verify(
         raise click.UsageError("--stream is verified as a whole: leave --after out")
     keys = [_public_key(path) for path in public_keys]
     with database() as db, ExitStack() as files, _progress(quiet or as_json) as progress:
-        lines = None if anchors is None else files.enter_context(open(anchors, "rb"))
+        lines = None if anchors is None else files.enter_context(click.open_file(anchors, "rb"))
         report = db.audit.verify(
             find_stream(db, stream),
             after=after,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from shutil import get_terminal_size
 from typing import IO, TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from forgedb.cli.options import Group, database, given_actor, json_option, paging_options
 from forgedb.cli.output import (
@@ -33,6 +35,16 @@ if TYPE_CHECKING:
 EXIT_UNKNOWN = 6
 
 WATCHED_MAX = 1000
+INTERVAL_SECONDS = 2
+
+
+def _checked_interval(
+    ctx: click.Context, option: click.Parameter, seconds: float | None
+) -> float | None:
+    """A range takes what is no number for one that is in it."""
+    if seconds is not None and math.isnan(seconds):
+        raise click.BadParameter("nan is no number of seconds.", ctx, option)
+    return seconds
 
 
 @click.group(cls=Group)
@@ -48,10 +60,9 @@ def command() -> None:
 @click.option(
     "--interval",
     type=click.FloatRange(0.1, 3600),
-    default=2,
-    show_default=True,
+    callback=_checked_interval,
     metavar="SECONDS",
-    help="How long --watch waits between.",
+    help=f"How long --watch waits between.  [default: {INTERVAL_SECONDS}]",
 )
 @paging_options
 def list_(
@@ -59,12 +70,14 @@ def list_(
     mine: bool,
     expiring: timedelta | None,
     watches: bool,
-    interval: float,
+    interval: float | None,
     **paging: Any,
 ) -> None:
     """List live leases; on a terminal with a bar of how much of each term is over."""
-    if watches and (paging["as_json"] or not sys.stdout.isatty()):
-        raise click.UsageError("--watch draws on a terminal: leave it out, and ask in a loop")
+    if watches:
+        _check_watching(**paging)
+    elif interval is not None:
+        raise click.UsageError("--interval is how often --watch looks: give --watch too")
     if mine:
         holder = given_actor()
 
@@ -75,7 +88,7 @@ def list_(
     with database() as db:
         path_of = _path_of(db)
         if watches:
-            _watch(lambda: page_of(db, WATCHED_MAX, None), path_of, interval)
+            _watch(lambda: page_of(db, WATCHED_MAX, None), path_of, interval or INTERVAL_SECONDS)
             return
         print_page(
             lambda limit, after: page_of(db, limit, after),
@@ -262,6 +275,16 @@ def _chart(leases: Sequence[Lease]) -> list[str]:
 
     width = get_terminal_size().columns
     return chart(leases, datetime.now(UTC), width, marks_for(sys.stdout.encoding))
+
+
+def _check_watching(*, limit: int, after: str | None, every: bool, as_json: bool) -> None:
+    if as_json or not sys.stdout.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
+        raise click.UsageError("--watch draws on a terminal: leave it out, and ask in a loop")
+    asked = click.get_current_context().get_parameter_source("limit")
+    if after is not None or every or asked is not ParameterSource.DEFAULT:
+        raise click.UsageError(
+            f"--watch shows the first {WATCHED_MAX:,} leases: leave out --limit, --after and --all"
+        )
 
 
 def _watch(
