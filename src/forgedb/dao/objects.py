@@ -40,7 +40,7 @@ from forgedb.operations.steps import (
     one,
     rows,
 )
-from forgedb.sql.catalogue import sql
+from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import INTEGER_MAX, check_enum, check_integer, check_limit, check_oid
 
 T = TypeVar("T")
@@ -96,18 +96,30 @@ LIMIT :limit
 
 OBJECT_FORMAT = sql("SELECT object_format FROM repositories WHERE id = :repository_id")
 
-PRESENT = sql(
-    sqlite="""
-    SELECT o.oid, o.type, o.size, o.disk_size
-    FROM carray(:oids) AS asked
-    CROSS JOIN object_metadata AS o ON o.repository_id = :repository_id AND o.oid = asked.value
-    """,
-    postgres="""
-    SELECT o.oid, o.type, o.size, o.disk_size
-    FROM object_metadata AS o
-    WHERE o.repository_id = :repository_id AND o.oid = ANY(:oids)
-    """,
-)
+_AMONG_SQLITE = """
+SELECT {columns}
+FROM carray(:oids) AS asked
+CROSS JOIN object_metadata AS o ON o.repository_id = :repository_id AND o.oid = asked.value
+"""
+
+_AMONG_POSTGRES = """
+SELECT {columns}
+FROM object_metadata AS o
+WHERE o.repository_id = :repository_id AND o.oid = ANY(:oids)
+"""
+
+
+def _among(columns: str) -> Sql:
+    """Those of the oids that are there; in their order they are found in half the time."""
+    return sql(
+        sqlite=_AMONG_SQLITE.format(columns=columns),
+        postgres=_AMONG_POSTGRES.format(columns=columns),
+    )
+
+
+PRESENT = _among("o.oid")
+
+RECORDED = _among("o.oid, o.type, o.size, o.disk_size")
 
 REPOSITORIES_WITH = sql(f"""
 SELECT {columns(Repository, "r.")}
@@ -313,9 +325,9 @@ class ObjectsDao(Dao[H_co]):
         named_by = yield from _object_format(repository_id)
         asked = dict.fromkeys(_oids(oids, named_by))
         if asked:
-            found = yield from rows(PRESENT, repository_id=repository_id, oids=tuple(asked))
-            for row in found:
-                del asked[row[0]]
+            oids = tuple(sorted(asked))
+            for (oid,) in (yield from rows(PRESENT, repository_id=repository_id, oids=oids)):
+                del asked[oid]
         return [*asked]
 
     @read
@@ -361,7 +373,7 @@ def _object_format(repository_id: Ulid) -> Steps[ObjectFormat]:
 
 def _reconcile(repository_id: Ulid, given: Columns) -> Steps[int]:
     """Compare with what was there before: refuse what differs, and follow new disk sizes."""
-    found = yield from rows(PRESENT, repository_id=repository_id, oids=tuple(given[0]))
+    found = yield from rows(RECORDED, repository_id=repository_id, oids=tuple(given[0]))
     there = {row[0]: row for row in found}
     disk_sizes: dict[bytes, int] = {}
     for oid, kind, size, disk_size in zip(*given, strict=True):
