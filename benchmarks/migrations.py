@@ -52,7 +52,11 @@ with psycopg.connect(sys.argv[1]) as connection:
 """
 
 
-ROWS = {"small files": 1, "files that move 5,000 rows": 5_000}
+ROWS = {
+    "small files": 1,
+    "files that move 5,000 rows": 5_000,
+    "files that move 20,000 rows": 20_000,
+}
 """What is done by each: what a runner adds is the same for both."""
 
 
