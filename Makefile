@@ -24,7 +24,7 @@ LOCK := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= CUSTOM_COMPILE_COMMAND='make r
 export PYTHONDONTWRITEBYTECODE =
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-postgres soak check bench bench-peers format schema requirements wheel \
+.PHONY: help demo test test-postgres soak check bench bench-clients bench-peers format schema requirements wheel \
 	clean
 
 help: ## Show this list
@@ -60,6 +60,9 @@ check: $(DEV) ## Lint, check the format, the types, the layers and the migration
 
 bench: $(DEV) ## Measure against the raw driver and print each ratio
 	$(BIN)/python -m benchmarks
+
+bench-clients: $(DEV) ## Measure 1 to 64 clients at once, and keep the figures
+	$(BIN)/python -m benchmarks.clients --save
 
 format: $(DEV) ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix-only

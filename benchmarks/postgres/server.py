@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from tempfile import gettempdir
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -23,14 +24,22 @@ URL = "FORGEDB_BENCH_POSTGRES_URL"
 
 DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 
+ON_DISK = {**dict.fromkeys(DURABILITY, "on"), "autovacuum": "on", "shared_buffers": "256MB"}
+"""Settings of a server whose commits are to outlive a crash of the machine."""
+
 UTC = "-c TimeZone=UTC"
 """forgedb's connections read times so: a zone of its own would cost the raw one more."""
 
 
 class Server:
-    """A context manager; the server starts, and its base is filled, when first asked for."""
+    """A context manager; the server starts, and its base is filled, when first asked for.
 
-    def __init__(self) -> None:
+    ``on_disk``: it keeps what is committed, in files of the temporary folder, and waits for the
+    disk. Else it does neither, and its files are in memory where there is room.
+    """
+
+    def __init__(self, *, on_disk: bool = False) -> None:
+        self._on_disk = on_disk
         self._stack = ExitStack()
         self._prefix = f"forgedb_bench_{os.getpid()}"
         self._url: str | None = None
@@ -98,10 +107,15 @@ class Server:
         if self._admin is None:
             self._url = os.environ.get(URL)
             if not self._url:
-                started = self._stack.enter_context(PostgresServer(embedded_programs()))
+                started = self._stack.enter_context(self._started())
                 self._url = started.url("postgres")
             self._admin = self._stack.enter_context(open_raw(self._url))
         return self._admin
+
+    def _started(self) -> PostgresServer:
+        if self._on_disk:
+            return PostgresServer(embedded_programs(), folder=gettempdir(), **ON_DISK)
+        return PostgresServer(embedded_programs())
 
     def _full(self, name: str) -> str:
         return f"{self._prefix}_{name}"

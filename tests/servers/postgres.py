@@ -69,11 +69,16 @@ def server_programs() -> Path:
 
 
 class PostgresServer:
-    """A context manager: the server runs within it, and its folder is removed after it."""
+    """A context manager: the server runs within it, and its folder is removed after it.
 
-    def __init__(self, programs: Path, **settings: str) -> None:
+    Its data is in a folder in ``folder``, else in memory where there is room.
+    """
+
+    def __init__(self, programs: Path, *, folder: str | None = None, **settings: str) -> None:
         self._settings = {**SETTINGS, **settings}
-        self._folder = Path(tempfile.mkdtemp(prefix="forgedb-postgres-", dir=_roomy_memory()))
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="forgedb-postgres-", dir=folder or _roomy_memory())
+        )
         self._user: str | None = None
         if os.geteuid() == 0:
             self._user = "nobody"

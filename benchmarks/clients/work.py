@@ -1,0 +1,166 @@
+"""What a client does: reads, a writer's cycles, or a reader's statements sent by the driver."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
+
+import forgedb
+from benchmarks.databases import open_raw as open_apsw
+from benchmarks.postgres.server import open_ours, raw_text
+from benchmarks.postgres.server import open_raw as open_psycopg
+from forgedb.dao.repositories import LIST_LIVE, SELECT_BY_ID
+from forgedb.models import NewObject
+
+GETS_A_PAGE = 9
+"""How many repositories a reader gets by id before it reads a page of them."""
+
+PAGE = 100
+BATCH = 100
+OID_BYTES = 20
+
+REPOSITORIES_A_WRITER = 20
+WANTED = 1_000
+
+READS = ("get", "page")
+WRITES = ("acquire", "add_many", "release")
+
+Operation: TypeAlias = tuple[str, Callable[[], object]]
+"""Its kind, and what is timed."""
+
+Operations: TypeAlias = Generator[Operation, None, None]
+
+Work: TypeAlias = Callable[["Place"], Operations]
+"""Operations without end; to close them closes what they have opened."""
+
+
+class Place(NamedTuple):
+    """Where a client works: the database, and which of how many clients it is."""
+
+    url: str
+    project_id: str
+    repositories: tuple[str, ...]
+    client: int = 0
+    clients: int = 1
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Repositories that no other client writes to."""
+        return self.repositories[self.client :: self.clients][:REPOSITORIES_A_WRITER]
+
+    @property
+    def gets(self) -> list[str]:
+        return self._chosen(self.repositories)
+
+    @property
+    def pages(self) -> list[str]:
+        """The ids that pages begin after; all of them are full."""
+        return self._chosen(self.repositories[:-PAGE])
+
+    def _chosen(self, ids: tuple[str, ...]) -> list[str]:
+        return random.Random(self.client).choices(ids, k=WANTED)
+
+
+def reads(place: Place) -> Operations:
+    """Models by id, and pages of them."""
+    with open_ours(place.url) as db:
+        yield from _reads(db, place)
+
+
+def writes(place: Place) -> Operations:
+    """Cycles of three transactions: a lease, a batch of objects under it, its release."""
+    with open_ours(place.url) as db:
+        yield from _writes(db, place)
+
+
+def both(place: Place) -> Operations:
+    """A client that is alone: a reader's round, then a writer's cycle."""
+    with open_ours(place.url) as db, closing(_writes(db, place)) as writing:
+        reading = _reads(db, place)
+        while True:
+            yield from islice(reading, GETS_A_PAGE + 1)
+            yield from islice(writing, len(WRITES))
+
+
+def raw_reads(place: Place) -> Operations:
+    """The statements of ``reads``, as tuples, on one connection of the driver."""
+    gets, pages = cycle(place.gets), cycle(place.pages)
+    with _raw(place.url) as (get, page):
+        while True:
+            for _ in range(GETS_A_PAGE):
+                yield "get", partial(get, {"id": next(gets)})
+            params = {"project_id": place.project_id, "after": next(pages), "limit": PAGE}
+            yield "page", partial(page, params)
+
+
+def _reads(db: forgedb.Database, place: Place) -> Operations:
+    gets, pages = cycle(place.gets), cycle(place.pages)
+    while True:
+        for _ in range(GETS_A_PAGE):
+            yield "get", partial(db.repositories.get, next(gets))
+        yield "page", partial(db.repositories.list, place.project_id, after=next(pages), limit=PAGE)
+
+
+def _writes(db: forgedb.Database, place: Place) -> Operations:
+    held: list[forgedb.Lease] = []
+
+    def acquire(repository_id: str) -> None:
+        held.append(db.leases.acquire(repository_id, purpose="nightly import"))
+
+    def add(repository_id: str, objects: list[NewObject]) -> None:
+        added = db.objects.add_many(repository_id, objects, held[-1].fencing_token)
+        assert added.added == BATCH, "the objects are new ones"
+
+    def release() -> None:
+        db.leases.release(held.pop().id)
+
+    try:
+        for repository_id in cycle(place.own):
+            yield "acquire", partial(acquire, repository_id)
+            yield "add_many", partial(add, repository_id, _new_objects())
+            yield "release", release
+    finally:
+        # The next turn finds nothing held, wherever this one stopped.
+        while held:
+            release()
+
+
+def _new_objects() -> list[NewObject]:
+    oids = os.urandom(BATCH * OID_BYTES)
+    return [
+        NewObject(oids[start : start + OID_BYTES], 3, 4_000, 1_500)
+        for start in range(0, len(oids), OID_BYTES)
+    ]
+
+
+@contextmanager
+def _raw(url: str) -> Iterator[list[Callable[[dict[str, Any]], object]]]:
+    """What gets a repository, and a page of them, by the driver alone."""
+    statements = (SELECT_BY_ID, LIST_LIVE)
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        with closing(open_apsw(Path(parts.path[1:]), writes=False)) as file:
+            execute = file.cursor().execute
+            yield [partial(_fetch_all, execute, each.sqlite) for each in statements]
+    else:
+        with open_psycopg(url) as server:
+            yield [partial(_fetch_all, server.execute, raw_text(each)) for each in statements]
+
+
+def _fetch_all(execute: Callable[..., Any], text: Any, params: dict[str, Any]) -> object:
+    return execute(text, params).fetchall()
+
+
+WORK: dict[str, Work] = {
+    "reads": reads,
+    "writes": writes,
+    "both": both,
+    "raw reads": raw_reads,
+}
