@@ -15,6 +15,18 @@ from benchmarks.postgres import server as on_postgres
 from benchmarks.postgres.server import Server, open_ours
 from benchmarks.scale import QUICK
 
+KINDS = {
+    "mix": (*READS, "read", *WRITES, "write"),
+    "reads": (*READS, "read", "raw_read"),
+    "one stream": ("record", "write"),
+}
+
+RATES = {
+    "mix": ("reads_per_second", "writes_per_second"),
+    "reads": ("reads_per_second", "raw_reads_per_second", "ratio"),
+    "one stream": ("writes_per_second",),
+}
+
 
 @pytest.fixture
 def place(tmp_path):
@@ -58,20 +70,15 @@ def test_a_quick_run_tells_every_figure_on_both_databases_and_has_no_error(run, 
         (database, clients, work)
         for database in ("sqlite", "postgres")
         for clients in QUICK_COUNTS
-        for work in ("mix", "reads")
+        for work in ("mix", "reads", "one stream")
     ]
     for row in found:
         assert row["errors"] == 0
-        told = [*READS, "read", *(("write", *WRITES) if row["work"] == "mix" else ("raw_read",))]
-        for kind in told:
+        for kind in KINDS[row["work"]]:
             assert 0 < row[f"{kind}_p50_ms"] <= row[f"{kind}_p99_ms"]
-        assert row["reads_per_second"] > 0
-        if row["work"] == "mix":
-            assert row["writers"] == 1
-            assert row["writes_per_second"] > 0
-        else:
-            assert row["raw_reads_per_second"] > 0
-            assert row["ratio"] > 0
+        for rate in RATES[row["work"]]:
+            assert row[rate] > 0
+        assert row["writers"] == {"mix": 1, "reads": 0, "one stream": row["clients"]}[row["work"]]
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + len(found) + 2, "a header, the server, and where they are kept"
 

@@ -19,12 +19,13 @@ from benchmarks.scale import FULL, QUICK
 COUNTS = {"sqlite": (1, 2, 4, 8), "postgres": (1, 2, 4, 8, 16, 32, 64)}
 QUICK_COUNTS = (1, 3)
 
-SECONDS = 9.0
+SECONDS = 8.0
 QUICK_SECONDS = 0.6
 
 COLUMNS = (
     ("database", "database", 9),
     ("clients", "clients", 7),
+    ("work", "work", 10),
     ("writers", "writers", 7),
     ("reads/s", "reads_per_second", 9),
     ("p50 ms", "read_p50_ms", 8),

@@ -1,4 +1,5 @@
-"""A row for each number of clients: what they did in turns of a mix, of reads, and of raw reads."""
+"""Rows for each number of clients: what they did in turns of a mix, of reads beside raw ones, and
+of writes to one audit stream."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from statistics import median
 from typing import Any, TypeAlias
 
 from benchmarks.clients.crowd import Crowd, Done, crowd
-from benchmarks.clients.work import READS, WRITES, Place
+from benchmarks.clients.work import READS, RECORDS, WRITES, Place
 
 Row: TypeAlias = dict[str, Any]
 
@@ -17,15 +18,16 @@ ROUNDS = 3
 
 
 def rows(database: str, place: Place, counts: Iterable[int], seconds: float) -> Iterator[Row]:
-    """Two for each number of clients: half of them write, and none does."""
+    """Three for each number of clients: half of them write, none does, all write to one stream."""
     for clients in counts:
         places = [place._replace(client=number, clients=clients) for number in range(clients)]
         with crowd(places) as working:
             turns = [_turns(working, clients, seconds / ROUNDS) for _ in range(ROUNDS)]
-        mixed, read, raw = ([turn[part] for turn in turns] for part in range(3))
+        mixed, read, raw, recorded = ([turn[part] for turn in turns] for part in range(4))
         base = {"database": database, "clients": clients}
         yield {**base, "work": "mix", "writers": max(1, clients // 2), **figures(mixed)}
         yield {**base, "work": "reads", "writers": 0, **figures(read), **_beside(read, raw)}
+        yield {**base, "work": "one stream", "writers": clients, **figures(recorded)}
 
 
 def _turns(working: Crowd, clients: int, seconds: float) -> tuple[list[Done], ...]:
@@ -35,13 +37,14 @@ def _turns(working: Crowd, clients: int, seconds: float) -> tuple[list[Done], ..
         working.turn(mix, seconds),
         working.turn(["reads"] * clients, seconds),
         working.turn(["raw reads"] * clients, seconds),
+        working.turn(["records"] * clients, seconds),
     )
 
 
 def figures(turns: Sequence[list[Done]]) -> Row:
     """Operations a second, and latencies: of reads and of writes, and of each kind of them."""
     found: Row = {"errors": 0}
-    for name, kinds in (("read", READS), ("write", WRITES)):
+    for name, kinds in (("read", READS), ("write", (*WRITES, *RECORDS))):
         done = [kind for kind in kinds if any(kind in each.latencies for each in chain(*turns))]
         if done:
             found[f"{name}s_per_second"] = round(_rate(turns, done), 1)

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from itertools import cycle, islice
+from itertools import count, cycle, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ WANTED = 1_000
 
 READS = ("get", "page")
 WRITES = ("acquire", "add_many", "release")
+RECORDS = ("record",)
 
 Operation: TypeAlias = tuple[str, Callable[[], object]]
 """Its kind, and what is timed."""
@@ -87,6 +88,14 @@ def both(place: Place) -> Operations:
         while True:
             yield from islice(reading, GETS_A_PAGE + 1)
             yield from islice(writing, len(WRITES))
+
+
+def records(place: Place) -> Operations:
+    """Entries in the audit stream of one project, which all clients add to."""
+    with open_ours(place.url) as db:
+        for number in count():
+            changes = {"reviewed": [number, number + 1]}
+            yield "record", partial(db.audit.record, "project.review", place.project_id, changes)
 
 
 def raw_reads(place: Place) -> Operations:
@@ -163,4 +172,5 @@ WORK: dict[str, Work] = {
     "writes": writes,
     "both": both,
     "raw reads": raw_reads,
+    "records": records,
 }
