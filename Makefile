@@ -24,8 +24,8 @@ LOCK := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= CUSTOM_COMPILE_COMMAND='make r
 export PYTHONDONTWRITEBYTECODE =
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-postgres soak check bench bench-clients bench-peers format schema requirements wheel \
-	clean
+.PHONY: help demo test test-postgres soak check bench bench-check bench-clients bench-growth \
+	bench-peers plots format schema requirements wheel clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -61,8 +61,17 @@ check: $(DEV) ## Lint, check the format, the types, the layers and the migration
 bench: $(DEV) ## Measure against the raw driver and print each ratio
 	$(BIN)/python -m benchmarks
 
+bench-check: $(DEV) ## Compare with the committed ratios; with SHORT=1 by counted instructions alone
+	$(BIN)/python -m benchmarks.check $(if $(SHORT),--short)
+
 bench-clients: $(DEV) ## Measure 1 to 64 clients at once, and keep the figures
 	$(BIN)/python -m benchmarks.clients --save
+
+bench-growth: $(DEV) ## Measure a database that grows to 10,000,000 objects, and keep the figures
+	$(BIN)/python -m benchmarks.growth --save
+
+plots: $(DEV) ## Draw the figures that were kept
+	$(BIN)/python -m benchmarks.plots
 
 format: $(DEV) ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix-only

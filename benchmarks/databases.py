@@ -41,9 +41,9 @@ def first_repository(db: forgedb.Database) -> str:
     return db.repositories.list(project.id, limit=1).items[0].id
 
 
-def copy(path: Path, name: str) -> Path:
-    """Another file with the same content."""
-    target = path.with_name(f"{name}.db")
+def copy(path: Path, name: str, folder: Path | None = None) -> Path:
+    """Another file with the same content, in the folder or beside it."""
+    target = (folder or path.parent) / f"{name}.db"
     remove(target)
     shutil.copyfile(path, target)
     return target

@@ -40,7 +40,7 @@ def depth(scale: Scale, folder: Path) -> Iterator[Row]:
     with open_ours(path) as db:
         repository_id = first_repository(db)
         with closing(open_raw(path, writes=True)) as raw, raw:
-            raw.executemany(INSERT.sqlite, _rows(repository_id, objects))
+            raw.executemany(INSERT.sqlite, rows_of(repository_id, objects))
         last_before = objects[len(objects) * 9 // 10 - 1].oid
         assert isinstance(last_before, bytes)
         after = last_before.hex()
@@ -63,7 +63,7 @@ def _added(path: Path, objects: Sequence[NewObject], scale: Scale) -> tuple[Time
     with open_ours(path) as db:
         repository_id = first_repository(db)
     batches = [
-        sorted(_rows(repository_id, objects[start : start + SORTED_ROWS]))
+        sorted(rows_of(repository_id, objects[start : start + SORTED_ROWS]))
         for start in range(0, len(objects), SORTED_ROWS)
     ]
 
@@ -104,7 +104,7 @@ def generated(count: int, seed: int = 0) -> list[NewObject]:
     ]
 
 
-def _rows(repository_id: str, objects: Sequence[NewObject]) -> list[tuple[Any, ...]]:
+def rows_of(repository_id: str, objects: Sequence[NewObject]) -> list[tuple[Any, ...]]:
     return [
         (repository_id, each.oid, each.type, each.size, each.disk_size, CREATED_AT)
         for each in objects

@@ -23,7 +23,7 @@ def save(
     *,
     versions: Mapping[str, str] | None = None,
     notes: str = "",
-    folder: Path = RESULTS,
+    folder: Path | None = None,
 ) -> Path:
     """Write the rows, a line each, in place of the last ones of this name.
 
@@ -33,20 +33,20 @@ def save(
     found = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
-        "versions": {**_versions(), **(versions or {})},
+        "versions": {**usual_versions(), **(versions or {})},
         "notes": notes,
     }
     head = json.dumps(found, ensure_ascii=False, indent=2).removesuffix("\n}")
     lines = ",\n".join("    " + json.dumps(row, ensure_ascii=False) for row in rows)
-    path = folder / f"{name}.json"
+    path = (folder or RESULTS) / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n', "utf-8")
     return path
 
 
-def load(name: str, folder: Path = RESULTS) -> dict[str, Any]:
+def load(name: str, folder: Path | None = None) -> dict[str, Any]:
     """What ``save`` wrote under the name: date, machine, versions, notes, rows."""
-    found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text("utf-8"))
+    found: dict[str, Any] = json.loads(((folder or RESULTS) / f"{name}.json").read_text("utf-8"))
     return found
 
 
@@ -70,7 +70,7 @@ def _processor() -> str:
     return named[0] if named else platform.processor()
 
 
-def _versions() -> dict[str, str]:
+def usual_versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "sqlite3": sqlite3.sqlite_version}
     for name in DISTRIBUTIONS:
         try:

@@ -38,7 +38,7 @@ def against_replay(
     rounds: int,
 ) -> tuple[Times, Times]:
     """Times of slices of ``count`` operations: their statements sent raw, and by forgedb."""
-    slices = _record(copy(base, "recorded"), operations, count, rounds + 1)
+    slices = recorded(copy(base, "recorded"), operations, count, slices=rounds + 1)
     with (
         closing(open_raw(copy(base, "raw"), writes=True)) as raw,
         open_ours(copy(base, "ours")) as db,
@@ -47,7 +47,7 @@ def against_replay(
 
         def replayed() -> Slice:
             statements = next(left)
-            return lambda: _send(raw, statements)
+            return lambda: send(raw, statements)
 
         def with_forgedb() -> Slice:
             batch = [next(series) for _ in range(count)]
@@ -57,7 +57,8 @@ def against_replay(
     return times, ours
 
 
-def _record(path: Path, operations: Series, count: int, slices: int) -> list[list[Statement]]:
+def recorded(path: Path, operations: Series, count: int, *, slices: int) -> list[list[Statement]]:
+    """What forgedb sends in each slice of ``count`` operations."""
     sent: list[Statement] = []
 
     def note(cursor: apsw.Cursor, text: str, params: Any) -> bool:
@@ -68,7 +69,7 @@ def _record(path: Path, operations: Series, count: int, slices: int) -> list[lis
     def note_all(connection: apsw.Connection) -> None:
         connection.exec_trace = note
 
-    recorded: list[list[Statement]] = []
+    found: list[list[Statement]] = []
     apsw.connection_hooks.append(note_all)
     try:
         with open_ours(path) as db:
@@ -78,17 +79,18 @@ def _record(path: Path, operations: Series, count: int, slices: int) -> list[lis
                 sent.clear()
                 for operation in batch:
                     operation()
-                recorded.append(sent.copy())
+                found.append(sent.copy())
     finally:
         apsw.connection_hooks.remove(note_all)
-    return recorded
+    return found
 
 
 def _native(value: Any) -> Any:
     return kept(value.value if isinstance(value, Enum) else value)
 
 
-def _send(raw: apsw.Connection, statements: list[Statement]) -> None:
+def send(raw: apsw.Connection, statements: list[Statement]) -> None:
+    """Send them, and fetch what they give."""
     execute = raw.cursor().execute
     for text, params, has_rows in statements:
         cursor = execute(text, params)

@@ -7,9 +7,12 @@ that importing forgedb costs next to nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+# Type checkers take the name for true. Importing typing for it would cost more than all the rest.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from forgedb.async_database import AsyncDatabase as AsyncDatabase
     from forgedb.async_database import connect_async as connect_async
     from forgedb.audit.keys import PublicKey as PublicKey

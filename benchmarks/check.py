@@ -1,0 +1,128 @@
+"""``python -m benchmarks.check``: whether forgedb costs what it did when its ratios were committed.
+
+Instructions are counted, with valgrind, for what one process does; times are taken where a server
+or the system has a part in it, and are allowed to differ by much more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from benchmarks import counting, reads, record, writes
+from benchmarks.postgres import reads as postgres_reads
+from benchmarks.postgres import writes as postgres_writes
+from benchmarks.postgres.server import Server
+from benchmarks.scale import FULL
+from benchmarks.timing import Row
+
+NAME = "check"
+
+TOLERANCES = {"instructions": 0.03, "time": 0.2}
+"""By how much of itself a ratio may differ from the committed one, by what was measured."""
+
+ACCEPT = "python -m benchmarks.check --accept"
+
+
+class Ratio(NamedTuple):
+    """What forgedb takes, as a multiple of what the driver alone does for the same work."""
+
+    measure: str
+    work: str
+    ratio: float
+
+
+class Comparison(NamedTuple):
+    """A line of the result; ``is_worse`` fails the check."""
+
+    words: str
+    is_worse: bool
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks.check", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="instructions alone")
+    parser.add_argument("--accept", action="store_true", help="keep these ratios as the new ones")
+    asked = parser.parse_args(arguments)
+    if not counting.is_there():
+        sys.stderr.write("valgrind counts the instructions, and isn't installed: install it\n")
+        return 2
+    kept: dict[str, Any] = {"rows": [], "versions": {}}
+    with suppress(FileNotFoundError):
+        kept = record.load(NAME)
+    committed = [Ratio(**row) for row in kept["rows"]]
+    found = counted() if asked.short else [*counted(), *timed()]
+    if asked.accept:
+        record.save(NAME, [each._asdict() for each in merged(committed, found)])
+        return 0
+    for words in differing_versions(kept["versions"], record.usual_versions()):
+        print(words)
+    lines = compare(committed, found)
+    for line in lines:
+        print(line.words)
+    return 1 if any(line.is_worse for line in lines) else 0
+
+
+def counted() -> list[Ratio]:
+    """Of instructions."""
+    return [Ratio("instructions", work, ratio) for work, ratio in counting.ratios().items()]
+
+
+def timed() -> list[Ratio]:
+    """Of time."""
+    rows: list[Row] = []
+    with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
+        for measure in (reads.get, reads.page, writes.lease, writes.repository):
+            rows += measure(FULL, Path(folder))
+    with Server() as server:
+        for measure_on in (postgres_reads.get, postgres_reads.page, postgres_writes.lease):
+            rows += measure_on(FULL, server)
+    return [Ratio("time", f"{row.work}, against {row.against}", row.ratio) for row in rows]
+
+
+def merged(kept: Sequence[Ratio], found: Sequence[Ratio]) -> list[Ratio]:
+    """What is found, and what was committed of the measure that wasn't taken."""
+    taken = {each.measure for each in found}
+    return [*found, *(each for each in kept if each.measure not in taken)]
+
+
+def compare(kept: Sequence[Ratio], found: Sequence[Ratio]) -> list[Comparison]:
+    """Each ratio beside the committed one, as far as its measure was taken."""
+    committed = {each[:2]: each.ratio for each in kept}
+    taken = {each.measure for each in found}
+    lines = [_compared(each, committed.pop(each[:2], None)) for each in found]
+    for measure, work in committed:
+        if measure in taken:
+            lines.append(Comparison(f"{work}: {measure} weren't measured any more", is_worse=True))
+    return lines
+
+
+def _compared(found: Ratio, committed: float | None) -> Comparison:
+    measure, work, ratio = found
+    if committed is None:
+        return Comparison(f"{work}: {ratio:.3f} in {measure} is not committed: {ACCEPT}", True)
+    change, tolerance = ratio / committed - 1, TOLERANCES[measure]
+    words = f"{work}: {ratio:.3f} in {measure}, committed {committed:.3f}, {change:+.1%}"
+    if change > tolerance:
+        return Comparison(f"{words}: beyond {tolerance:.0%}; find out why, or {ACCEPT}", True)
+    if change < -tolerance:
+        return Comparison(f"{words}: better; keep it with {ACCEPT}", False)
+    return Comparison(words, False)
+
+
+def differing_versions(kept: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """What was measured with other versions than these."""
+    return [
+        f"{name} is {here[name]} here, and was {version} when the ratios were committed"
+        for name, version in kept.items()
+        if name in here and here[name] != version
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Instructions counted by callgrind: what forgedb takes for a work, as a ratio to the raw one.
+
+Counts move by less than a hundredth from run to run, where times move by a tenth.  They leave out
+what the system does, waiting above all: for that there are times.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.counted import COUNTED, SIDES, WORKS
+from benchmarks.databases import base, copy
+from benchmarks.startup import IMPORTS
+
+ROOT = Path(__file__).parents[1]
+
+VALGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+
+MIGRATE = "migrate"
+"""Whole processes: ``forgedb migrate`` with nothing to do, beside the imports it can't avoid."""
+
+_collected = re.compile(r"Collected : (\d+)")
+
+
+def is_there() -> bool:
+    """Whether this machine has the program that counts."""
+    return shutil.which(VALGRIND[0]) is not None
+
+
+def ratios() -> dict[str, float]:
+    """The ratio of each work."""
+    _compile()
+    with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
+        filled = base(COUNTED, Path(folder))
+        runs = [(work, side) for work in WORKS for side in SIDES]
+        runs += [(MIGRATE, side) for side in SIDES[1:]]
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as together:
+            taken = together.map(lambda run: _count(*run, filled), runs)
+            counts = dict(zip(runs, taken, strict=True))
+    found = {}
+    for work in (*WORKS, MIGRATE):
+        before = counts.get((work, "neither"), 0)
+        found[work] = (counts[work, "ours"] - before) / (counts[work, "raw"] - before)
+    return found
+
+
+def _compile() -> None:
+    """Have Python's compiled code written, which is no part of any work."""
+    subprocess.run([sys.executable, "-m", "benchmarks.counted"], check=True, cwd=ROOT, env=_alike())
+
+
+def _count(work: str, side: str, filled: Path) -> int:
+    with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
+        if work != MIGRATE:
+            return instructions("-m", "benchmarks.counted", work, side, str(filled), folder)
+        if side == "raw":
+            return instructions("-c", IMPORTS)
+        url = f"sqlite:///{copy(filled, 'migrated', Path(folder))}"
+        return instructions("-m", "forgedb", "--url", url, "migrate")
+
+
+def instructions(*arguments: str) -> int:
+    """How many a process of this interpreter takes."""
+    done = subprocess.run(
+        [*VALGRIND, sys.executable, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=_alike(),
+    )
+    collected = _collected.search(done.stderr)
+    if done.returncode or collected is None:
+        raise RuntimeError(f"{arguments} ended with {done.returncode}: {done.stderr}")
+    return int(collected[1])
+
+
+def _alike() -> dict[str, str]:
+    """An environment in which a run takes what the last one took."""
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
