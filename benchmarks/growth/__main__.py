@@ -1,0 +1,88 @@
+"""``python -m benchmarks.growth``: the same work in a database that grows, on both databases."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+
+from benchmarks.growth import imports, works
+from benchmarks.growth.places import grow, on_postgres, on_sqlite
+from benchmarks.postgres.server import Server
+from benchmarks.record import load, save
+
+SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+QUICK_SIZES = (200, 400)
+
+IMPORTS = (1_000, 10_000, 100_000)
+QUICK_IMPORTS = (60, 120)
+
+DATABASES = ("sqlite", "postgres")
+
+Found: TypeAlias = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.growth", description=__doc__)
+    parser.add_argument("--only", choices=DATABASES, help="one of the databases")
+    parser.add_argument("--sizes", type=int, nargs="+", help="of objects, ascending")
+    parser.add_argument("--quick", action="store_true", help="too little work to judge by")
+    parser.add_argument("--save", action="store_true", help="keep it in benchmarks/results")
+    asked = parser.parse_args()
+    sizes = sorted(asked.sizes or (QUICK_SIZES if asked.quick else SIZES))
+    scale = works.QUICK if asked.quick else works.FULL
+    notes = [f"Load of the machine at first: {os.getloadavg()[0]:.1f}."]
+    found: list[Found] = []
+    for database in DATABASES:
+        if asked.only in (None, database):
+            with TemporaryDirectory(prefix="forgedb-growth-") as folder, Server() as server:
+                measure = _on_sqlite if database == "sqlite" else _on_postgres
+                importing = QUICK_IMPORTS if asked.quick else IMPORTS
+                for row in measure(Path(folder), server, sizes, importing, scale):
+                    print(line(row), flush=True)
+                    found.append(row)
+                if database == "postgres":
+                    notes.append(f"{server.words()}.")
+    if asked.save:
+        if asked.only:
+            last = load("growth")
+            found = [*(row for row in last["rows"] if row["database"] != asked.only), *found]
+            notes = [last["notes"], f"{asked.only}:", *notes]
+        print(save("growth", found, notes=" ".join(notes)))
+
+
+def _on_sqlite(
+    folder: Path, server: Server, sizes: Sequence[int], importing: Sequence[int], scale: works.Scale
+) -> Iterator[Found]:
+    with on_sqlite(folder) as (db, put, settle):
+        for grown in grow(db, put, settle, sizes):
+            yield from works.rows("sqlite", grown, scale)
+    yield from imports.measured("sqlite", f"sqlite:///{folder}/imports.db", folder, importing)
+
+
+def _on_postgres(
+    folder: Path, server: Server, sizes: Sequence[int], importing: Sequence[int], scale: works.Scale
+) -> Iterator[Found]:
+    with on_postgres(server) as (db, put, settle):
+        for grown in grow(db, put, settle, sizes):
+            yield from works.rows("postgres", grown, scale)
+    yield from imports.measured("postgres", server.empty("imports"), folder, importing)
+
+
+def line(row: Found) -> str:
+    """A row for people."""
+    if "peak_bytes" in row:
+        what = f"{row['peak_bytes'] / 2**20:.0f} MiB, {row['seconds']:.1f} s"
+    elif "bytes" in row:
+        what = f"{row['bytes']} bytes"
+    else:
+        first, third = (each * 1e6 for each in row["quartiles"])
+        what = f"{row['seconds'] * 1e6:,.2f} µs ({first:,.2f} to {third:,.2f})"
+    return f"{row['database']:<9} {row['objects']:>11,}  {row['work']:<9} {row['of']:<26} {what}"
+
+
+if __name__ == "__main__":
+    main()

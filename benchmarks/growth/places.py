@@ -1,0 +1,130 @@
+"""The database that grows: one on each kind of database, filled faster than its users would."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import forgedb
+from benchmarks.databases import PROJECT, open_raw
+from benchmarks.databases import open_ours as open_sqlite
+from benchmarks.objects import rows_of as sqlite_rows
+from benchmarks.postgres import server as postgres
+from benchmarks.postgres.objects import copy_in
+from benchmarks.postgres.objects import rows_of as postgres_rows
+from forgedb.dao.objects import INSERT
+from forgedb.models import NewObject
+
+OBJECTS_A_REPOSITORY = 100
+REPOSITORIES_MAX = 100_000
+CREATED_TOGETHER = 1_000
+PUT_TOGETHER = 50_000
+
+OBJECT_BYTES = {
+    "sqlite": "SELECT sum(pgsize) FROM dbstat"
+    " WHERE name IN (SELECT name FROM sqlite_schema WHERE tbl_name = 'object_metadata')",
+    "postgres": "SELECT CAST(sum(pg_total_relation_size(relid)) AS bigint)"
+    " FROM pg_partition_tree('object_metadata')",
+}
+
+Put: TypeAlias = Callable[[str, Sequence[NewObject]], object]
+"""Records objects of a repository in the table, past forgedb."""
+
+
+class Grown(NamedTuple):
+    """A database of one project; half of its objects are the first repository's."""
+
+    db: forgedb.Database
+    project_id: str
+    repository_ids: list[str]
+    objects: int
+    large: Sequence[bytes]
+    """A sample of the first repository's oids, in no order."""
+    object_bytes: int
+    """What the table of objects takes, with its indexes."""
+
+
+SAMPLE = 20_000
+
+
+@contextmanager
+def on_sqlite(folder: Path) -> Iterator[tuple[forgedb.Database, Put, Callable[[], object]]]:
+    path = folder / "growing.db"
+    with open_sqlite(path) as db:
+        db.migrate()
+        with closing(open_raw(path, writes=True)) as raw:
+
+            def put(repository_id: str, objects: Sequence[NewObject]) -> None:
+                with raw:
+                    raw.executemany(INSERT.sqlite, sqlite_rows(repository_id, objects))
+
+            yield db, put, lambda: raw.pragma("wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def on_postgres(
+    server: postgres.Server,
+) -> Iterator[tuple[forgedb.Database, Put, Callable[[], object]]]:
+    url = server.empty("growing")
+    with ExitStack() as stack:
+        db = stack.enter_context(postgres.open_ours(url))
+        db.migrate()
+        raw = stack.enter_context(postgres.open_raw(url))
+        yield (
+            db,
+            lambda repository_id, objects: copy_in(raw, postgres_rows(repository_id, objects)),
+            lambda: raw.execute("VACUUM ANALYZE"),
+        )
+
+
+def grow(
+    db: forgedb.Database, put: Put, settle: Callable[[], object], sizes: Sequence[int]
+) -> Iterator[Grown]:
+    """The same database at each of the sizes, which ascend."""
+    source = random.Random(0)
+    project = db.projects.create(PROJECT, "Platform")
+    ids: list[str] = []
+    large: list[bytes] = []
+    there = 0
+    for size in sizes:
+        wanted = min(size // OBJECTS_A_REPOSITORY, REPOSITORIES_MAX)
+        new = _created(db, project.id, range(len(ids), wanted))
+        ids += new
+        added = size - there
+        for_large = added // 2
+        for count in _parts(for_large, -(-for_large // PUT_TOGETHER)):
+            objects = _made(source, count)
+            large += (bytes(each.oid) for each in source.sample(objects, min(count, 1000)))
+            put(ids[0], objects)
+        for_others = _parts(added - for_large, len(ids) - 1)
+        for repository_id, count in zip(ids[1:], for_others, strict=True):
+            put(repository_id, _made(source, count))
+        settle()
+        there = size
+        sample = source.sample(large, min(SAMPLE, len(large)))
+        measured = db.client.query_value(OBJECT_BYTES[db.client.dialect])
+        yield Grown(db, project.id, ids, size, sample, measured)
+
+
+def _created(db: forgedb.Database, project_id: str, numbers: Sequence[int]) -> list[str]:
+    created: list[str] = []
+    remaining = iter(numbers)
+    while some := [*islice(remaining, CREATED_TOGETHER)]:
+        with db.transaction() as tx:
+            created += (tx.repositories.create(project_id, f"repository-{n}").id for n in some)
+    return created
+
+
+def _parts(whole: int, parts: int) -> list[int]:
+    """A number as so many that differ by one at most."""
+    least, more = divmod(whole, parts)
+    return [least + (part < more) for part in range(parts)]
+
+
+def _made(source: random.Random, count: int) -> list[NewObject]:
+    oids = sorted(source.randbytes(20) for _ in range(count))
+    return [NewObject(oid, 3, 12_345, 4_321) for oid in oids]

@@ -1,0 +1,198 @@
+"""``python -m benchmarks.plots``: draws what is in ``benchmarks/results`` for the docs, as SVG.
+
+Written by hand, since a line on two logarithmic axes is less than what a plotting library would
+bring along; the same results always give the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from benchmarks.record import RESULTS, load
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+
+COLUMNS = 3
+WIDTH, HEIGHT = 300, 220
+LEFT, RIGHT, TOP, BOTTOM = 58, 16, 44, 42
+LEGEND = 28
+
+NAMESPACE = "http://www.w3.org/2000/svg"
+
+NAMES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
+
+STYLE = """
+text { font: 12px system-ui, sans-serif; fill: #1f2328 }
+.title { font-weight: 600 }
+.small { font-size: 11px; fill: #59636e }
+.grid { stroke: #d1d9e0; stroke-width: 1 }
+.line { fill: none; stroke-width: 2.5; stroke-linejoin: round }
+.sqlite { stroke: #0969da } circle.sqlite { fill: #0969da }
+.postgres { stroke: #bc4c00 } circle.postgres { fill: #bc4c00 }
+@media (prefers-color-scheme: dark) {
+  text { fill: #f0f6fc } .small { fill: #9198a1 } .grid { stroke: #3d444d }
+  .sqlite { stroke: #4493f8 } circle.sqlite { fill: #4493f8 }
+  .postgres { stroke: #f0883e } circle.postgres { fill: #f0883e }
+}
+"""
+
+Point: TypeAlias = tuple[float, float]
+
+
+class Panel(NamedTuple):
+    """A chart of lines by name; both axes are logarithmic."""
+
+    title: str
+    unit: str
+    x_unit: str
+    lines: Mapping[str, Sequence[Point]]
+
+
+GROWTH = {
+    "get": "repository by id",
+    "page": "page of 100 repositories",
+    "objects": "page of 100 objects",
+    "missing": "missing, for an oid",
+    "add_many": "add_many, for an object",
+    "lease": "lease, acquired and released",
+    "bytes": "table of objects, for one",
+    "import": "memory of forgedb import",
+}
+"""What is drawn of each work of a growing database, in this order."""
+
+
+CLIENTS = {
+    ("reads", "reads_per_second"): ("reads, nobody writing", "a second"),
+    ("mix", "reads_per_second"): ("reads, half of them writing", "a second"),
+    ("mix", "writes_per_second"): ("writes, half of them reading", "a second"),
+    ("reads", "read_p99_ms"): ("99 of 100 reads, nobody writing", "ms at most"),
+    ("mix", "read_p99_ms"): ("99 of 100 reads, half writing", "ms at most"),
+    ("mix", "write_p99_ms"): ("99 of 100 writes, half reading", "ms at most"),
+}
+"""What is drawn of many clients: the work and its figure, what it is called, and its unit."""
+
+
+def main() -> None:
+    IMAGES.mkdir(exist_ok=True)
+    for name, drawn in drawings(RESULTS).items():
+        path = IMAGES / f"{name}.svg"
+        path.write_text(drawn, "utf-8")
+        print(path)
+
+
+def drawings(folder: Path) -> dict[str, str]:
+    """Each image's text, by its name."""
+    panels = {"growth": growth, "clients": clients}
+    return {
+        name: figure(of(load(name, folder)["rows"]))
+        for name, of in panels.items()
+        if (folder / f"{name}.json").exists()
+    }
+
+
+def growth(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
+    """A panel for each work."""
+    panels: list[Panel] = []
+    for work, title in GROWTH.items():
+        lines: dict[str, list[Point]] = {}
+        unit = "µs"
+        for row in rows:
+            if row["work"] == work:
+                value = row["seconds"] * 1e6 if "seconds" in row else row["bytes"]
+                if "peak_bytes" in row:
+                    value, unit = row["peak_bytes"] / 2**20, "MiB"
+                elif "bytes" in row:
+                    unit = "bytes"
+                lines.setdefault(row["database"], []).append((row["objects"], value))
+        panels.append(Panel(title, unit, "objects", lines))
+    return panels
+
+
+def clients(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
+    """A panel for each figure of interest, by the number of clients."""
+    panels: list[Panel] = []
+    for (work, figure_of), (title, unit) in CLIENTS.items():
+        lines: dict[str, list[Point]] = {}
+        for row in rows:
+            if row["work"] == work:
+                lines.setdefault(row["database"], []).append((row["clients"], row[figure_of]))
+        panels.append(Panel(title, unit, "clients", lines))
+    return panels
+
+
+def figure(panels: Sequence[Panel]) -> str:
+    """The panels side by side, and above them what the colours mean."""
+    rows = -(-len(panels) // COLUMNS)
+    width, height = COLUMNS * WIDTH, LEGEND + rows * HEIGHT
+    parts = [
+        f'<svg xmlns="{NAMESPACE}" width="{width}" height="{height}"',
+        f'viewBox="0 0 {width} {height}" role="img">',
+        f"<style>{STYLE}</style>",
+        *_legend(),
+    ]
+    for place, panel in enumerate(panels):
+        x, y = place % COLUMNS * WIDTH, LEGEND + place // COLUMNS * HEIGHT
+        parts += [f'<g transform="translate({x} {y})">', *_drawn(panel), "</g>"]
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _legend() -> Iterable[str]:
+    for place, (kind, name) in enumerate(NAMES.items()):
+        x = LEFT + 110 * place
+        yield f'<path class="line {kind}" d="M{x} 14h22"/>'
+        yield f'<text x="{x + 28}" y="18">{name}</text>'
+
+
+def _drawn(panel: Panel) -> Iterable[str]:
+    points = [point for line in panel.lines.values() for point in line]
+    x_low, x_high = _decades(x for x, _ in points)
+    y_low, y_high = _decades(y for _, y in points)
+    room_x, room_y = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+
+    def at(x: float, y: float) -> Point:
+        across = (math.log10(x) - x_low) / (x_high - x_low)
+        up = (math.log10(y) - y_low) / (y_high - y_low)
+        return round(LEFT + room_x * across, 1), round(TOP + room_y * (1 - up), 1)
+
+    yield f'<text class="title" x="{LEFT}" y="18">{escape(panel.title)}</text>'
+    yield f'<text class="small" x="{LEFT}" y="34">{panel.unit}</text>'
+    for power in range(y_low, y_high + 1):
+        _, y = at(10**x_low, 10**power)
+        yield f'<path class="grid" d="M{LEFT} {y}h{room_x}"/>'
+        yield _label(LEFT - 8, y + 4, "end", _short(power))
+    for power in range(x_low, x_high + 1):
+        x, y = at(10**power, 10**y_low)
+        yield _label(x, y + 16, "middle", _short(power))
+    yield _label(LEFT + room_x / 2, HEIGHT - 6, "middle", panel.x_unit)
+    for kind, line in panel.lines.items():
+        places = [at(*point) for point in line]
+        path = "L".join(f"{x} {y}" for x, y in places)
+        yield f'<path class="line {kind}" d="M{path}"/>'
+        yield from (f'<circle class="{kind}" cx="{x}" cy="{y}" r="3"/>' for x, y in places)
+
+
+def _label(x: float, y: float, anchor: str, words: str) -> str:
+    return f'<text class="small" x="{x}" y="{y}" text-anchor="{anchor}">{words}</text>'
+
+
+def _decades(values: Iterable[float]) -> tuple[int, int]:
+    """The powers of ten around them, at least one apart."""
+    logs = [math.log10(value) for value in values]
+    low = math.floor(min(logs))
+    return low, max(math.ceil(max(logs)), low + 1)
+
+
+def _short(power: int) -> str:
+    """10^4 is 10k."""
+    if power < 0:
+        return f"{10**power:g}"
+    letters = "", "k", "M", "G"
+    return f"{10 ** (power % 3)}{letters[power // 3]}"
+
+
+if __name__ == "__main__":
+    main()
