@@ -25,7 +25,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-postgres soak check bench bench-check bench-clients bench-growth \
-	bench-peers plots format schema requirements wheel clean
+	bench-peers bench-startup plots format schema requirements wheel clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -69,6 +69,9 @@ bench-clients: $(DEV) ## Measure 1 to 64 clients at once, and keep the figures
 
 bench-growth: $(DEV) ## Measure a database that grows to 10,000,000 objects, and keep the figures
 	$(BIN)/python -m benchmarks.growth --save
+
+bench-startup: $(DEV) ## Measure what starting costs, and keep the figures
+	$(BIN)/python -m benchmarks.imports --save
 
 plots: $(DEV) ## Draw the figures that were kept
 	$(BIN)/python -m benchmarks.plots
