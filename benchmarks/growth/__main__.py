@@ -17,7 +17,7 @@ from benchmarks.record import load, save
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 QUICK_SIZES = (200, 400)
 
-IMPORTS = (1_000, 10_000, 100_000)
+IMPORTS = (1_000, 10_000, 100_000, 1_000_000)
 QUICK_IMPORTS = (60, 120)
 
 DATABASES = ("sqlite", "postgres")

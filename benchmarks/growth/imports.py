@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -14,6 +13,13 @@ FILES_A_COMMIT = 50
 """A commit changes so many files of its own folder: as many blobs, two trees, and itself."""
 
 _OBJECTS_A_COMMIT = FILES_A_COMMIT + 3
+
+# A process counts what its parent had when it forked: so the parent must be a small one.
+_TELLS_PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 
 
 def measured(
@@ -65,9 +71,7 @@ def _commit(number: int) -> bytes:
 
 def peak_bytes(command: Sequence[str]) -> int:
     """The most memory that the process had at a time."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{command} ended with {process.returncode}")
-    return used.ru_maxrss * 1024
+    told = subprocess.run(
+        [sys.executable, "-c", _TELLS_PEAK, *command], check=True, stdout=subprocess.PIPE
+    )
+    return int(told.stdout) * 1024

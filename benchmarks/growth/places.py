@@ -23,6 +23,7 @@ OBJECTS_A_REPOSITORY = 100
 REPOSITORIES_MAX = 100_000
 CREATED_TOGETHER = 1_000
 PUT_TOGETHER = 50_000
+SAMPLE = 100_000
 
 OBJECT_BYTES = {
     "sqlite": "SELECT sum(pgsize) FROM dbstat"
@@ -46,9 +47,6 @@ class Grown(NamedTuple):
     """A sample of the first repository's oids, in no order."""
     object_bytes: int
     """What the table of objects takes, with its indexes."""
-
-
-SAMPLE = 20_000
 
 
 @contextmanager
@@ -98,7 +96,7 @@ def grow(
         for_large = added // 2
         for count in _parts(for_large, -(-for_large // PUT_TOGETHER)):
             objects = _made(source, count)
-            large += (bytes(each.oid) for each in source.sample(objects, min(count, 1000)))
+            large += (bytes(each.oid) for each in source.sample(objects, min(count, 5_000)))
             put(ids[0], objects)
         for_others = _parts(added - for_large, len(ids) - 1)
         for repository_id, count in zip(ids[1:], for_others, strict=True):
