@@ -55,10 +55,13 @@ def _fields(length: str) -> str:
     )
 
 
+_NO_ID = "GLOB '*[^0-9A-Z]*'"
+"""In SQLite's words; what it is said of is maybe not even text."""
+
+
 def _legible(column: str) -> str:
-    """The id; where it is none, and maybe not even text, its bytes in hex digits."""
-    in_hex = f"quote(CAST({column} AS BLOB))"
-    return f"CASE WHEN {column} GLOB '*[^0-9A-Z]*' THEN {in_hex} ELSE {column} END"
+    """The id; where it is none, its bytes in hex digits."""
+    return f"CASE WHEN {column} {_NO_ID} THEN quote(CAST({column} AS BLOB)) ELSE {column} END"
 
 
 _OF_ALL = """
@@ -111,19 +114,16 @@ LIMIT 1
 """)
 
 # Of streams whose names are no text at all: the next that has a name, and what lies before it.
+_NEXT_NAMED = """
+SELECT stream_id FROM audit_entries
+WHERE stream_id > :after AND stream_id {is_id}
+ORDER BY stream_id
+LIMIT 1
+"""
+
 NEXT_NAMED = sql(
-    sqlite="""
-    SELECT stream_id FROM audit_entries
-    WHERE stream_id > :after AND stream_id NOT GLOB '*[^0-9A-Z]*'
-    ORDER BY stream_id
-    LIMIT 1
-    """,
-    postgres="""
-    SELECT stream_id FROM audit_entries
-    WHERE stream_id > :after AND stream_id ~ '^[0-9A-Z]*$'
-    ORDER BY stream_id
-    LIMIT 1
-    """,
+    sqlite=_NEXT_NAMED.format(is_id=f"NOT {_NO_ID}"),
+    postgres=_NEXT_NAMED.format(is_id="~ '^[0-9A-Z]*$'"),
 )
 
 _UNNAMED = """

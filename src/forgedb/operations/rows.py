@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar, get_args, get_type_hints
 
 import msgspec
 
-from forgedb.errors import shown
+from forgedb.errors import InvalidValue, shown
 
 T = TypeVar("T")
 
@@ -23,23 +23,17 @@ Converters: TypeAlias = Mapping[type[Any], Callable[[Any], Any]]
 """What a database's driver doesn't give in the model's type already, and how to make it so."""
 
 
-class Unreadable(Exception):
-    """A row has a value that its model has no room for: the schema's rules were evaded."""
-
-    def __init__(self, field: str, value: object, why: str) -> None:
-        super().__init__(field, value, why)
-        self.field = field
-        self.value = value
-        self.why = why
-
-
 def columns(model: type[msgspec.Struct], prefix: str = "") -> str:
     """The SELECT list that fills the model, each column behind ``prefix`` (``"r."``)."""
     return ", ".join(prefix + field for field in model.__struct_fields__)
 
 
 def make_decoders(model: type[Any], converters: Converters) -> tuple[RowDecoder, Decoder]:
-    """A function from a row's tuple to a model, and one from many rows to a list of models."""
+    """A function from a row's tuple to a model, and one from many rows to a list of models.
+
+    They raise InvalidValue for a value that the model has no room for: the schema's rules were
+    evaded.
+    """
     scope: dict[str, Any] = {"model": model, "unreadable": _unreadable}
     names: list[str] = []
     values: list[str] = []
@@ -67,7 +61,7 @@ def make_decoders(model: type[Any], converters: Converters) -> tuple[RowDecoder,
     return scope["decode_row"], scope["decode_rows"]
 
 
-def _unreadable(model: type[Any], row: tuple[Any, ...], of: Mapping[str, Any]) -> Unreadable:
+def _unreadable(model: type[Any], row: tuple[Any, ...], of: Mapping[str, Any]) -> InvalidValue:
     """Which of the row's values it is that can't be converted."""
     for position, field in enumerate(model.__struct_fields__):
         value, convert = row[position], of.get(f"c{position}")
@@ -79,8 +73,8 @@ def _unreadable(model: type[Any], row: tuple[Any, ...], of: Mapping[str, Any]) -
             why = f"no {field} of a {model.__name__} can be {shown(value)}"
             if not isinstance(error, KeyError):
                 why += f" ({error})"
-            return Unreadable(field, value, why)
-    return Unreadable("row", row, f"a {model.__name__} has other columns, or of other types")
+            return InvalidValue(field, value, why)
+    return InvalidValue("row", row, f"a {model.__name__} has other columns, or of other types")
 
 
 def _hints(model: type[Any]) -> list[Any]:

@@ -278,7 +278,9 @@ def _chart(leases: Sequence[Lease]) -> list[str]:
 
 
 def _check_watching(*, limit: int, after: str | None, every: bool, as_json: bool) -> None:
-    if as_json or not sys.stdout.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
+    from rich.console import Console
+
+    if as_json or not sys.stdout.isatty() or Console().is_dumb_terminal:
         raise click.UsageError("--watch draws on a terminal: leave it out, and ask in a loop")
     asked = click.get_current_context().get_parameter_source("limit")
     if after is not None or every or asked is not ParameterSource.DEFAULT:

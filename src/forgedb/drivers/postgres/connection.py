@@ -18,7 +18,7 @@ from forgedb.drivers.postgres.errors import DRIVER_ERRORS, is_lost, is_stale, tr
 from forgedb.drivers.postgres.link import SEPARATOR, Answer, Link, Sent
 from forgedb.drivers.postgres.packing import COPY_BEGIN, COPY_END, Column, copied
 from forgedb.drivers.postgres.values import DECODERS
-from forgedb.errors import ForgeDbError, Unavailable
+from forgedb.errors import ForgeDbError, InvalidValue, Unavailable
 from forgedb.operations.steps import (
     Change,
     ChangeMany,
@@ -96,6 +96,9 @@ class PostgresConnection:
                         result = None if row is None else DECODERS[step.model][0](row)
                     else:
                         result = await self._perform(step)
+                except InvalidValue as error:
+                    # What a row's decoder says; an operation may know what to do about it.
+                    step = steps.throw(error)
                 except DRIVER_ERRORS as error:
                     step = steps.throw(self._translated(error, step))
                 else:

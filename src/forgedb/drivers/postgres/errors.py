@@ -10,11 +10,9 @@ import psycopg_pool
 
 from forgedb.drivers import refusals
 from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, Unavailable, UsageError
-from forgedb.operations.rows import Unreadable
 
-DRIVER_ERRORS = (psycopg.Error, OverflowError, TypeError, UnicodeError, struct_error, Unreadable)
-"""What a call of psycopg can raise: its own errors, Python's about a parameter's value, and
-what a row's decoder says."""
+DRIVER_ERRORS = (psycopg.Error, OverflowError, TypeError, UnicodeError, struct_error)
+"""What a call of psycopg can raise: its own errors, and Python's about a parameter's value."""
 
 RETRIED = frozenset({"40001", "40P01"})
 """Serialization failure and deadlock: the same transaction, run again, may well succeed."""
@@ -45,8 +43,6 @@ _DATA_CLASS = "22"
 
 def translate(error: Exception, where: str, step: object = None) -> ForgeDbError:
     """The error to raise in its place; ``where`` names the database without its password."""
-    if isinstance(error, Unreadable):
-        return InvalidValue(error.field, error.value, error.why)
     if isinstance(error, OverflowError | struct_error | UnicodeError):
         return refusals.unfit(step, f"PostgreSQL can't hold it ({error})")
     if isinstance(error, TypeError):

@@ -18,7 +18,7 @@ from forgedb.drivers import refusals
 from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, translate
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.drivers.sqlite.values import DECODERS, bind, kept
-from forgedb.errors import ForgeDbError, Unavailable
+from forgedb.errors import ForgeDbError, InvalidValue, Unavailable
 from forgedb.operations.steps import (
     Change,
     ChangeMany,
@@ -120,6 +120,9 @@ class SqliteConnection:
                         result = [self.perform(each) for each in step.steps]
                     else:
                         result = self.perform(step)
+                except InvalidValue as error:
+                    # What a row's decoder says; an operation may know what to do about it.
+                    step = steps.throw(error)
                 except DRIVER_ERRORS as error:
                     step = steps.throw(self._translated(error, step))
                 else:

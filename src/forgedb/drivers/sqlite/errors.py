@@ -9,11 +9,9 @@ import apsw
 
 from forgedb.drivers import refusals
 from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, Unavailable, UsageError
-from forgedb.operations.rows import Unreadable
 
-DRIVER_ERRORS = (apsw.Error, OverflowError, TypeError, UnicodeError, Unreadable)
-"""What a call of apsw can raise: its own errors, Python's about a parameter's value, and
-what a row's decoder says."""
+DRIVER_ERRORS = (apsw.Error, OverflowError, TypeError, UnicodeError)
+"""What a call of apsw can raise: its own errors, and Python's about a parameter's value."""
 
 _UNIQUE_INDEXES = """
 SELECT list.name, group_concat(:table || '.' || info.name, ', ' ORDER BY info.seqno)
@@ -50,8 +48,6 @@ def translate(
     error: Exception, connection: apsw.Connection | None, where: str, step: object = None
 ) -> ForgeDbError:
     """The error to raise in its place; ``where`` names the database without its password."""
-    if isinstance(error, Unreadable):
-        return InvalidValue(error.field, error.value, error.why)
     if isinstance(error, apsw.ConstraintError):
         return _constraint(error, connection)
     for kind, (why, retryable) in _UNAVAILABLE.items():
