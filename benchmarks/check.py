@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.accept:
         record.save(NAME, [each._asdict() for each in merged(committed, found)])
         return 0
-    for words in differing_versions(kept["versions"], record.usual_versions()):
+    for words in differing_versions(kept["versions"], record.versions()):
         print(words)
     lines = compare(committed, found)
     for line in lines:

@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.counted import COUNTED, SIDES, WORKS
 from benchmarks.databases import base, copy
-from benchmarks.startup import IMPORTS
+from benchmarks.migrations import IMPORTS
+from benchmarks.processes import environment
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,6 +85,4 @@ def instructions(*arguments: str) -> int:
 
 def _alike() -> dict[str, str]:
     """An environment in which a run takes what the last one took."""
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    return environment
+    return environment(PYTHONHASHSEED="0")

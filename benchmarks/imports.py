@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter
 from typing import Any
 
 from benchmarks.databases import open_ours
 from benchmarks.migrations import IMPORTS
+from benchmarks.processes import environment, run
 from benchmarks.record import save
+from benchmarks.timing import Contender, interleave
 
 ROUNDS = 40
 QUICK_ROUNDS = 2
@@ -60,16 +61,10 @@ def starts(url: str) -> dict[str, Sequence[str]]:
 
 def measured(processes: dict[str, Sequence[str]], rounds: int) -> list[dict[str, Any]]:
     """A row for each: the median of its milliseconds, which take turns, and what it imports."""
-    taken: dict[str, list[float]] = {name: [] for name in processes}
-    for number in range(rounds + 1):
-        for name, arguments in processes.items():
-            seconds = _timed(lambda given=arguments: _run(*given))
-            if number:
-                # The first one of each finds what it needs on the disk.
-                taken[name].append(seconds * 1e3)
+    times = interleave([_starting(arguments) for arguments in processes.values()], rounds)
     return [
-        {"start": name, "ms": round(median(taken[name]), 1), **imported(arguments)}
-        for name, arguments in processes.items()
+        {"start": name, "ms": round(median(taken.wall) * 1e3, 1), **imported(arguments)}
+        for (name, arguments), taken in zip(processes.items(), times, strict=True)
     ]
 
 
@@ -78,8 +73,7 @@ def imported(arguments: Sequence[str]) -> dict[str, Any]:
 
     Python's own modules are one package.  Noting the times slows the imports down by about half.
     """
-    said = _run("-X", "importtime", *arguments).stderr
-    found = [(match[2], int(match[1])) for match in map(_line, said.splitlines()) if match]
+    found = modules(arguments)
     own: Counter[str] = Counter()
     for name, microseconds in found:
         top = name.partition(".")[0]
@@ -91,21 +85,20 @@ def imported(arguments: Sequence[str]) -> dict[str, Any]:
     return {"modules": len(found), "packages_ms": packages}
 
 
+def modules(arguments: Sequence[str]) -> list[tuple[str, int]]:
+    """Each module that a process imports, with the microseconds of its own."""
+    command = [sys.executable, "-X", "importtime", *arguments]
+    said = subprocess.run(
+        command, check=True, env=environment(), capture_output=True, text=True
+    ).stderr
+    return [(match[2], int(match[1])) for match in map(_line, said.splitlines()) if match]
+
+
 _OF_PYTHON = {name.lstrip("_") for name in sys.stdlib_module_names} | {"distutils", "site"}
 
 
-def _timed(run: Callable[[], object]) -> float:
-    began = perf_counter()
-    run()
-    return perf_counter() - began
-
-
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    return subprocess.run(
-        [sys.executable, *arguments], check=True, env=environment, capture_output=True, text=True
-    )
+def _starting(arguments: Sequence[str]) -> Contender:
+    return lambda: partial(run, sys.executable, *arguments, is_quiet=True)
 
 
 if __name__ == "__main__":

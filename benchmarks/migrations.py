@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from benchmarks.postgres.server import Server
+from benchmarks.processes import run
 from benchmarks.scale import Scale
 from benchmarks.timing import Contender, Row, Slice, interleave
 
@@ -153,16 +152,6 @@ def written(folder: Path, count: int, rows: int) -> Path:
 def migrate(url: str, files: Path) -> None:
     """Run forgedb on them, as a whole process."""
     run(*OURS, "--url", url, "migrate", "--quiet", "--dir", str(files))
-
-
-def run(*command: str, is_quiet: bool = False) -> None:
-    """Run it to its end; Python's compiled code is kept, whatever the environment says."""
-    environment = {**os.environ}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    done = subprocess.run(command, check=False, env=environment, capture_output=is_quiet)
-    if done.returncode:
-        said = (done.stdout or b"") + (done.stderr or b"")
-        raise RuntimeError(f"{command[0]} ended with {done.returncode}: {said.decode()}")
 
 
 def _check(connection: sqlite3.Connection | psycopg.Connection, count: int) -> None:

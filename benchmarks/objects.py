@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ PAGE = 100
 SORTED_ROWS = 100_000
 """Rows that forgedb sorts together, where they come in no order."""
 
-CREATED_AT = "2026-11-22T10:00:00.000000Z"
+CREATED_AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
+CREATED_AT_TEXT = "2026-11-22T10:00:00.000000Z"
+"""The same, as SQLite keeps it."""
 
 
 def add_many(scale: Scale, folder: Path) -> Iterator[Row]:
@@ -104,8 +107,11 @@ def generated(count: int, seed: int = 0) -> list[NewObject]:
     ]
 
 
-def rows_of(repository_id: str, objects: Sequence[NewObject]) -> list[tuple[Any, ...]]:
+def rows_of(
+    repository_id: str, objects: Sequence[NewObject], created_at: object = CREATED_AT_TEXT
+) -> list[tuple[Any, ...]]:
+    """The objects' rows, as tuples."""
     return [
-        (repository_id, each.oid, each.type, each.size, each.disk_size, CREATED_AT)
+        (repository_id, each.oid, each.type, each.size, each.disk_size, created_at)
         for each in objects
     ]

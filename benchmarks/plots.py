@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from benchmarks.record import RESULTS, load
+from benchmarks.record import load
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 
@@ -52,79 +52,66 @@ class Panel(NamedTuple):
     lines: Mapping[str, Sequence[Point]]
 
 
-GROWTH = {
-    "get": "repository by id",
-    "page": "page of 100 repositories",
-    "objects": "page of 100 objects",
-    "missing": "missing, for an oid",
-    "add_many": "add_many, for an object",
-    "lease": "lease, acquired and released",
-    "bytes": "table of objects, for one",
-    "import": "memory of forgedb import",
-}
-"""What is drawn of each work of a growing database, in this order."""
+class Figure(NamedTuple):
+    """What a panel shows of the rows of one work: a field of theirs, in a unit of ``scale``."""
+
+    work: str
+    field: str
+    scale: float
+    title: str
+    unit: str
 
 
-CLIENTS = {
-    ("reads", "reads_per_second"): ("reads, nobody writing", "a second"),
-    ("mix", "reads_per_second"): ("reads, half of them writing", "a second"),
-    ("mix", "writes_per_second"): ("writes, half of them reading", "a second"),
-    ("reads", "read_p99_ms"): ("99 of 100 reads, nobody writing", "ms at most"),
-    ("mix", "read_p99_ms"): ("99 of 100 reads, half writing", "ms at most"),
-    ("mix", "write_p99_ms"): ("99 of 100 writes, half reading", "ms at most"),
-}
-"""What is drawn of many clients: the work and its figure, what it is called, and its unit."""
+GROWTH = (
+    Figure("get", "seconds", 1e6, "repository by id", "µs"),
+    Figure("page", "seconds", 1e6, "page of 100 repositories", "µs"),
+    Figure("objects", "seconds", 1e6, "page of 100 objects", "µs"),
+    Figure("missing", "seconds", 1e6, "missing, for an oid", "µs"),
+    Figure("add_many", "seconds", 1e6, "add_many, for an object", "µs"),
+    Figure("lease", "seconds", 1e6, "lease, acquired and released", "µs"),
+    Figure("bytes", "bytes", 1, "table of objects, for one", "bytes"),
+    Figure("import", "peak_bytes", 2**-20, "memory of forgedb import", "MiB"),
+)
+
+CLIENTS = (
+    Figure("reads", "reads_per_second", 1, "reads, nobody writing", "a second"),
+    Figure("mix", "reads_per_second", 1, "reads, half of them writing", "a second"),
+    Figure("mix", "writes_per_second", 1, "writes, half of them reading", "a second"),
+    Figure("reads", "read_p99_ms", 1, "99 of 100 reads, nobody writing", "ms at most"),
+    Figure("mix", "read_p99_ms", 1, "99 of 100 reads, half writing", "ms at most"),
+    Figure("mix", "write_p99_ms", 1, "99 of 100 writes, half reading", "ms at most"),
+)
+
+DRAWN = {"growth": ("objects", GROWTH), "clients": ("clients", CLIENTS)}
+"""Of each result: what its panels go by, and what they show, in this order."""
 
 
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
-    for name, drawn in drawings(RESULTS).items():
+    for name, drawn in drawings().items():
         path = IMAGES / f"{name}.svg"
         path.write_text(drawn, "utf-8")
         print(path)
 
 
-def drawings(folder: Path) -> dict[str, str]:
+def drawings() -> dict[str, str]:
     """Each image's text, by its name."""
-    panels = {"growth": growth, "clients": clients}
-    return {
-        name: figure(of(load(name, folder)["rows"]))
-        for name, of in panels.items()
-        if (folder / f"{name}.json").exists()
-    }
+    return {name: drawing(load(name)["rows"], *shown) for name, shown in DRAWN.items()}
 
 
-def growth(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
-    """A panel for each work."""
+def drawing(rows: Sequence[Mapping[str, Any]], by: str, figures: Sequence[Figure]) -> str:
+    """A panel for each figure, with a line for each database."""
     panels: list[Panel] = []
-    for work, title in GROWTH.items():
-        lines: dict[str, list[Point]] = {}
-        unit = "µs"
-        for row in rows:
-            if row["work"] == work:
-                value = row["seconds"] * 1e6 if "seconds" in row else row["bytes"]
-                if "peak_bytes" in row:
-                    value, unit = row["peak_bytes"] / 2**20, "MiB"
-                elif "bytes" in row:
-                    unit = "bytes"
-                lines.setdefault(row["database"], []).append((row["objects"], value))
-        panels.append(Panel(title, unit, "objects", lines))
-    return panels
-
-
-def clients(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
-    """A panel for each figure of interest, by the number of clients."""
-    panels: list[Panel] = []
-    for (work, figure_of), (title, unit) in CLIENTS.items():
+    for work, field, scale, title, unit in figures:
         lines: dict[str, list[Point]] = {}
         for row in rows:
             if row["work"] == work:
-                lines.setdefault(row["database"], []).append((row["clients"], row[figure_of]))
-        panels.append(Panel(title, unit, "clients", lines))
-    return panels
+                lines.setdefault(row["database"], []).append((row[by], row[field] * scale))
+        panels.append(Panel(title, unit, by, lines))
+    return side_by_side(panels)
 
 
-def figure(panels: Sequence[Panel]) -> str:
+def side_by_side(panels: Sequence[Panel]) -> str:
     """The panels side by side, and above them what the colours mean."""
     rows = -(-len(panels) // COLUMNS)
     width, height = COLUMNS * WIDTH, LEGEND + rows * HEIGHT

@@ -17,37 +17,34 @@ RESULTS = Path(__file__).parent / "results"
 DISTRIBUTIONS = ("forgedb", "apsw", "aiosqlite", "msgspec", "psycopg")
 
 
-def save(
-    name: str,
-    rows: Sequence[Mapping[str, Any]],
-    *,
-    versions: Mapping[str, str] | None = None,
-    notes: str = "",
-    folder: Path | None = None,
-) -> Path:
+def save(name: str, rows: Sequence[Mapping[str, Any]], *, notes: str = "") -> Path:
     """Write the rows, a line each, in place of the last ones of this name.
 
-    ``versions`` are those of what was measured beside the usual; ``notes`` tell what a reader must
-    know of the run, such as what else the machine did.
+    ``notes`` tell what a reader must know of the run, such as what else the machine did.
     """
     found = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
-        "versions": {**usual_versions(), **(versions or {})},
+        "versions": versions(),
         "notes": notes,
     }
     head = json.dumps(found, ensure_ascii=False, indent=2).removesuffix("\n}")
     lines = ",\n".join("    " + json.dumps(row, ensure_ascii=False) for row in rows)
-    path = (folder or RESULTS) / f"{name}.json"
+    path = RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n', "utf-8")
     return path
 
 
-def load(name: str, folder: Path | None = None) -> dict[str, Any]:
+def load(name: str) -> dict[str, Any]:
     """What ``save`` wrote under the name: date, machine, versions, notes, rows."""
-    found: dict[str, Any] = json.loads(((folder or RESULTS) / f"{name}.json").read_text("utf-8"))
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
     return found
+
+
+def load_at_first() -> str:
+    """A note of what else the machine does, to be taken before the run."""
+    return f"Load of the machine at first: {', '.join(f'{each:.2f}' for each in os.getloadavg())}."
 
 
 def machine() -> dict[str, Any]:
@@ -70,7 +67,7 @@ def _processor() -> str:
     return named[0] if named else platform.processor()
 
 
-def usual_versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "sqlite3": sqlite3.sqlite_version}
     for name in DISTRIBUTIONS:
         try:

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.databases import base
-from benchmarks.migrations import IMPORTS, OURS, run
+from benchmarks.migrations import IMPORTS, OURS
+from benchmarks.processes import run
 from benchmarks.scale import Scale
 from benchmarks.timing import Row, interleave
 

@@ -49,8 +49,7 @@ class Row(NamedTuple):
     @property
     def spread(self) -> tuple[float, float]:
         """The quartiles around the ratio."""
-        first, _, third = quantiles(self._ratios(), n=4, method="inclusive")
-        return first, third
+        return quartiles(self._ratios())
 
     @property
     def raw_seconds(self) -> float:
@@ -66,6 +65,12 @@ class Row(NamedTuple):
 
     def _ratios(self) -> list[float]:
         return [ours / raw for raw, ours in zip(self.raw.wall, self.ours.wall, strict=True)]
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float]:
+    """The first and the third, of two values or more."""
+    first, _, third = quantiles(values, n=4, method="inclusive")
+    return first, third
 
 
 def interleave(

@@ -13,7 +13,6 @@ from benchmarks import plots
 from benchmarks.growth import __main__ as growth
 from benchmarks.growth import places, works
 from benchmarks.postgres import server as on_postgres
-from benchmarks.record import RESULTS
 
 WORKS = {"get", "page", "objects", "missing", "add_many", "lease", "bytes"}
 
@@ -66,20 +65,19 @@ def test_a_grown_database_has_as_many_objects_as_it_says(tmp_path: Path) -> None
 
 def test_a_figure_shows_every_work_of_both_databases() -> None:
     rows = [
-        {"database": database, "objects": objects, "work": work, kind: objects / 3e6}
+        {"database": database, "objects": objects, "work": each.work, each.field: objects / 3e6}
         for database in ("sqlite", "postgres")
         for objects in (10_000, 1_000_000)
-        for work in plots.GROWTH
-        for kind in ("bytes" if work == "bytes" else "seconds",)
+        for each in plots.GROWTH
     ]
-    drawn = plots.figure(plots.growth(rows))
+    drawn = plots.drawing(rows, "objects", plots.GROWTH)
     root = ET.fromstring(drawn)
     lines = [each for each in root.iter() if each.get("class", "").startswith("line ")]
     assert len(lines) == 2 + 2 * len(plots.GROWTH)
     texts = {each.text for each in root.iter() if each.tag.endswith("text")}
-    assert {*plots.GROWTH.values(), "SQLite", "PostgreSQL", "10k", "1M"} <= texts
+    assert {*(each.title for each in plots.GROWTH), "SQLite", "PostgreSQL", "10k", "1M"} <= texts
 
 
 def test_the_committed_figures_are_those_of_the_committed_results() -> None:
-    for name, drawn in plots.drawings(RESULTS).items():
+    for name, drawn in plots.drawings().items():
         assert (plots.IMAGES / f"{name}.svg").read_text("utf-8") == drawn

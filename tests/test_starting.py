@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,16 +13,11 @@ from forgedb import connect
 
 
 def modules_of(*arguments: str) -> set[str]:
-    """All that a process imports."""
-    told = subprocess.run(
-        [sys.executable, "-X", "importtime", *arguments],
-        # Measuring coverage would import much more.
-        env={name: value for name, value in os.environ.items() if not name.startswith("COV")},
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stderr
-    return {line.rpartition("|")[2].strip() for line in told.splitlines() if "import time" in line}
+    """All that a process imports; measuring its coverage would import much more."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in [name for name in os.environ if name.startswith("COV")]:
+            patched.delenv(name)
+        return {name for name, _ in imports.modules(arguments)}
 
 
 def tops(modules: set[str]) -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +12,7 @@ from benchmarks.clients.rows import Row, rows
 from benchmarks.clients.work import Place
 from benchmarks.databases import PROJECT, base
 from benchmarks.postgres.server import Server, open_ours
-from benchmarks.record import save
+from benchmarks.record import load_at_first, save
 from benchmarks.scale import FULL, QUICK
 
 COUNTS = {"sqlite": (1, 2, 4, 8), "postgres": (1, 2, 4, 8, 16, 32, 64)}
@@ -50,7 +49,7 @@ def main() -> None:
     seconds = asked.seconds or (QUICK_SECONDS if asked.quick else SECONDS)
     scale = QUICK if asked.quick else FULL
     print(_line([name for name, _, _ in COLUMNS]), flush=True)
-    notes = [f"Load of the machine at first: {_load()}.", f"{seconds:g} s of each kind of work."]
+    notes = [load_at_first(), f"{seconds:g} s of each kind of work."]
     found: list[Row] = []
     counts = dict.fromkeys(COUNTS, QUICK_COUNTS) if asked.quick else COUNTS
     try:
@@ -88,10 +87,6 @@ def _shown(row: Row) -> Row:
 def _line(cells: list[str]) -> str:
     widths = [width for _, _, width in COLUMNS]
     return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-
-
-def _load() -> str:
-    return ", ".join(f"{each:.2f}" for each in os.getloadavg())
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +11,7 @@ from typing import Any, TypeAlias
 from benchmarks.growth import imports, works
 from benchmarks.growth.places import grow, on_postgres, on_sqlite
 from benchmarks.postgres.server import Server
-from benchmarks.record import load, save
+from benchmarks.record import load, load_at_first, save
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 QUICK_SIZES = (200, 400)
@@ -34,14 +33,13 @@ def main() -> None:
     asked = parser.parse_args()
     sizes = sorted(asked.sizes or (QUICK_SIZES if asked.quick else SIZES))
     scale = works.QUICK if asked.quick else works.FULL
-    notes = [f"Load of the machine at first: {os.getloadavg()[0]:.1f}."]
+    notes = [load_at_first()]
     found: list[Found] = []
     for database in DATABASES:
         if asked.only in (None, database):
             with TemporaryDirectory(prefix="forgedb-growth-") as folder, Server() as server:
-                measure = _on_sqlite if database == "sqlite" else _on_postgres
                 importing = QUICK_IMPORTS if asked.quick else IMPORTS
-                for row in measure(Path(folder), server, sizes, importing, scale):
+                for row in _measured(database, Path(folder), server, sizes, importing, scale):
                     print(line(row), flush=True)
                     found.append(row)
                 if database == "postgres":
@@ -54,22 +52,20 @@ def main() -> None:
         print(save("growth", found, notes=" ".join(notes)))
 
 
-def _on_sqlite(
-    folder: Path, server: Server, sizes: Sequence[int], importing: Sequence[int], scale: works.Scale
+def _measured(
+    database: str,
+    folder: Path,
+    server: Server,
+    sizes: Sequence[int],
+    importing: Sequence[int],
+    scale: works.Scale,
 ) -> Iterator[Found]:
-    with on_sqlite(folder) as (db, put, settle):
+    on_file = database == "sqlite"
+    with on_sqlite(folder) if on_file else on_postgres(server) as (db, put, settle):
         for grown in grow(db, put, settle, sizes):
-            yield from works.rows("sqlite", grown, scale)
-    yield from imports.measured("sqlite", f"sqlite:///{folder}/imports.db", folder, importing)
-
-
-def _on_postgres(
-    folder: Path, server: Server, sizes: Sequence[int], importing: Sequence[int], scale: works.Scale
-) -> Iterator[Found]:
-    with on_postgres(server) as (db, put, settle):
-        for grown in grow(db, put, settle, sizes):
-            yield from works.rows("postgres", grown, scale)
-    yield from imports.measured("postgres", server.empty("imports"), folder, importing)
+            yield from works.rows(database, grown, scale)
+    url = f"sqlite:///{folder}/imports.db" if on_file else server.empty("imports")
+    yield from imports.measured(database, url, folder, importing)
 
 
 def line(row: Found) -> str:

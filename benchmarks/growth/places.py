@@ -12,10 +12,9 @@ from typing import NamedTuple, TypeAlias
 import forgedb
 from benchmarks.databases import PROJECT, open_raw
 from benchmarks.databases import open_ours as open_sqlite
-from benchmarks.objects import rows_of as sqlite_rows
+from benchmarks.objects import CREATED_AT, rows_of
 from benchmarks.postgres import server as postgres
 from benchmarks.postgres.objects import copy_in
-from benchmarks.postgres.objects import rows_of as postgres_rows
 from forgedb.dao.objects import INSERT
 from forgedb.models import NewObject
 
@@ -58,7 +57,7 @@ def on_sqlite(folder: Path) -> Iterator[tuple[forgedb.Database, Put, Callable[[]
 
             def put(repository_id: str, objects: Sequence[NewObject]) -> None:
                 with raw:
-                    raw.executemany(INSERT.sqlite, sqlite_rows(repository_id, objects))
+                    raw.executemany(INSERT.sqlite, rows_of(repository_id, objects))
 
             yield db, put, lambda: raw.pragma("wal_checkpoint(TRUNCATE)")
 
@@ -72,11 +71,11 @@ def on_postgres(
         db = stack.enter_context(postgres.open_ours(url))
         db.migrate()
         raw = stack.enter_context(postgres.open_raw(url))
-        yield (
-            db,
-            lambda repository_id, objects: copy_in(raw, postgres_rows(repository_id, objects)),
-            lambda: raw.execute("VACUUM ANALYZE"),
-        )
+
+        def put(repository_id: str, objects: Sequence[NewObject]) -> None:
+            copy_in(raw, rows_of(repository_id, objects, CREATED_AT))
+
+        yield db, put, lambda: raw.execute("VACUUM ANALYZE")
 
 
 def grow(
@@ -95,12 +94,12 @@ def grow(
         added = size - there
         for_large = added // 2
         for count in _parts(for_large, -(-for_large // PUT_TOGETHER)):
-            objects = _made(source, count)
+            objects = made(source, count)
             large += (bytes(each.oid) for each in source.sample(objects, min(count, 5_000)))
             put(ids[0], objects)
         for_others = _parts(added - for_large, len(ids) - 1)
         for repository_id, count in zip(ids[1:], for_others, strict=True):
-            put(repository_id, _made(source, count))
+            put(repository_id, made(source, count))
         settle()
         there = size
         sample = source.sample(large, min(SAMPLE, len(large)))
@@ -123,6 +122,7 @@ def _parts(whole: int, parts: int) -> list[int]:
     return [least + (part < more) for part in range(parts)]
 
 
-def _made(source: random.Random, count: int) -> list[NewObject]:
+def made(source: random.Random, count: int) -> list[NewObject]:
+    """Objects in the order of their oids, with nothing else to tell them apart."""
     oids = sorted(source.randbytes(20) for _ in range(count))
     return [NewObject(oid, 3, 12_345, 4_321) for oid in oids]

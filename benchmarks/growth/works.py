@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from statistics import median, quantiles
-from time import perf_counter
+from collections.abc import Iterator
+from statistics import median
 from typing import Any, NamedTuple
 
-from benchmarks.growth.places import Grown
-from benchmarks.timing import Slice
-from forgedb.models import NewObject
+from benchmarks.growth.places import Grown, made
+from benchmarks.timing import Contender, Slice, interleave, quartiles
 
 PAGE = 100
 
@@ -38,7 +36,7 @@ class Work(NamedTuple):
     unit: str
     """Of what the time is told."""
     operations: int
-    prepare: Callable[[], Slice]
+    prepare: Contender
 
 
 def works(grown: Grown, scale: Scale) -> list[Work]:
@@ -70,8 +68,8 @@ def works(grown: Grown, scale: Scale) -> list[Work]:
         token = db.leases.acquire(large, idempotency_key="growing").fencing_token
         if added:
             db.objects.remove_many(large, added, token)
-        added[:] = sorted(source.randbytes(20) for _ in range(scale.objects))
-        objects = [NewObject(oid, 3, 12_345, 4_321) for oid in added]
+        objects = made(source, scale.objects)
+        added[:] = [bytes(each.oid) for each in objects]
         return lambda: db.objects.add_many(large, objects, token)
 
     def lease() -> Slice:
@@ -90,17 +88,11 @@ def works(grown: Grown, scale: Scale) -> list[Work]:
 
 def measured(work: Work, rounds: int) -> dict[str, Any]:
     """Seconds of one operation: the median, and the quartiles."""
-    work.prepare()()
-    taken: list[float] = []
-    for _ in range(rounds):
-        run = work.prepare()
-        began = perf_counter()
-        run()
-        taken.append((perf_counter() - began) / work.operations)
+    (times,) = interleave([work.prepare], rounds)
     # What the last slice added is taken out again where another is prepared.
     work.prepare()
-    first, _, third = quantiles(taken, n=4, method="inclusive")
-    return {"seconds": median(taken), "quartiles": [first, third]}
+    taken = [seconds / work.operations for seconds in times.wall]
+    return {"seconds": median(taken), "quartiles": [*quartiles(taken)]}
 
 
 def rows(database: str, grown: Grown, scale: Scale) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiosqlite
 
+from benchmarks.objects import rows_of
 from benchmarks.peers.settings import PRAGMAS, path_of
 from benchmarks.peers.statements import (
     ADVANCE,
@@ -28,13 +29,10 @@ from benchmarks.peers.statements import (
     VISIBILITY,
 )
 from benchmarks.peers.values import (
-    RECORDED_AT,
-    as_text,
     as_texts,
     end_of_lease,
     new_lease,
     new_repository,
-    object_rows,
 )
 from forgedb.models import NewObject
 
@@ -66,7 +64,7 @@ class Aiosqlite:
         return [await self._all(PAGE, asked) for _ in range(times)]
 
     def rows(self, repository_id: str, objects: Sequence[NewObject]) -> list[tuple[Any, ...]]:
-        return object_rows(repository_id, objects, as_text(RECORDED_AT))
+        return rows_of(repository_id, objects)
 
     async def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
         async with self._immediate():

@@ -11,13 +11,13 @@ from typing import Any
 
 import asyncpg
 
+from benchmarks.objects import CREATED_AT, rows_of
 from benchmarks.peers import statements
 from benchmarks.peers.values import (
     OBJECT,
     end_of_lease,
     new_lease,
     new_repository,
-    object_rows,
 )
 from forgedb.models import NewObject
 
@@ -67,7 +67,7 @@ class Asyncpg:
         ]
 
     def rows(self, repository_id: str, objects: Sequence[NewObject]) -> list[tuple[Any, ...]]:
-        return object_rows(repository_id, objects)
+        return rows_of(repository_id, objects, CREATED_AT)
 
     async def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
         await self._connection.copy_records_to_table(

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import django
 from django.conf import settings
 
+from benchmarks.objects import CREATED_AT, rows_of
 from benchmarks.peers.settings import PRAGMAS, path_of
 from benchmarks.peers.values import (
     OBJECT,
@@ -20,7 +21,6 @@ from benchmarks.peers.values import (
     end_of_lease,
     new_lease,
     new_repository,
-    object_rows,
 )
 from forgedb.models import NewObject
 
@@ -161,7 +161,7 @@ class Django:
         ]
 
     def rows(self, repository_id: str, objects: Sequence[NewObject]) -> list[ObjectMetadata]:
-        rows = object_rows(repository_id, objects)
+        rows = rows_of(repository_id, objects, CREATED_AT)
         return [ObjectMetadata(**dict(zip(OBJECT, row, strict=True))) for row in rows]
 
     def add(self, rows: Sequence[ObjectMetadata]) -> None:

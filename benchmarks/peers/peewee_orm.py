@@ -23,6 +23,7 @@ from peewee import (
     chunked,
 )
 
+from benchmarks.objects import CREATED_AT, rows_of
 from benchmarks.peers.settings import PRAGMAS, in_utc, path_of
 from benchmarks.peers.values import (
     as_text,
@@ -30,7 +31,6 @@ from benchmarks.peers.values import (
     end_of_lease,
     new_lease,
     new_repository,
-    object_rows,
 )
 from forgedb.models import NewObject
 
@@ -176,7 +176,7 @@ class Peewee:
         ]
 
     def rows(self, repository_id: str, objects: Sequence[NewObject]) -> list[tuple[Any, ...]]:
-        return object_rows(repository_id, objects)
+        return rows_of(repository_id, objects, CREATED_AT)
 
     def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
         with self._database.atomic():

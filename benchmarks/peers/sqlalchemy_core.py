@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam, event, insert, select, update
 
+from benchmarks.objects import CREATED_AT, rows_of
 from benchmarks.peers.settings import PRAGMAS, in_utc, path_of
 from benchmarks.peers.values import (
     OBJECT,
@@ -22,7 +23,6 @@ from benchmarks.peers.values import (
     end_of_lease,
     new_lease,
     new_repository,
-    object_rows,
 )
 from forgedb.models import NewObject
 
@@ -197,7 +197,7 @@ class Core:
         return self._reading.execute(PAGE_BY_OFFSET, asked).all()
 
     def rows(self, repository_id: str, objects: Sequence[NewObject]) -> list[dict[str, Any]]:
-        rows = object_rows(repository_id, objects)
+        rows = rows_of(repository_id, objects, CREATED_AT)
         return [dict(zip(OBJECT, row, strict=True)) for row in rows]
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
+from benchmarks.objects import CREATED_AT, rows_of
 from benchmarks.peers import sqlalchemy_core as core
 from benchmarks.peers.values import (
     OBJECT,
     end_of_lease,
     new_lease,
     new_repository,
-    object_rows,
 )
 from forgedb.models import NewObject
 
@@ -86,7 +86,7 @@ class Orm:
         return pages
 
     def rows(self, repository_id: str, objects: Sequence[NewObject]) -> list[dict[str, Any]]:
-        rows = object_rows(repository_id, objects)
+        rows = rows_of(repository_id, objects, CREATED_AT)
         return [dict(zip(OBJECT, row, strict=True)) for row in rows]
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:

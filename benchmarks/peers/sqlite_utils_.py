@@ -13,16 +13,14 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from benchmarks.objects import rows_of
 from benchmarks.peers.settings import PRAGMAS, path_of
 from benchmarks.peers.values import (
     OBJECT,
-    RECORDED_AT,
-    as_text,
     as_texts,
     end_of_lease,
     new_lease,
     new_repository,
-    object_rows,
 )
 from forgedb.models import NewObject
 
@@ -62,7 +60,7 @@ class SqliteUtils:
         ]
 
     def rows(self, repository_id: str, objects: Sequence[NewObject]) -> list[tuple[Any, ...]]:
-        return object_rows(repository_id, objects, as_text(RECORDED_AT))
+        return rows_of(repository_id, objects)
 
     def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
         # A first list of the columns' names, then lists of values: dictionaries cost it more.

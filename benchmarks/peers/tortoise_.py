@@ -16,6 +16,7 @@ from tortoise.fields.base import Field
 from tortoise.models import Model
 from tortoise.transactions import in_transaction
 
+from benchmarks.objects import CREATED_AT, rows_of
 from benchmarks.peers.settings import PRAGMAS, path_of
 from benchmarks.peers.values import (
     OBJECT,
@@ -24,7 +25,6 @@ from benchmarks.peers.values import (
     end_of_lease,
     new_lease,
     new_repository,
-    object_rows,
 )
 from forgedb.models import NewObject
 
@@ -155,7 +155,7 @@ class TortoiseOrm:
         ]
 
     def rows(self, repository_id: str, objects: Sequence[NewObject]) -> list[ObjectMetadata]:
-        rows = object_rows(repository_id, objects)
+        rows = rows_of(repository_id, objects, CREATED_AT)
         return [ObjectMetadata(**dict(zip(OBJECT, row, strict=True))) for row in rows]
 
     async def add(self, rows: Sequence[ObjectMetadata]) -> None:

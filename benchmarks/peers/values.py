@@ -7,20 +7,16 @@ entry before, and it checks every value first: that much less is asked of the pe
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 from benchmarks.databases import ACTOR
 from forgedb.ids import new_ulid
-from forgedb.models import NewObject
 
 LEASE = timedelta(hours=72)
 
 PURPOSE = "nightly import"
-
-RECORDED_AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 OBJECT = ("repository_id", "oid", "type", "size", "disk_size", "created_at")
 """The columns of an object's row, in the order of its values here."""
@@ -42,16 +38,6 @@ def as_texts(row: dict[str, Any]) -> dict[str, Any]:
         name: as_text(value) if isinstance(value, datetime) else value
         for name, value in row.items()
     }
-
-
-def object_rows(
-    repository_id: str, objects: Sequence[NewObject], created_at: object = RECORDED_AT
-) -> list[tuple[Any, ...]]:
-    """The objects' rows, as tuples."""
-    return [
-        (repository_id, each.oid, each.type, each.size, each.disk_size, created_at)
-        for each in objects
-    ]
 
 
 def new_repository(

@@ -5,20 +5,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import psycopg
 
 from benchmarks.databases import first_repository
-from benchmarks.objects import generated
+from benchmarks.objects import CREATED_AT, generated, rows_of
 from benchmarks.postgres.server import Server, fingerprint, open_ours, open_raw
 from benchmarks.scale import Scale
 from benchmarks.timing import Contender, Row, Slice, interleave
 from forgedb.dao.objects import COPY
 from forgedb.models import NewObject
-
-CREATED_AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 RowValues: TypeAlias = tuple[Any, ...]
 
@@ -39,7 +36,7 @@ def add_many(scale: Scale, server: Server) -> Iterator[Row]:
     repository_id = _repository(base)
     objects = generated(scale.objects)
     shuffled = random.Random(1).sample(objects, k=len(objects))
-    rows = rows_of(repository_id, objects)
+    rows = rows_of(repository_id, objects, CREATED_AT)
     raw, ours, out_of_order = interleave(
         [
             _by_psycopg(server, base, copy_in, rows),
@@ -57,7 +54,7 @@ def add_many(scale: Scale, server: Server) -> Iterator[Row]:
     begun = server.copy(base, "begun")
     there = generated(max(1, scale.objects // 10), seed=2)
     with open_raw(begun) as first:
-        copy_in(first, rows_of(repository_id, there))
+        copy_in(first, rows_of(repository_id, there, CREATED_AT))
         first.execute("VACUUM ANALYZE object_metadata")
     raw, ours = interleave(
         [
@@ -75,13 +72,6 @@ def copy_in(raw: psycopg.Connection[Any], rows: Sequence[RowValues]) -> None:
     """COPY the rows, in a transaction of its own."""
     with raw.transaction():
         _copy(raw, COPY.text.encode(), rows)
-
-
-def rows_of(repository_id: str, objects: Sequence[NewObject]) -> list[RowValues]:
-    return [
-        (repository_id, each.oid, each.type, each.size, each.disk_size, CREATED_AT)
-        for each in objects
-    ]
 
 
 def _copy_and_insert(raw: psycopg.Connection[Any], rows: Sequence[RowValues]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.objects import generated
-from benchmarks.postgres.objects import CREATED_AT, RowValues
+from benchmarks.objects import CREATED_AT, generated
+from benchmarks.postgres.objects import RowValues
 from benchmarks.postgres.server import Server, fingerprint, open_raw, raw_text
 from benchmarks.scale import Scale
 from benchmarks.timing import Contender, Row, Slice, interleave
