@@ -17,7 +17,7 @@ TYPED := src examples tests/typing
 
 # No index address, host or folder of one machine may end up in a lock file.
 LOCK := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= CUSTOM_COMPILE_COMMAND='make requirements' \
-	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --upgrade \
+	$(BIN)/pip-compile --quiet --generate-hashes --no-strip-extras --allow-unsafe --upgrade \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 # Compiled code is kept, whatever the environment says: tests start forgedb hundreds of times.
