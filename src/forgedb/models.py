@@ -2,6 +2,9 @@
 
 A field's order is its column's order in the SELECT that fills it (``forgedb.operations.rows``
 writes the column list from the struct).  Nothing here knows SQL or a driver.
+
+A row's struct holds texts, numbers and times alone, so that no cycle can run through it: with
+``gc=False`` the collector needn't walk a million of them.
 """
 
 from __future__ import annotations
@@ -85,7 +88,7 @@ class RelationshipKind(StrEnum):
     OBJECT_POOL = "object_pool"
 
 
-class Project(msgspec.Struct, frozen=True):
+class Project(msgspec.Struct, frozen=True, gc=False):
     """A namespace of repositories."""
 
     id: Ulid
@@ -98,7 +101,7 @@ class Project(msgspec.Struct, frozen=True):
     deleted_at: datetime | None
 
 
-class Repository(msgspec.Struct, frozen=True):
+class Repository(msgspec.Struct, frozen=True, gc=False):
     """A Git repository.  ``lease_epoch`` is the highest fencing token granted for it so far."""
 
     id: Ulid
@@ -115,7 +118,7 @@ class Repository(msgspec.Struct, frozen=True):
     deleted_at: datetime | None
 
 
-class Lease(msgspec.Struct, frozen=True):
+class Lease(msgspec.Struct, frozen=True, gc=False):
     """The right to write to one repository, for 72 hours at most.
 
     ``fencing_token`` grows with each lease of the repository: a store that remembers the highest
@@ -189,7 +192,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
         return self.entry_hash.hex()
 
 
-class ObjectMetadata(msgspec.Struct, frozen=True):
+class ObjectMetadata(msgspec.Struct, frozen=True, gc=False):
     """A Git object that a repository has; sizes are in bytes.
 
     ``disk_size`` is what the object takes in its pack or loose file, None where it isn't known.
@@ -207,7 +210,7 @@ class ObjectMetadata(msgspec.Struct, frozen=True):
         return self.oid.hex()
 
 
-class Mirror(msgspec.Struct, frozen=True):
+class Mirror(msgspec.Struct, frozen=True, gc=False):
     """A remote that a repository is copied from or to; ``interval_seconds`` None means by hand."""
 
     id: Ulid
@@ -234,7 +237,7 @@ class Mirror(msgspec.Struct, frozen=True):
         return None if seconds is None else timedelta(seconds=seconds)
 
 
-class Relationship(msgspec.Struct, frozen=True):
+class Relationship(msgspec.Struct, frozen=True, gc=False):
     """An edge from a repository to another, or to a URL outside this database."""
 
     id: Ulid
@@ -263,7 +266,7 @@ class AddResult(msgspec.Struct, frozen=True):
     already_there: int
 
 
-class ObjectStats(msgspec.Struct, frozen=True):
+class ObjectStats(msgspec.Struct, frozen=True, gc=False):
     """How many objects of one type a repository has; sizes are sums in bytes."""
 
     type: ObjectType

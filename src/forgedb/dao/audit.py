@@ -23,7 +23,7 @@ from forgedb.ids import Ulid, check_ulid
 from forgedb.models import AuditEntry, Checkpoint, Page, VerifyProgress, VerifyReport
 from forgedb.operations.binding import Dao, H_co, read, snapshot, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Change, Steps, Together, many, now, one, rows
+from forgedb.operations.steps import Change, Steps, Together, lookup, many, now, rows
 from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import check_integer, check_text, check_time
 
@@ -110,10 +110,8 @@ class AuditDao(Dao[H_co]):
     @read
     def get(self, entry_id: Ulid) -> Steps[AuditEntry]:
         """One entry.  Raises InvalidValue, NotFound."""
-        found = yield from one(AuditEntry, SELECT_BY_ID, id=check_ulid("entry_id", entry_id))
-        if found is None:
-            raise NotFound("audit entry", entry_id)
-        return found
+        check_ulid("entry_id", entry_id)
+        return lookup(AuditEntry, SELECT_BY_ID, "audit entry", entry_id, id=entry_id)
 
     @read
     def list(

@@ -25,7 +25,6 @@ from forgedb.errors import (
     InvalidValue,
     LeaseHeld,
     LeaseLost,
-    NotFound,
     Unavailable,
 )
 from forgedb.ids import Ulid, check_ulid, new_ulid
@@ -45,6 +44,7 @@ from forgedb.operations.steps import (
     SelectOne,
     Steps,
     Together,
+    lookup,
     many,
     now,
     one,
@@ -265,10 +265,7 @@ class LeasesDao(Dao[H_co]):
     def get(self, lease_id: Ulid) -> Steps[Lease]:
         """The lease, live or ended.  Raises InvalidValue, NotFound."""
         check_ulid("lease_id", lease_id)
-        found: Lease | None = yield SelectOne(SELECT_BY_ID, {"id": lease_id}, Lease)
-        if found is None:
-            raise NotFound("lease", lease_id)
-        return found
+        return lookup(Lease, SELECT_BY_ID, "lease", lease_id, id=lease_id)
 
     @read
     def active(self, repository_id: Ulid) -> Steps[Lease | None]:
@@ -492,9 +489,8 @@ def _last(repository_id: Ulid) -> Steps[tuple[Lease | None, datetime]]:
 
 def _lock_lease(lease_id: Ulid) -> Steps[tuple[LockedRepository, Lease, datetime]]:
     """Lock the lease's repository, then read the lease again: it may have ended meanwhile."""
-    seen = yield from one(Lease, SELECT_BY_ID, id=check_ulid("lease_id", lease_id))
-    if seen is None:
-        raise NotFound("lease", lease_id)
+    check_ulid("lease_id", lease_id)
+    seen = yield from lookup(Lease, SELECT_BY_ID, "lease", lease_id, id=lease_id)
     locked = yield from lock_repository(seen.repository_id, include_deleted=True)
     last, at = yield from _last(seen.repository_id)
     if last is not None and last.id == lease_id:

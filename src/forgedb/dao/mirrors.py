@@ -14,12 +14,12 @@ from forgedb.audit.stream import changed, created, deleted
 from forgedb.dao.paging import after_id, page
 from forgedb.dao.repositories import LockedRepository, advanced, lock_repository, stream_of
 from forgedb.dao.revision import Checks, checked, later
-from forgedb.errors import AlreadyExists, Conflict, InvalidValue, LeaseLost, NotFound
+from forgedb.errors import AlreadyExists, Conflict, InvalidValue, LeaseLost
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import Direction, Mirror, MirrorStatus, Page
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Change, Steps, Together, many, now, one
+from forgedb.operations.steps import Change, Steps, Together, lookup, many, now, one
 from forgedb.remote_url import check_remote_url
 from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import (
@@ -303,10 +303,8 @@ class MirrorsDao(Dao[H_co]):
 
 
 def _get(mirror_id: Ulid) -> Steps[Mirror]:
-    found = yield from one(Mirror, SELECT_BY_ID, id=check_ulid("mirror_id", mirror_id))
-    if found is None:
-        raise NotFound("mirror", mirror_id)
-    return found
+    check_ulid("mirror_id", mirror_id)
+    return lookup(Mirror, SELECT_BY_ID, "mirror", mirror_id, id=mirror_id)
 
 
 def _lock_mirror(

@@ -11,7 +11,7 @@ from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import Page, Project, Visibility
 from forgedb.operations.binding import Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Steps, now, one, rows
+from forgedb.operations.steps import Steps, lookup, now, one, rows
 from forgedb.sql.catalogue import sql
 from forgedb.validation import check_enum, check_slug, check_text
 
@@ -127,18 +127,13 @@ class ProjectsDao(Dao[H_co]):
     @read
     def get(self, project_id: Ulid) -> Steps[Project]:
         """The project, deleted or not.  Raises InvalidValue, NotFound."""
-        found = yield from one(Project, SELECT_BY_ID, id=check_ulid("project_id", project_id))
-        if found is None:
-            raise NotFound("project", project_id)
-        return found
+        check_ulid("project_id", project_id)
+        return lookup(Project, SELECT_BY_ID, "project", project_id, id=project_id)
 
     @read
     def get_by_slug(self, slug: str) -> Steps[Project]:
         """The live project of this slug.  Raises InvalidValue, NotFound."""
-        found = yield from one(Project, SELECT_BY_SLUG, slug=check_slug("slug", slug))
-        if found is None:
-            raise NotFound("project", slug)
-        return found
+        return lookup(Project, SELECT_BY_SLUG, "project", slug, slug=check_slug("slug", slug))
 
     @read
     def list(

@@ -13,12 +13,12 @@ from forgedb.audit.stream import created, deleted
 from forgedb.dao.paging import after_id, page
 from forgedb.dao.repositories import LockedRepository, advanced, lock_repository, stream_of
 from forgedb.dao.revision import plain
-from forgedb.errors import AlreadyExists, Cycle, InvalidValue, NotFound
+from forgedb.errors import AlreadyExists, Cycle, InvalidValue
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import Page, Relationship, RelationshipKind, Repository
 from forgedb.operations.binding import Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Change, Steps, Together, many, now, one, rows
+from forgedb.operations.steps import Change, Steps, Together, lookup, many, now, rows
 from forgedb.remote_url import check_remote_url
 from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import check_enum, check_text
@@ -225,12 +225,8 @@ def _check_target(source_id: Ulid, target_id: Ulid | None, target_url: str | Non
 
 
 def _get(relationship_id: Ulid) -> Steps[Relationship]:
-    found = yield from one(
-        Relationship, SELECT_BY_ID, id=check_ulid("relationship_id", relationship_id)
-    )
-    if found is None:
-        raise NotFound("relationship", relationship_id)
-    return found
+    check_ulid("relationship_id", relationship_id)
+    return lookup(Relationship, SELECT_BY_ID, "relationship", relationship_id, id=relationship_id)
 
 
 def _lock_ends(source_id: Ulid, target_id: Ulid | None) -> Steps[LockedRepository]:

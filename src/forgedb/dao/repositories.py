@@ -14,7 +14,7 @@ from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import ObjectFormat, Page, Project, Repository, RepositoryState, Visibility
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Change, SelectOne, Steps, now, one, rows
+from forgedb.operations.steps import Change, Steps, lookup, now, one, rows
 from forgedb.sql.catalogue import sql
 from forgedb.validation import check_enum, check_slug, check_text
 
@@ -200,10 +200,7 @@ class RepositoriesDao(Dao[H_co]):
     def get(self, repository_id: Ulid) -> Steps[Repository]:
         """The repository, deleted or not.  Raises InvalidValue, NotFound."""
         check_ulid("repository_id", repository_id)
-        found: Repository | None = yield SelectOne(SELECT_BY_ID, {"id": repository_id}, Repository)
-        if found is None:
-            raise NotFound("repository", repository_id)
-        return found
+        return lookup(Repository, SELECT_BY_ID, "repository", repository_id, id=repository_id)
 
     @read
     def get_by_path(self, path: str) -> Steps[Repository]:
@@ -211,15 +208,14 @@ class RepositoriesDao(Dao[H_co]):
         project_slug, slash, slug = path.partition("/") if isinstance(path, str) else ("", "", "")
         if not slash:
             raise InvalidValue("path", path, "it must be the two slugs `project/repository`")
-        found = yield from one(
+        return lookup(
             Repository,
             SELECT_BY_PATH,
+            "repository",
+            path,
             project_slug=check_slug("path", project_slug),
             slug=check_slug("path", slug),
         )
-        if found is None:
-            raise NotFound("repository", path)
-        return found
 
     @read
     def list(
@@ -310,10 +306,7 @@ def advanced(locked: LockedRepository, stream: Stream, *, lease_epoch: int | Non
 
 
 def _live_project(project_id: Ulid) -> Steps[Project]:
-    found = yield from one(Project, PARENT, id=project_id)
-    if found is None:
-        raise NotFound("project", project_id)
-    return found
+    return lookup(Project, PARENT, "project", project_id, id=project_id)
 
 
 def _refuse_if_needed(repository_id: Ulid) -> Steps[None]:

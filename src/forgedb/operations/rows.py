@@ -7,6 +7,7 @@ than the calls it can't do without.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from enum import Enum
 from types import NoneType
 from typing import Any, TypeAlias, TypeVar, get_args, get_type_hints
@@ -42,13 +43,15 @@ def make_decoders(model: type[Any], converters: Converters) -> tuple[RowDecoder,
         names.append(name)
         values.append(_expression(name, hint, converters, scope))
     made, unpacked = f"model({', '.join(values)})", f"{', '.join(names)},"
-    # A try costs nothing where all goes well.
+    # A try costs nothing where all goes well.  No value is equal to `unreadable`.
     source = (
         f"def decode_row(row):\n"
         f"    {unpacked} = row\n"
+        f"    seen = unreadable\n"
         f"    try:\n        return {made}\n"
         f"    except Exception as error:\n        raise unreadable(model, row, of) from error\n"
         f"def decode_rows(rows):\n"
+        f"    seen = time = unreadable\n"
         f"    try:\n        return [{made} for {unpacked} in rows]\n"
         f"    except Exception:\n        return [decode_row(row) for row in rows]\n"
     )
@@ -92,6 +95,10 @@ def _expression(name: str, hint: Any, converters: Converters, scope: dict[str, A
     elif wanted in converters:
         scope[f"of_{name}"] = converters[wanted]
         converted = f"of_{name}({name})"
+        if wanted is datetime:
+            # Reading a time takes longest of all, and most are the one before once more: a row that
+            # was never changed has two that are equal, and rows recorded together share theirs.
+            converted = f"time if {name} == seen else (time := of_{name}(seen := {name}))"
     else:
         return name
-    return f"None if {name} is None else {converted}" if len(alternatives) > 1 else converted
+    return f"None if {name} is None else ({converted})" if len(alternatives) > 1 else converted

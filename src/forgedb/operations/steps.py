@@ -9,9 +9,11 @@ generator as one of forgedb's own errors.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 import msgspec
+
+from forgedb.errors import NotFound
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,6 +37,47 @@ class SelectOne(msgspec.Struct, gc=False):
     statement: Sql
     params: dict[str, Any]
     model: type[Any]
+
+
+class Lookup(msgspec.Struct, gc=False):
+    """The row that a key names, as ``model``: a step, and the whole of an operation.
+
+    To a driver that knows it, it is one statement.  To all others, and to an operation that builds
+    on it, it is the generator of that one step: making and resuming a real one would take a tenth
+    of a read by id.  Raises NotFound(entity, key) where there is no row.
+    """
+
+    statement: Sql
+    params: dict[str, Any]
+    model: type[Any]
+    entity: str
+    key: str
+    begun: bool = False
+
+    def __iter__(self) -> Lookup:
+        return self
+
+    def __next__(self) -> Step:
+        return self.send(None)
+
+    def send(self, row: Any) -> Step:
+        """The step at first; then its result, as a generator returns it."""
+        if self.begun:
+            raise StopIteration(self.there(row))
+        self.begun = True
+        return SelectOne(self.statement, self.params, self.model)
+
+    def throw(self, error: BaseException) -> NoReturn:
+        raise error
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def there(self, row: T | None) -> T:
+        """The row.  Raises NotFound."""
+        if row is None:
+            raise NotFound(self.entity, self.key)
+        return row
 
 
 class Change(msgspec.Struct, gc=False):
@@ -101,6 +144,13 @@ NOW = Now()
 def one(model: type[T], statement: Sql, **params: Any) -> Steps[T | None]:
     """The first row as a ``model``, or None."""
     found: T | None = yield SelectOne(statement, params, model)
+    return found
+
+
+def lookup(model: type[T], statement: Sql, entity: str, key: str, **params: Any) -> Steps[T]:
+    """The row that ``key`` names, as a ``model``.  Raises NotFound(entity, key)."""
+    steps: Any = Lookup(statement, params, model, entity, key)
+    found: Steps[T] = steps
     return found
 
 

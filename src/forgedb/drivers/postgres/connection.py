@@ -22,6 +22,7 @@ from forgedb.errors import ForgeDbError, InvalidValue, Unavailable
 from forgedb.operations.steps import (
     Change,
     ChangeMany,
+    Lookup,
     Native,
     Now,
     Run,
@@ -79,6 +80,8 @@ class PostgresConnection:
         """What goes ahead of the next statement, in the same round trip."""
         self._changed = False
         """Whether the transaction may have changed something."""
+        self.lent_at = 0.0
+        """When the pool lent it, by the monotonic clock."""
         self.spent = False
         """Whether the session isn't as it was opened: it is not to be lent again."""
 
@@ -86,6 +89,14 @@ class PostgresConnection:
         """Carry out an operation's steps; what a step raises is raised inside it."""
         # Most operations are one SelectOne: it goes the shortest way.
         first = self.link.first
+        whole: Any = steps
+        if type(whole) is Lookup and not self._owed:
+            try:
+                row = await first(_TEXTS[whole.statement][0], whole.params)
+            except DRIVER_ERRORS as error:
+                raise self._translated(error, whole) from error
+            found: R = whole.there(row and DECODERS[whole.model][0](row))
+            return found
         try:
             step = steps.send(None)
             while True:
@@ -269,7 +280,7 @@ class PostgresConnection:
             if not self._has_failed:
                 await self.link.close()
 
-    def _translated(self, error: Exception, step: Step | None = None) -> ForgeDbError:
+    def _translated(self, error: Exception, step: Step | Lookup | None = None) -> ForgeDbError:
         translated = translate(error, self._where, step)
         self.spent = self.spent or is_stale(error)
         if isinstance(step, Run):

@@ -20,6 +20,7 @@ from psycopg.pq import TransactionStatus
 
 from forgedb.drivers import forks, refusals
 from forgedb.drivers.postgres.connection import PostgresConnection
+from forgedb.drivers.postgres.kept import Kept
 from forgedb.drivers.postgres.link import AwaitedLink, BlockingLink, Link
 from forgedb.drivers.postgres.options import PostgresOptions
 from forgedb.drivers.postgres.preparing import NOT_BY_ITSELF, Preparing
@@ -63,6 +64,8 @@ class Pool(ABC):
         self._connected = False
         self._forked = False
         self._links: WeakSet[Link[Any]] = WeakSet()
+        # A pool that may shrink to nothing must have all of them back.
+        self._kept = Kept(enabled=options.pool_min_size > 0)
         forks.watch(self)
 
     async def open(self) -> None:
@@ -91,29 +94,55 @@ class Pool(ABC):
 
         Raises Unavailable (none was free in time), UsageError (closed, or of another process).
         """
+        connection = self._kept.take()
+        if connection is not None:
+            return connection
         if self._forked:
             raise refusals.forked()
         try:
-            return await self._lend(self.options.pool_timeout_seconds)
+            connection = self._kept.ask()
+            if connection is None:
+                connection = await self._lend(self.options.pool_timeout_seconds)
+                connection.lent_at = time.monotonic()
+            return connection
         except psycopg_pool.PoolTimeout as error:
             raise self._exhausted() from error
         except psycopg_pool.PoolClosed as error:
             raise refusals.closed() from error
+        finally:
+            self._kept.answered()
 
     async def give(self, connection: PostgresConnection) -> None:
         """Give back what ``take`` gave; one that is lost, or spent, is replaced."""
         if connection.spent:
             await connection.link.close()
-        if not self._forked:
-            await self._give(connection)
+        if not self._forked and (left := self._kept.keep(connection)) is not None:
+            await self._give(left)
 
     async def close(self) -> None:
         if not self._forked:
+            await self._let_go(for_good=True)
             await self._close(CLOSE_SECONDS)
+
+    async def renew(self) -> None:
+        """Replace the idle connections that are lost, after one was found so."""
+        await self._let_go()
+        await self._check()
+
+    async def drain(self) -> None:
+        """Replace all connections, those in use when they are given back."""
+        await self._let_go()
+        await self._drain()
+
+    async def _let_go(self, *, for_good: bool = False) -> None:
+        self._kept.renounce(for_good=for_good)
+        while (connection := self._kept.take()) is not None:
+            await self._give(connection)
 
     def forked(self) -> None:
         """Let go of all connections, in a child process: they are the parent's."""
         self._forked = True
+        self._kept = Kept(enabled=False)
         for link in self._links:
             link.sever()
 
@@ -121,12 +150,10 @@ class Pool(ABC):
     async def _give(self, connection: PostgresConnection) -> None: ...
 
     @abstractmethod
-    async def renew(self) -> None:
-        """Replace the idle connections that are lost, after one was found so."""
+    async def _check(self) -> None: ...
 
     @abstractmethod
-    async def drain(self) -> None:
-        """Replace all connections, those in use when they are given back."""
+    async def _drain(self) -> None: ...
 
     @abstractmethod
     async def sleep(self, seconds: float) -> None: ...
@@ -256,10 +283,10 @@ class BlockingPool(Pool):
     async def _give(self, connection: PostgresConnection) -> None:
         self._pool.putconn(connection.link.raw)
 
-    async def renew(self) -> None:
+    async def _check(self) -> None:
         self._pool.check()
 
-    async def drain(self) -> None:
+    async def _drain(self) -> None:
         self._pool.drain()
 
     async def sleep(self, seconds: float) -> None:
@@ -328,10 +355,10 @@ class AwaitedPool(Pool):
             work = _going_on(work, waits_for)
         await _to_the_end(work)
 
-    async def renew(self) -> None:
+    async def _check(self) -> None:
         await _to_the_end(self._pool.check())
 
-    async def drain(self) -> None:
+    async def _drain(self) -> None:
         await _to_the_end(self._pool.drain())
 
     async def sleep(self, seconds: float) -> None:

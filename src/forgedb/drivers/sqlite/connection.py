@@ -22,6 +22,7 @@ from forgedb.errors import ForgeDbError, InvalidValue, Unavailable
 from forgedb.operations.steps import (
     Change,
     ChangeMany,
+    Lookup,
     Native,
     Run,
     Select,
@@ -101,6 +102,14 @@ class SqliteConnection:
         # These stand here, not in perform: most operations are one of them,
         # and a call's cost shows beside SQLite's own few microseconds.
         execute = self._cursor.execute
+        whole: Any = steps
+        if type(whole) is Lookup:
+            try:
+                row = execute(whole.statement.sqlite, whole.params).get
+            except DRIVER_ERRORS as error:
+                raise self._translated(error, whole) from error
+            found: R = whole.there(row and DECODERS[whole.model][0](row))
+            return found
         try:
             step = steps.send(None)
             result: Any
@@ -273,7 +282,7 @@ class SqliteConnection:
         finally:
             self.raw.pragma("foreign_keys", True)
 
-    def _translated(self, error: Exception, step: Step | None = None) -> ForgeDbError:
+    def _translated(self, error: Exception, step: Step | Lookup | None = None) -> ForgeDbError:
         translated = translate(error, self.raw, self.where, step)
         translated.__cause__ = error
         if isinstance(step, Run):
