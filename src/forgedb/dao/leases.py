@@ -17,7 +17,7 @@ from forgedb.audit.stream import Stream, changed, created
 from forgedb.dao.held import HeldLease, held_from, this_moment
 from forgedb.dao.holding import Hold
 from forgedb.dao.paging import after_id, after_number, page
-from forgedb.dao.repositories import LockedRepository, advanced, lock_repository, stream_of
+from forgedb.dao.repositories import LockedRepository, advanced, lock_and, stream_of
 from forgedb.dao.telling import tell
 from forgedb.errors import (
     ActorRequired,
@@ -48,7 +48,6 @@ from forgedb.operations.steps import (
     many,
     now,
     one,
-    together,
 )
 from forgedb.sql.catalogue import sql
 from forgedb.validation import (
@@ -240,8 +239,7 @@ class LeasesDao(Dao[H_co]):
         stamped: Leases = []
         # In the order in which everyone locks repositories, so that nobody waits in a circle.
         for found in sorted(due, key=lambda lease: lease.repository_id):
-            locked = yield from lock_repository(found.repository_id, include_deleted=True)
-            last, at = yield from _last(found.repository_id)
+            locked, last, at = yield from _lock(found.repository_id, include_deleted=True)
             if last is not None and last.ended_at is None and last.expires_at <= at:
                 stream = stream_of(self.context, locked)
                 expired = expired_lease(self.context, last)
@@ -415,9 +413,8 @@ def _acquired(
     check_text("purpose", purpose, PURPOSE_CHARS_MAX)
     check_duration("duration", duration, greatest=LEASE_DURATION_MAX)
     check_optional_text("idempotency_key", idempotency_key, KEY_CHARS_MAX, length_min=1)
-    locked = yield from lock_repository(repository_id)
+    locked, last, at = yield from _lock(repository_id)
     _check_active(repository_id, locked)
-    last, at = yield from _last(repository_id)
     stream = stream_of(context, locked)
     if last is not None and last.ended_at is None:
         if last.expires_at > at:
@@ -454,8 +451,7 @@ def required(
     Raises LeaseLost, InvalidValue, NotFound.
     """
     check_integer("fencing_token", fencing_token, least=1)
-    locked = yield from lock_repository(repository_id)
-    last, at = yield from _last(repository_id)
+    locked, last, at = yield from _lock(repository_id)
     if last is None or last.fencing_token < fencing_token:
         raise LeaseLost("not_holder", f"no lease was granted with fencing token {fencing_token}")
     if last.fencing_token > fencing_token:
@@ -472,11 +468,19 @@ def _holder(context: Context, holder: str | None) -> str:
     )
 
 
-def _last(repository_id: Ulid) -> Steps[tuple[Lease | None, datetime]]:
-    """The repository's newest lease, and the time: never one before that lease's own."""
-    at, last = yield from together(NOW, SelectOne(LAST, {"repository_id": repository_id}, Lease))
+def _lock(
+    repository_id: Ulid, *, include_deleted: bool = False
+) -> Steps[tuple[LockedRepository, Lease | None, datetime]]:
+    """The repository, locked; its newest lease, and the time: never one before that lease's own.
+
+    Both are read when the lock is there, which is what keeps two from being granted one lease.
+    """
+    newest_lease = SelectOne(LAST, {"repository_id": repository_id}, Lease)
+    locked, (at, last) = yield from lock_and(
+        repository_id, NOW, newest_lease, include_deleted=include_deleted
+    )
     if last is None:
-        return None, at
+        return locked, None, at
     newest = max(last.acquired_at, last.ended_at or last.acquired_at)
     if at < newest - CLOCK_BACKSTEP_MAX:
         raise Unavailable(
@@ -484,15 +488,14 @@ def _last(repository_id: Ulid) -> Steps[tuple[Lease | None, datetime]]:
             f" lease of repository {repository_id}, of {newest}: set the clock right",
             retryable=True,
         )
-    return last, max(at, newest)
+    return locked, last, max(at, newest)
 
 
 def _lock_lease(lease_id: Ulid) -> Steps[tuple[LockedRepository, Lease, datetime]]:
     """Lock the lease's repository, then read the lease again: it may have ended meanwhile."""
     check_ulid("lease_id", lease_id)
     seen = yield from lookup(Lease, SELECT_BY_ID, "lease", lease_id, id=lease_id)
-    locked = yield from lock_repository(seen.repository_id, include_deleted=True)
-    last, at = yield from _last(seen.repository_id)
+    locked, last, at = yield from _lock(seen.repository_id, include_deleted=True)
     if last is not None and last.id == lease_id:
         return locked, last, at
     lease = yield from one(Lease, SELECT_BY_ID, id=lease_id)

@@ -14,7 +14,18 @@ from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import ObjectFormat, Page, Project, Repository, RepositoryState, Visibility
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Change, Steps, lookup, now, one, rows
+from forgedb.operations.steps import (
+    NOW,
+    Change,
+    Now,
+    SelectOne,
+    Steps,
+    lookup,
+    now,
+    one,
+    rows,
+    together,
+)
 from forgedb.sql.catalogue import sql
 from forgedb.validation import check_enum, check_slug, check_text
 
@@ -178,8 +189,10 @@ class RepositoriesDao(Dao[H_co]):
         check_branch("default_branch", default_branch)
         named_by = check_enum("object_format", ObjectFormat, object_format)
         shown_to = None if visibility is None else check_visibility("visibility", visibility)
-        parent = yield from _live_project(project_id)
-        at = yield from now()
+        lock = SelectOne(PARENT, {"id": project_id}, Project)
+        # The time once the lock is there: one goes after the other, in one round trip.
+        found, at = yield from together(lock, NOW)
+        parent = _live(found, project_id)
         repository = Repository(
             repository_id,
             project_id,
@@ -269,7 +282,7 @@ class RepositoriesDao(Dao[H_co]):
         deleted: restore that first), AlreadyExists (its slug was taken meanwhile).
         """
         locked = yield from lock_repository(repository_id, include_deleted=True)
-        yield from _live_project(locked.project_id)
+        _live((yield from one(Project, PARENT, id=locked.project_id)), locked.project_id)
         for target_id, deleted_at in (yield from rows(TARGETS, id=repository_id)):
             if deleted_at is not None:
                 raise NotFound("repository", target_id)
@@ -280,10 +293,21 @@ def lock_repository(
     repository_id: Ulid, *, include_deleted: bool = False
 ) -> Steps[LockedRepository]:
     """Lock the repository's row until the transaction ends.  Raises InvalidValue, NotFound."""
-    found = yield from one(LockedRepository, LOCK, id=check_ulid("repository_id", repository_id))
+    locked, _ = yield from lock_and(repository_id, include_deleted=include_deleted)
+    return locked
+
+
+def lock_and(
+    repository_id: Ulid, *then: SelectOne | Now, include_deleted: bool = False
+) -> Steps[tuple[LockedRepository, list[Any]]]:
+    """As lock_repository, and what these steps give once the lock is there; one round trip."""
+    check_ulid("repository_id", repository_id)
+    lock = SelectOne(LOCK, {"id": repository_id}, LockedRepository)
+    found: LockedRepository | None
+    found, *rest = yield from together(lock, *then)
     if found is None or (found.deleted_at is not None and not include_deleted):
         raise NotFound("repository", repository_id)
-    return found
+    return found, rest
 
 
 def stream_of(context: Context, locked: LockedRepository) -> Stream:
@@ -305,8 +329,10 @@ def advanced(locked: LockedRepository, stream: Stream, *, lease_epoch: int | Non
     )
 
 
-def _live_project(project_id: Ulid) -> Steps[Project]:
-    return lookup(Project, PARENT, "project", project_id, id=project_id)
+def _live(found: Project | None, project_id: Ulid) -> Project:
+    if found is None:
+        raise NotFound("project", project_id)
+    return found
 
 
 def _refuse_if_needed(repository_id: Ulid) -> Steps[None]:
