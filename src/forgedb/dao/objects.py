@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 from operator import attrgetter, lt
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from forgedb.dao.leases import required
 from forgedb.dao.paging import page
@@ -59,15 +59,6 @@ Columns: TypeAlias = tuple[Sequence[bytes], Sequence[int], Sequence[int], Sequen
 Oids: TypeAlias = list[bytes]
 Repositories: TypeAlias = list[Repository]
 Stats: TypeAlias = list[ObjectStats]
-
-
-class Run(NamedTuple):
-    """Objects in the order of their oids, and whether each oid comes but once."""
-
-    objects: Sequence[NewObject]
-    first: bytes
-    last: bytes
-    ascends: bool
 
 
 _TYPE_CODES = frozenset(map(int, ObjectType))
@@ -226,21 +217,21 @@ class ObjectsDao(Dao[H_co]):
             count = len(batch[0])
             return [[repository_id] * count, *batch, [created_at] * count]
 
-        last = None if (yield from rows(ANY_OBJECT, repository_id=repository_id)) else b""
-        for run in _sorted(objects, locked.object_format):
-            batches = _slices(run.objects, locked.object_format)
-            # While each oid comes after all before it, in a repository that had none, each is new.
-            if last is not None and run.ascends and last < run.first:
-                added += yield from change_many(INSERT, map(whole, batches), COPY)
-                last = run.last
-            else:
-                last = None
-                for batch in batches:
-                    new = yield from change_many(INSERT, [whole(batch)])
-                    if new < len(batch[0]):
-                        resized += yield from _reconcile(repository_id, batch)
-                    added += new
-            given += len(run.objects)
+        all_new = not (yield from rows(ANY_OBJECT, repository_id=repository_id))
+        last = b""
+        for several in _several(objects):
+            given += len(several)
+            batches = _Batches(several, locked.object_format, last)
+            if all_new:
+                # While each oid comes after all before it, in a repository that had none.
+                added += yield from change_many(INSERT, map(whole, batches.ascending()), COPY)
+                last = batches.last
+                all_new = not batches.remaining
+            for batch in batches.sorted():
+                new = yield from change_many(INSERT, [whole(batch)])
+                if new < len(batch[0]):
+                    resized += yield from _reconcile(repository_id, batch)
+                added += new
         if added or resized:
             stream = stream_of(self.context, locked)
             changes = {
@@ -395,45 +386,78 @@ def _reconcile(repository_id: Ulid, given: Columns) -> Steps[int]:
     return len(changed)
 
 
-def _sorted(objects: Iterable[NewObject], named_by: ObjectFormat) -> Iterator[Run]:
-    """The objects, as many at a time as are sorted together."""
+def _several(objects: Iterable[NewObject]) -> Iterator[Sequence[NewObject]]:
+    """The objects in lists: what is none may read from this very transaction to go on."""
+    if isinstance(objects, list | tuple):
+        yield objects
+        return
     remaining = _iterator("objects", objects)
     while batch := [*islice(remaining, SORTED_ROWS)]:
-        yield _in_order(batch, named_by)
+        yield batch
 
 
-def _slices(objects: Sequence[NewObject], named_by: ObjectFormat) -> Iterator[Columns]:
-    for start in range(0, len(objects), SLICE_ROWS):
-        yield _columns(objects[start : start + SLICE_ROWS], named_by)
+class _Batches:
+    """Objects, a slice at a time: first as they come, while they ascend; then what is left.
+
+    Each slice is read but once, while it is in the processor's cache: Git lists objects in the
+    order of their oids, and finding that out beforehand would take a tenth of recording them.
+    """
+
+    def __init__(
+        self, objects: Sequence[NewObject], named_by: ObjectFormat, last: bytes = b""
+    ) -> None:
+        self._objects = objects
+        self._named_by = named_by
+        self._begun = 0
+        self.last = last
+        """The greatest oid of all that came in their order."""
+
+    @property
+    def remaining(self) -> int:
+        """How many objects haven't been given yet."""
+        return len(self._objects) - self._begun
+
+    def ascending(self) -> Iterator[Columns]:
+        """Slices in which each oid comes after all before it."""
+        while self.remaining:
+            given = self._objects[self._begun : self._begun + SLICE_ROWS]
+            batch = _columns(given, self._named_by)
+            oids = batch[0]
+            if not (self.last < oids[0] and all(map(lt, oids, islice(oids, 1, None)))):
+                return
+            self._begun += len(oids)
+            self.last = oids[-1]
+            yield batch
+
+    def sorted(self) -> Iterator[Columns]:
+        """Slices of what remains, as many objects in the order of their oids as are sorted."""
+        while self.remaining:
+            given = self._objects[self._begun : self._begun + SORTED_ROWS]
+            self._begun += len(given)
+            run = _in_order(given, self._named_by)
+            for start in range(0, len(run), SLICE_ROWS):
+                yield _columns(run[start : start + SLICE_ROWS], self._named_by)
 
 
-def _in_order(objects: Sequence[NewObject], named_by: ObjectFormat) -> Run:
+def _in_order(objects: Sequence[NewObject], named_by: ObjectFormat) -> Sequence[NewObject]:
     try:
-        oids: list[Any] = [each.oid for each in objects]
+        kinds = {type(each.oid) for each in objects}
     except AttributeError as error:
-        raise InvalidValue("objects", error.obj, "each must be a NewObject") from error
-    if {*map(type, oids)} != {bytes}:
+        raise _no_object(error) from error
+    if kinds != {bytes}:
         objects = [NewObject(*_row(each, named_by)) for each in objects]
-        oids = [each.oid for each in objects]
-    # Git lists objects sorted; finding that out costs less than sorting what is sorted.
-    ascends = _ascend(oids)
-    if not ascends:
-        objects = sorted(objects, key=attrgetter("oid"))
-        oids = [each.oid for each in objects]
-        ascends = _ascend(oids)
-    return Run(objects, oids[0], oids[-1], ascends)
-
-
-def _ascend(oids: Sequence[Any]) -> bool:
-    return all(map(lt, oids, islice(oids, 1, None)))
+    return sorted(objects, key=attrgetter("oid"))
 
 
 def _columns(objects: Sequence[NewObject], named_by: ObjectFormat) -> Columns:
     """The objects' fields, checked a column at a time.  Raises InvalidValue."""
-    oids: Any = [each.oid for each in objects]
-    kinds: Any = [each.type for each in objects]
-    sizes: Any = [each.size for each in objects]
-    disk_sizes: Any = [each.disk_size for each in objects]
+    try:
+        oids: Any = [each.oid for each in objects]
+        kinds: Any = [each.type for each in objects]
+        sizes: Any = [each.size for each in objects]
+        disk_sizes: Any = [each.disk_size for each in objects]
+    except AttributeError as error:
+        raise _no_object(error) from error
     known: Any = [size for size in disk_sizes if size is not None]
     if not (
         {*map(type, oids)} == {bytes}
@@ -451,6 +475,10 @@ def _columns(objects: Sequence[NewObject], named_by: ObjectFormat) -> Columns:
         checked = [_row(each, named_by) for each in objects]
         oids, kinds, sizes, disk_sizes = zip(*checked, strict=True)
     return oids, kinds, sizes, disk_sizes
+
+
+def _no_object(error: AttributeError) -> InvalidValue:
+    return InvalidValue("objects", error.obj, "each must be a NewObject")
 
 
 def _row(given: NewObject, named_by: ObjectFormat) -> tuple[bytes, int, int, int | None]:
