@@ -58,8 +58,8 @@ check: $(DEV) ## Lint, check the format, the types, the layers and the migration
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/squawk src/forgedb/migrations/postgres/*.sql
 
-bench: $(DEV) ## Measure against the raw driver and print each ratio
-	$(BIN)/python -m benchmarks
+bench: $(DEV) ## Measure against the raw driver, print each ratio and keep it
+	$(BIN)/python -m benchmarks --save
 
 bench-check: $(DEV) ## Compare with the committed ratios; with SHORT=1 by counted instructions alone
 	$(BIN)/python -m benchmarks.check $(if $(SHORT),--short)
@@ -81,7 +81,7 @@ format: $(DEV) ## Format the code and fix what the linter can
 	$(BIN)/ruff format
 
 bench-peers: $(DEV) $(PEERS)/peers.stamp ## Measure beside other libraries and migration runners
-	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python
+	$(BIN)/python -m benchmarks --save --peers $(PEERS)/bin/python
 
 schema: $(DEV) ## Write schema/ and the data model's page from the migrations
 	$(BIN)/python -m tests.schema.writing

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from benchmarks import (
     asynchronous,
@@ -16,12 +17,16 @@ from benchmarks import (
     objects,
     proofs,
     reads,
+    record,
     report,
     startup,
     unhashed,
     writes,
 )
+from benchmarks.awaited import works as awaited
+from benchmarks.awaited.works import WORKS as AWAITED
 from benchmarks.peers import running as library_peers
+from benchmarks.places import Databases, Files
 from benchmarks.postgres import objects as postgres_objects
 from benchmarks.postgres import partitions as postgres_partitions
 from benchmarks.postgres import proofs as postgres_proofs
@@ -29,11 +34,21 @@ from benchmarks.postgres import reads as postgres_reads
 from benchmarks.postgres import unhashed as postgres_unhashed
 from benchmarks.postgres import writes as postgres_writes
 from benchmarks.postgres.server import Server
+from benchmarks.record import load_at_first
 from benchmarks.scale import FULL, QUICK, Scale
 from benchmarks.timing import Row
 
 OnSqlite: TypeAlias = Callable[[Scale, Path], Iterator[Row]]
 OnPostgres: TypeAlias = Callable[[Scale, Server], Iterator[Row]]
+
+
+def _awaited_on_sqlite(work: str, scale: Scale, folder: Path) -> Iterator[Row]:
+    return awaited.rows(Files(scale, folder), scale, work)
+
+
+def _awaited_on_postgres(work: str, scale: Scale, server: Server) -> Iterator[Row]:
+    return awaited.rows(Databases(scale, server), scale, work)
+
 
 ON_SQLITE: dict[str, OnSqlite] = {
     "get": reads.get,
@@ -41,10 +56,11 @@ ON_SQLITE: dict[str, OnSqlite] = {
     "lease": writes.lease,
     "add-many": objects.add_many,
     "repository": writes.repository,
-    "depth": objects.depth,
+    "depth": lambda scale, folder: objects.depth(Files(scale, folder), scale),
     "migrate": startup.migrate,
     "migrate-files": migrations.on_sqlite,
-    "await": asynchronous.awaited_get,
+    "await-get": asynchronous.awaited_get,
+    **{f"await-{work}": partial(_awaited_on_sqlite, work) for work in AWAITED},
     "audit-hash": unhashed.leases,
     "audit-verify": proofs.verify,
 }
@@ -55,9 +71,11 @@ ON_POSTGRES: dict[str, OnPostgres] = {
     "postgres-lease": postgres_writes.lease,
     "postgres-add-many": postgres_objects.add_many,
     "postgres-repository": postgres_writes.repository,
+    "postgres-depth": lambda scale, server: objects.depth(Databases(scale, server), scale),
     "postgres-partitions": postgres_partitions.partitions,
     "postgres-migrate": migrations.on_postgres,
-    "postgres-await": postgres_reads.awaited_get,
+    "postgres-await-get": postgres_reads.awaited_get,
+    **{f"postgres-await-{work}": partial(_awaited_on_postgres, work) for work in AWAITED},
     "postgres-audit-hash": postgres_unhashed.leases,
     "postgres-audit-verify": postgres_proofs.verify,
 }
@@ -83,6 +101,7 @@ def main() -> None:
     parser.add_argument(
         "--peers", type=Path, metavar="PYTHON", help="what has peers, beside those it has"
     )
+    parser.add_argument("--save", action="store_true", help="keep it in benchmarks/results")
     asked = parser.parse_args()
     names = asked.only or (WITH_PEERS if asked.peers else BENCHMARKS)
     for name in names:
@@ -92,30 +111,47 @@ def main() -> None:
         raise SystemExit(f"there are no peers beside {asked.peers}: see `make bench-peers`")
     runners = _runners_of(asked.peers) if asked.peers and MIGRATING & {*names} else []
     scale = QUICK if asked.quick else FULL
-    show = report.as_json if asked.json else report.line
-    options = [f"--{option}" for option in ("quick", "json") if getattr(asked, option)]
-    if not asked.json:
-        print(report.header(), flush=True)
+    shown = _Shown(as_json=asked.json)
+    notes = [load_at_first()]
+    options = [f"--{option}" for option in ("quick", "json", "save") if getattr(asked, option)]
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
         for name in filter(ON_SQLITE.__contains__, names):
-            for row in ON_SQLITE[name](scale, Path(folder)):
-                print(show(row), flush=True)
+            shown.show(ON_SQLITE[name](scale, Path(folder)))
     if runners and "migrate-files" in names:
-        for row in migration_peers.on_sqlite(scale, runners):
-            print(show(row), flush=True)
+        shown.show(migration_peers.on_sqlite(scale, runners))
     if works := [PEERS_ON_SQLITE[name] for name in names if name in PEERS_ON_SQLITE]:
         library_peers.run(asked.peers, "sqlite", works, *options)
     with Server() as server:
-        for position, name in enumerate(filter(ON_POSTGRES.__contains__, names)):
-            if position == 0 and not asked.json:
-                print(server.words(), flush=True)
-            for row in ON_POSTGRES[name](scale, server):
-                print(show(row), flush=True)
+        if any(name in ON_POSTGRES for name in names):
+            notes.append(f"{server.words()}.")
+            shown.say(server.words())
+        for name in filter(ON_POSTGRES.__contains__, names):
+            shown.show(ON_POSTGRES[name](scale, server))
         if runners and "postgres-migrate" in names:
-            for row in migration_peers.on_postgres(scale, server, runners):
-                print(show(row), flush=True)
+            shown.show(migration_peers.on_postgres(scale, server, runners))
         if works := [PEERS_ON_POSTGRES[name] for name in names if name in PEERS_ON_POSTGRES]:
             library_peers.run(asked.peers, "postgres", works, *options, url=server.url())
+    if asked.save and shown.rows:
+        print(record.update("limit", shown.rows, notes=" ".join(notes)))
+
+
+class _Shown:
+    """What was printed, as it is kept."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._as_json = as_json
+        self.say(report.header())
+
+    def show(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            print((report.as_json if self._as_json else report.line)(row), flush=True)
+            self.rows.append(report.values(row))
+
+    def say(self, words: str) -> None:
+        """Words for people."""
+        if not self._as_json:
+            print(words, flush=True)
 
 
 def _runners_of(python: Path) -> list[migration_peers.Peer]:

@@ -51,8 +51,8 @@ def awaited_get(scale: Scale, folder: Path) -> Iterator[Row]:
         loop.run(raw.close())
         loop.run(db.close())
     work = "await get by id → model"
-    yield Row("await", work, "aiosqlite, fetchone", scale.gets, 0.6, cursor, ours)
-    yield Row("await", work, "aiosqlite, execute_fetchall", scale.gets, None, fetchall, ours)
+    yield Row("await-get", work, "aiosqlite, fetchone", scale.gets, 0.6, cursor, ours)
+    yield Row("await-get", work, "aiosqlite, execute_fetchall", scale.gets, None, fetchall, ours)
 
 
 async def _opened(path: Path) -> aiosqlite.Connection:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.databases import base, copy, first_repository, open_ours, open_raw
+from benchmarks.places import Place
 from benchmarks.scale import Scale
-from benchmarks.timing import Row, Slice, Times, interleave
+from benchmarks.timing import Contender, Row, Slice, Times, interleave
 from forgedb.dao.objects import INSERT
 from forgedb.models import NewObject
 
@@ -33,32 +34,44 @@ def add_many(scale: Scale, folder: Path) -> Iterator[Row]:
     yield Row("add-many", f"{work}, in order", "executemany", len(objects), 1.3, raw, ours)
     random.Random(1).shuffle(objects)
     raw, ours = _added(path, objects, scale)
-    yield Row("add-many", f"{work}, shuffled", "executemany", len(objects), 1.3, raw, ours)
+    against = "executemany of sorted rows"
+    yield Row("add-many", f"{work}, shuffled", against, len(objects), None, raw, ours)
 
 
-def depth(scale: Scale, folder: Path) -> Iterator[Row]:
-    """Pages at nine tenths of a repository's objects, and at their beginning."""
-    path = copy(base(scale, folder), "deep")
+class Deep(NamedTuple):
+    """A database whose first repository has many objects, and the oid at nine tenths of them."""
+
+    url: str
+    repository_id: str
+    after: str
+
+
+def deep(place: Place, scale: Scale) -> Deep:
+    """A copy of the place's base with the objects of one repository."""
     objects = generated(scale.objects)
-    with open_ours(path) as db:
+    url = place.copy(place.base(), "deep")
+    with place.open(url) as db:
         repository_id = first_repository(db)
-        with closing(open_raw(path, writes=True)) as raw, raw:
-            raw.executemany(INSERT.sqlite, rows_of(repository_id, objects))
-        last_before = objects[len(objects) * 9 // 10 - 1].oid
-        assert isinstance(last_before, bytes)
-        after = last_before.hex()
+        with db.leases.hold(repository_id) as held:
+            db.objects.add_many(repository_id, objects, held.fencing_token)
+    place.settle(url)
+    last_before = objects[len(objects) * 9 // 10 - 1].oid
+    assert isinstance(last_before, bytes)
+    return Deep(url, repository_id, last_before.hex())
 
-        def first() -> Slice:
-            return lambda: [db.objects.list(repository_id, limit=PAGE) for _ in range(scale.pages)]
 
-        def deep() -> Slice:
-            return lambda: [
-                db.objects.list(repository_id, after=after, limit=PAGE) for _ in range(scale.pages)
-            ]
+def depth(place: Place, scale: Scale) -> Iterator[Row]:
+    """Pages at nine tenths of a repository's objects, and at their beginning."""
+    url, repository_id, after = deep(place, scale)
+    with place.open(url) as db:
 
-        shallow, ours = interleave([first, deep], scale.rounds)
-    work = "page of 100 at depth 900,000 of 1 M"
-    yield Row("depth", work, "the first page", scale.pages, 1.1, shallow, ours)
+        def at(after: str | None) -> Contender:
+            listed = partial(db.objects.list, repository_id, after=after, limit=PAGE)
+            return lambda: lambda: [listed() for _ in range(scale.pages)]
+
+        shallow, ours = interleave([at(None), at(after)], scale.rounds)
+    work = f"page of 100 at depth 900,000 of 1 M{place.suffix}"
+    yield Row(f"{place.prefix}depth", work, "the first page", scale.pages, 1.1, shallow, ours)
 
 
 def _added(path: Path, objects: Sequence[NewObject], scale: Scale) -> tuple[Times, Times]:

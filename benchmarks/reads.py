@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from benchmarks.databases import PROJECT, base, open_ours, open_raw
 from benchmarks.scale import Scale
@@ -51,8 +52,7 @@ def page(scale: Scale, folder: Path) -> Iterator[Row]:
     with open_ours(path) as db, closing(open_raw(path, writes=False)) as raw:
         project = db.projects.get_by_slug(PROJECT).id
         found = raw.execute("SELECT id FROM repositories ORDER BY id").fetchall()
-        starts = [str(row[0]) for row in found[: len(found) - PAGE]]
-        wanted = random.Random(0).choices(starts, k=scale.pages)
+        wanted = places(found, scale)
         text = LIST_LIVE.sqlite
 
         def with_apsw() -> Slice:
@@ -67,3 +67,8 @@ def page(scale: Scale, folder: Path) -> Iterator[Row]:
 
         apsw, ours = interleave([with_apsw, with_forgedb], scale.rounds)
     yield Row("page", "page of 100 → models", "apsw tuples", scale.pages, 1.7, apsw, ours)
+
+
+def places(found: Sequence[tuple[Any, ...]], scale: Scale) -> list[str]:
+    """Ids that pages begin after, all over the list of those that were found."""
+    return random.Random(0).choices([str(row[0]) for row in found[:-PAGE]], k=scale.pages)

@@ -36,6 +36,16 @@ def save(name: str, rows: Sequence[Mapping[str, Any]], *, notes: str = "") -> Pa
     return path
 
 
+def update(name: str, rows: Sequence[Mapping[str, Any]], *, notes: str = "") -> Path:
+    """Write the rows beside those of the last result that have other names; each has its date."""
+    taken = {row["name"] for row in rows}
+    kept = load(name)["rows"] if (RESULTS / f"{name}.json").exists() else []
+    date = datetime.now(UTC).date().isoformat()
+    found = [row for row in kept if row["name"] not in taken]
+    found += [{**row, "date": date} for row in rows]
+    return save(name, sorted(found, key=lambda row: row["name"]), notes=notes)
+
+
 def load(name: str) -> dict[str, Any]:
     """What ``save`` wrote under the name: date, machine, versions, notes, rows."""
     found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))

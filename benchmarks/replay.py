@@ -30,6 +30,10 @@ class Statement(NamedTuple):
     has_rows: bool
 
 
+Sent: TypeAlias = list[list[Statement]]
+"""The statements of each operation of a slice."""
+
+
 def against_replay(
     base: Path,
     operations: Series,
@@ -46,8 +50,8 @@ def against_replay(
         left, series = iter(slices), operations(db)
 
         def replayed() -> Slice:
-            statements = next(left)
-            return lambda: send(raw, statements)
+            operations = next(left)
+            return lambda: send(raw, operations)
 
         def with_forgedb() -> Slice:
             batch = [next(series) for _ in range(count)]
@@ -57,7 +61,7 @@ def against_replay(
     return times, ours
 
 
-def recorded(path: Path, operations: Series, count: int, *, slices: int) -> list[list[Statement]]:
+def recorded(path: Path, operations: Series, count: int, *, slices: int) -> list[Sent]:
     """What forgedb sends in each slice of ``count`` operations."""
     sent: list[Statement] = []
 
@@ -69,17 +73,19 @@ def recorded(path: Path, operations: Series, count: int, *, slices: int) -> list
     def note_all(connection: apsw.Connection) -> None:
         connection.exec_trace = note
 
-    found: list[list[Statement]] = []
+    found: list[Sent] = []
     apsw.connection_hooks.append(note_all)
     try:
         with open_ours(path) as db:
             series = operations(db)
             for _ in range(slices):
                 batch = [next(series) for _ in range(count)]
-                sent.clear()
+                of_each: Sent = []
                 for operation in batch:
+                    sent.clear()
                     operation()
-                found.append(sent.copy())
+                    of_each.append(sent.copy())
+                found.append(of_each)
     finally:
         apsw.connection_hooks.remove(note_all)
     return found
@@ -89,8 +95,14 @@ def _native(value: Any) -> Any:
     return kept(value.value if isinstance(value, Enum) else value)
 
 
-def send(raw: apsw.Connection, statements: list[Statement]) -> None:
-    """Send them, and fetch what they give."""
+def send(raw: apsw.Connection, operations: Sent) -> None:
+    """Send the statements of all operations, and fetch what they give."""
+    for statements in operations:
+        send_one(raw, statements)
+
+
+def send_one(raw: apsw.Connection, statements: list[Statement]) -> None:
+    """Send the statements of one operation."""
     execute = raw.cursor().execute
     for text, params, has_rows in statements:
         cursor = execute(text, params)

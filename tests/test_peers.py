@@ -14,10 +14,10 @@ import pytest
 
 from benchmarks.peers import ours, running, table
 from benchmarks.peers.contest import Contest
-from benchmarks.peers.places import Databases, Files
 from benchmarks.peers.sides import Blocking, Side
 from benchmarks.peers.table import PEERS, Opened
 from benchmarks.peers.works import WORKS
+from benchmarks.places import Databases, Files
 from benchmarks.postgres import server
 from benchmarks.scale import QUICK
 
@@ -132,7 +132,7 @@ def test_every_work_gives_a_row_for_each_peer(place):
     met = contest(place, Again)
     for name, work in WORKS.items():
         (row,) = met.rows(name, work)
-        assert row.name == f"{place.prefix}{name}"
+        assert row.name == f"{place.prefix}peers-{name}"
         assert row.work == f"{work.words}, {place.words}"
         assert (row.against, row.bound) == ("a peer", None)
         assert row.ratio > 0

@@ -10,15 +10,17 @@ import asyncio
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmarks import report
 from benchmarks.peers.contest import Contest
-from benchmarks.peers.places import Databases, Files, Place
 from benchmarks.peers.settings import use_newest_sqlite
 from benchmarks.peers.sides import sides_of
 from benchmarks.peers.table import PEERS, Peer
 from benchmarks.peers.works import WORKS
+from benchmarks.places import Databases, Files, Place
 from benchmarks.postgres.server import Server
+from benchmarks.record import load_at_first, update
 from benchmarks.scale import FULL, QUICK, Scale
 
 
@@ -30,6 +32,7 @@ def main() -> None:
     parser.add_argument("--peer", choices=names, action="append", help="this one; repeatable")
     parser.add_argument("--quick", action="store_true", help="too little work to judge by")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
+    parser.add_argument("--save", action="store_true", help="keep it in benchmarks/results")
     asked = parser.parse_args()
     scale = QUICK if asked.quick else FULL
     peers = [peer for peer in _installed(asked.on) if peer.module in (asked.peer or names)]
@@ -43,7 +46,10 @@ def main() -> None:
             place = Databases(scale, server)
         if not asked.json:
             print(words, flush=True)
-        _measure(scale, place, peers, asked.work or [*WORKS], as_json=asked.json)
+        notes = f"{load_at_first()} {words}."
+        found = _measured(scale, place, peers, asked.work or [*WORKS], as_json=asked.json)
+    if asked.save:
+        print(update("peers", found, notes=notes))
 
 
 def _installed(on: str) -> list[Peer]:
@@ -57,15 +63,19 @@ def _installed(on: str) -> list[Peer]:
     return [peer for peer in able if peer.is_installed]
 
 
-def _measure(
+def _measured(
     scale: Scale, place: Place, peers: list[Peer], names: list[str], *, as_json: bool
-) -> None:
+) -> list[dict[str, Any]]:
+    """The rows, as they are kept; each is printed when it is known."""
+    found: list[dict[str, Any]] = []
     show = report.as_json if as_json else report.line
     with asyncio.Runner() as loop:
         contest = Contest(scale, place, sides_of(peers, loop))
         for name in names:
             for row in contest.rows(name, WORKS[name]):
                 print(show(row), flush=True)
+                found.append({**report.values(row), "awaited": row.work.startswith("await ")})
+    return found
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from benchmarks.databases import PROJECT
 from benchmarks.objects import generated
-from benchmarks.peers.places import Place
 from benchmarks.peers.sides import Side
+from benchmarks.places import Place
 from benchmarks.scale import Scale
 from benchmarks.timing import Contender, Row, Times, interleave
 from forgedb.models import NewObject
@@ -50,7 +50,7 @@ class Contest:
                 words = f"{'await ' if side.is_async else ''}{work.words}, {self.place.words}"
                 against = ours[side.is_async]
                 yield Row(
-                    f"{self.place.prefix}{name}",
+                    f"{self.place.prefix}peers-{name}",
                     words,
                     side.words,
                     operations,

@@ -108,8 +108,8 @@ def awaited_get(scale: Scale, server: Server) -> Iterator[Row]:
         loop.run(raw.close())
         loop.run(db.close())
     name, cursor_name = "AsyncConnection tuples", "a reused AsyncCursor"
-    yield Row("postgres-await", AWAITED_GET, name, scale.gets, 1.2, connection, ours)
-    yield Row("postgres-await", AWAITED_GET, cursor_name, scale.gets, None, cursor, ours)
+    yield Row("postgres-await-get", AWAITED_GET, name, scale.gets, 1.2, connection, ours)
+    yield Row("postgres-await-get", AWAITED_GET, cursor_name, scale.gets, None, cursor, ours)
 
 
 def _ids(raw: psycopg.Connection[Any]) -> list[str]:

@@ -43,7 +43,7 @@ def against_replay(
 ) -> Replayed:
     """Times of slices of ``count`` operations."""
     recorded_on = server.copy(base, "recorded")
-    slices = _record(recorded_on, operations, count, rounds + 1)
+    slices = recorded(recorded_on, operations, count, rounds + 1)
     singly_on, pipelined_on = server.copy(base, "singly"), server.copy(base, "pipelined")
     with (
         open_raw(singly_on) as singly,
@@ -84,7 +84,7 @@ def _slices_of(
     return prepare
 
 
-def _record(url: str, operations: Series, count: int, slices: int) -> list[list[Batch]]:
+def recorded(url: str, operations: Series, count: int, slices: int) -> list[list[Batch]]:
     recorded: list[list[Batch]] = []
     with open_ours(url) as db:
         series = operations(db)

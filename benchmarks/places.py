@@ -1,4 +1,4 @@
-"""The databases that peers are measured on: files, or databases of a server; each by its URL."""
+"""The databases that a work is measured on: files, or databases of a server; each by its URL."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from benchmarks.scale import Scale
 
 
 class Place(Protocol):
-    """Databases of one kind: what rows say of it, and how their names begin."""
+    """Databases of one kind: what rows say of it, and how their names begin and their works end."""
 
     words: str
+    suffix: str
     prefix: str
 
     def base(self) -> str:
@@ -35,7 +36,8 @@ class Files:
     """SQLite's, in a folder."""
 
     words = "SQLite"
-    prefix = "peers-"
+    suffix = ""
+    prefix = ""
 
     def __init__(self, scale: Scale, folder: Path) -> None:
         self._scale = scale
@@ -58,7 +60,8 @@ class Databases:
     """PostgreSQL's, on a server."""
 
     words = "PostgreSQL"
-    prefix = "postgres-peers-"
+    suffix = ", PostgreSQL"
+    prefix = "postgres-"
 
     def __init__(self, scale: Scale, on: server.Server) -> None:
         self._scale = scale

@@ -1,0 +1,1 @@
+"""The async surface at the works that are bound, beside the drivers awaited."""
