@@ -71,8 +71,8 @@ class Plain(LeasesDao[Any]):
     def grant(
         self, repository_id: str, duration: timedelta, by_clock: datetime | None = None
     ) -> Steps[Lease]:
-        locked = yield from lock_repository(repository_id)
-        at = (yield from now()) if by_clock is None else by_clock
+        locked, locked_at = yield from lock_repository(repository_id)
+        at = by_clock or locked_at
         last = yield from one(Lease, LAST, repository_id=repository_id)
         stream = stream_of(self.context, locked)
         if last is not None and last.ended_at is None:
@@ -166,8 +166,7 @@ class AsksForNoLease(ObjectsDao[Any]):
     def add_many(  # type: ignore[override]
         self, repository_id: str, objects: list[NewObject], fencing_token: int
     ) -> Steps[None]:
-        locked = yield from lock_repository(repository_id)
-        at = yield from now()
+        locked, at = yield from lock_repository(repository_id)
         stream = stream_of(self.context, locked)
         changes = {"added": (None, 0), "fencing_token": (None, fencing_token)}
         yield stream.entry(at, "objects.add", repository_id, changes)

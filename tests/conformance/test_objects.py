@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from hashlib import sha1, sha256
+from itertools import chain
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 import forgedb.dao.objects
@@ -293,6 +296,82 @@ def test_batches_give_what_one_would(db: Database, project: Project) -> None:
         found = [each.oid for each in all_objects(db, repository)]
         assert found == sorted(map(oid, range(count)))
         assert len(history(db, repository.id)) == 1 + bool(count)
+
+
+ASCENDING = sorted(some(range(7)), key=lambda each: each.oid)
+"""More than are sorted together, and than are sent together."""
+
+
+def moved(source: int, target: int) -> list[NewObject]:
+    """The objects in the order of their oids, but for one, which stands elsewhere."""
+    others = [*ASCENDING]
+    others.insert(target, others.pop(source))
+    return others
+
+
+def in_text(objects: list[NewObject]) -> list[NewObject]:
+    """The same objects, some of their oids in hexadecimal, which sorts unlike bytes."""
+    writings: list[Callable[[Any], Any]] = [bytes, bytes.hex, _alternating_case]
+    return [
+        NewObject(writings[position % 3](each.oid), each.type, each.size, each.disk_size)
+        for position, each in enumerate(objects)
+    ]
+
+
+ORDERS = {
+    "ascending": ASCENDING,
+    "descending": ASCENDING[::-1],
+    **{f"least at {place}": moved(0, place) for place in range(1, 7)},
+    **{f"greatest at {place}": moved(6, place) for place in range(6)},
+    "one at once again": [*ASCENDING[:3], *ASCENDING[2:]],
+    "each at once again": [each for each in ASCENDING for _ in range(2)],
+    **{f"some again after {count}": [*ASCENDING[:count], *ASCENDING[1:]] for count in (3, 4)},
+    "the first at the end again": [*ASCENDING, ASCENDING[0]],
+    "all again": [*ASCENDING, *ASCENDING],
+    "hexadecimal, ascending": in_text(ASCENDING),
+    "hexadecimal, one out of order": in_text(moved(1, 5)),
+    "hexadecimal, all again": [*ASCENDING, *in_text(ASCENDING)],
+}
+
+
+def digest_of(given: list[NewObject]) -> str:
+    oids = [as_bytes(each.oid) for each in given]
+    several = forgedb.dao.objects.SORTED_ROWS
+    parts = [sorted(oids[start : start + several]) for start in range(0, len(oids), several)]
+    return sha256(b"".join(chain.from_iterable(parts))).hexdigest()
+
+
+def as_bytes(name: bytes | str) -> bytes:
+    return name if isinstance(name, bytes) else bytes.fromhex(name)
+
+
+def one_by_one(objects: list[NewObject]) -> Iterator[NewObject]:
+    yield from objects
+
+
+@pytest.mark.usefixtures("tiny_batches")
+@pytest.mark.parametrize("several", [list, tuple, one_by_one])
+def test_objects_are_recorded_once_each_in_whatever_order_they_come(
+    db: Database,
+    repository: Repository,
+    token: int,
+    several: Callable[[list[NewObject]], Iterable[NewObject]],
+) -> None:
+    recorded = [
+        ObjectMetadata(repository.id, *msgspec.structs.astuple(each), START) for each in ASCENDING
+    ]
+    for order, given in ORDERS.items():
+        result = db.objects.add_many(repository.id, several(given), token)
+        assert result == AddResult(7, len(given) - 7), order
+        assert all_objects(db, repository) == recorded, order
+        # As docs/audit.md says, whatever was sent in which slice.
+        digest = history(db, repository.id)[-1].changes["sha256_of_oids"][1]
+        assert digest == digest_of(given), order
+        again = db.objects.add_many(repository.id, several(given), token)
+        assert again == AddResult(0, len(given)), order
+        assert all_objects(db, repository) == recorded, order
+        # The next order finds the repository as empty as this one did.
+        db.objects.remove_many(repository.id, map(oid, range(7)), token)
 
 
 @pytest.mark.usefixtures("tiny_batches")
@@ -656,3 +735,14 @@ def test_stats_add_up_sizes_past_the_largest_integer(
     db.objects.add_many(repository.id, objects, token)
     (blobs,) = db.objects.stats(repository.id)
     assert blobs.size == 2 * SIZE_MAX
+
+
+@pytest.mark.parametrize("name", [oid(7), oid(7).hex()])
+def test_what_has_an_oid_and_nothing_else_is_refused(
+    db: Database, repository: Repository, token: int, name: bytes | str
+) -> None:
+    given: Any = [SimpleNamespace(oid=name)]
+    for _ in ("an empty repository", "one that has an object"):
+        with pytest.raises(InvalidValue, match="each must be a NewObject"):
+            db.objects.add_many(repository.id, given, token)
+        db.objects.add_many(repository.id, some([1]), token)

@@ -23,7 +23,7 @@ from forgedb.ids import Ulid, check_ulid
 from forgedb.models import AuditEntry, Checkpoint, Page, VerifyProgress, VerifyReport
 from forgedb.operations.binding import Dao, H_co, read, snapshot, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Change, Steps, Together, lookup, many, now, rows
+from forgedb.operations.steps import Change, Steps, Together, lookup, many, rows
 from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import check_integer, check_text, check_time
 
@@ -172,14 +172,13 @@ class AuditDao(Dao[H_co]):
         found = yield from rows(TARGET_TYPE, id=check_ulid("target", target))
         if not found:
             raise NotFound("project or repository", target)
-        at = yield from now()
         if found[0][0] == "repository":
-            repository = yield from lock_repository(target, include_deleted=True)
+            repository, at = yield from lock_repository(target, include_deleted=True)
             stream = stream_of(self.context, repository)
             entry = stream.entry(at, action, target, fields, target_type="repository")
             end = advanced(repository, stream)
         else:
-            project = yield from lock_project(target, include_deleted=True)
+            project, at = yield from lock_project(target, include_deleted=True)
             stream = Stream(self.context, target, project.audit_seq, project.audit_head)
             entry = stream.entry(at, action, target, fields, target_type="project")
             head = {"id": target, "audit_seq": stream.seq, "audit_head": stream.head}

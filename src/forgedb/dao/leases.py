@@ -38,17 +38,7 @@ from forgedb.models import (
 )
 from forgedb.operations.binding import Context, Dao, H_co, locking, read, snapshot, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import (
-    NOW,
-    Change,
-    SelectOne,
-    Steps,
-    Together,
-    lookup,
-    many,
-    now,
-    one,
-)
+from forgedb.operations.steps import Change, SelectOne, Steps, Together, lookup, many, now, one
 from forgedb.sql.catalogue import sql
 from forgedb.validation import (
     check_duration,
@@ -476,8 +466,8 @@ def _lock(
     Both are read when the lock is there, which is what keeps two from being granted one lease.
     """
     newest_lease = SelectOne(LAST, {"repository_id": repository_id}, Lease)
-    locked, (at, last) = yield from lock_and(
-        repository_id, NOW, newest_lease, include_deleted=include_deleted
+    locked, at, (last,) = yield from lock_and(
+        repository_id, newest_lease, include_deleted=include_deleted
     )
     if last is None:
         return locked, None, at

@@ -12,14 +12,20 @@ from msgspec.structs import asdict, replace
 
 from forgedb.audit.stream import changed, created, deleted
 from forgedb.dao.paging import after_id, page
-from forgedb.dao.repositories import LockedRepository, advanced, lock_repository, stream_of
+from forgedb.dao.repositories import (
+    LockedRepository,
+    advanced,
+    lock_and,
+    lock_repository,
+    stream_of,
+)
 from forgedb.dao.revision import Checks, checked, later
-from forgedb.errors import AlreadyExists, Conflict, InvalidValue, LeaseLost
+from forgedb.errors import AlreadyExists, Conflict, InvalidValue, LeaseLost, NotFound
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import Direction, Mirror, MirrorStatus, Page
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Change, Steps, Together, lookup, many, now, one
+from forgedb.operations.steps import Change, SelectOne, Steps, Together, lookup, many, now, one
 from forgedb.remote_url import check_remote_url
 from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import (
@@ -157,8 +163,7 @@ class MirrorsDao(Dao[H_co]):
         check_credential_ref("credential_ref", credential_ref)
         check_enabled("enabled", enabled)
         first_run_at = check_next_run_at("next_run_at", next_run_at)
-        locked = yield from lock_repository(repository_id)
-        at = yield from now()
+        locked, at = yield from lock_repository(repository_id)
         mirror = Mirror(
             new_ulid(),
             repository_id,
@@ -213,8 +218,7 @@ class MirrorsDao(Dao[H_co]):
         deleted), AlreadyExists, Conflict (next_run_at of a running mirror).
         """
         new = checked(fields, UPDATABLE)
-        locked, before = yield from _lock_mirror(mirror_id)
-        at = yield from now()
+        locked, before, at = yield from _lock_mirror(mirror_id)
         is_running = before.status is MirrorStatus.RUNNING
         if is_running and "next_run_at" in new:
             raise Conflict(
@@ -238,8 +242,7 @@ class MirrorsDao(Dao[H_co]):
 
         Raises InvalidValue, NotFound (also where the repository is deleted).
         """
-        locked, mirror = yield from _lock_mirror(mirror_id)
-        at = yield from now()
+        locked, mirror, at = yield from _lock_mirror(mirror_id)
         recorded = _record(self.context, locked, at, "delete", mirror_id, deleted(mirror))
         yield Together((Change(DELETE, {"id": mirror_id}), *recorded))
         return mirror
@@ -282,12 +285,11 @@ class MirrorsDao(Dao[H_co]):
         check_ulid("run_token", run_token)
         if error is not None:
             check_text("error", error, ERROR_CHARS_MAX, length_min=1)
-        locked, before = yield from _lock_mirror(mirror_id, include_deleted=True)
+        locked, before, at = yield from _lock_mirror(mirror_id, include_deleted=True)
         if before.run_token is None:
             raise LeaseLost("ended", f"mirror {mirror_id} isn't running")
         if before.run_token != run_token:
             raise LeaseLost("superseded", f"mirror {mirror_id} is run by someone else since")
-        at = yield from now()
         succeeded = error is None
         after = replace(
             before,
@@ -309,11 +311,16 @@ def _get(mirror_id: Ulid) -> Steps[Mirror]:
 
 def _lock_mirror(
     mirror_id: Ulid, *, include_deleted: bool = False
-) -> Steps[tuple[LockedRepository, Mirror]]:
+) -> Steps[tuple[LockedRepository, Mirror, datetime]]:
     """Lock the mirror's repository, then read the mirror again: it may have changed meanwhile."""
     seen = yield from _get(mirror_id)
-    locked = yield from lock_repository(seen.repository_id, include_deleted=include_deleted)
-    return locked, (yield from _get(mirror_id))
+    again = SelectOne(SELECT_BY_ID, {"id": mirror_id}, Mirror)
+    locked, at, (mirror,) = yield from lock_and(
+        seen.repository_id, again, include_deleted=include_deleted
+    )
+    if mirror is None:
+        raise NotFound("mirror", mirror_id)
+    return locked, mirror, at
 
 
 def _brought_forward(before: Mirror, seconds: int | None, at: datetime) -> datetime | None:
@@ -332,10 +339,9 @@ def _claim(
     run_for: timedelta,
 ) -> Steps[None]:
     """Fill in those of one repository's mirrors that are still due under its lock."""
-    locked = yield from lock_repository(repository_id, include_deleted=True)
+    locked, at = yield from lock_repository(repository_id, include_deleted=True)
     if locked.deleted_at is not None:
         return
-    at = yield from now()
     stream = stream_of(context, locked)
     for mirror_id in claims:
         before = yield from one(Mirror, SELECT_BY_ID, id=mirror_id)

@@ -213,25 +213,29 @@ class ObjectsDao(Dao[H_co]):
         added = given = resized = 0
 
         def whole(batch: Columns) -> Sequence[Sequence[Any]]:
-            digest.update(b"".join(batch[0]))
+            oids.extend(batch[0])
             count = len(batch[0])
             return [[repository_id] * count, *batch, [created_at] * count]
 
         all_new = not (yield from rows(ANY_OBJECT, repository_id=repository_id))
         last = b""
         for several in _several(objects):
-            given += len(several)
-            batches = _Batches(several, locked.object_format, last)
+            oids: Oids = []
+            batches = _Batches(several, locked.object_format)
             if all_new:
                 # While each oid comes after all before it, in a repository that had none.
-                added += yield from change_many(INSERT, map(whole, batches.ascending()), COPY)
-                last = batches.last
-                all_new = not batches.remaining
+                ascending = map(whole, batches.ascending(last))
+                added += yield from change_many(INSERT, ascending, COPY)
+                all_new = batches.are_all_given
+                last = oids[-1] if all_new else b""
             for batch in batches.sorted():
                 new = yield from change_many(INSERT, [whole(batch)])
                 if new < len(batch[0]):
                     resized += yield from _reconcile(repository_id, batch)
                 added += new
+            given += len(several)
+            # The same whatever of them was there, or came in which order.
+            digest.update(b"".join(sorted(oids)))
         if added or resized:
             stream = stream_of(self.context, locked)
             changes = {
@@ -387,9 +391,13 @@ def _reconcile(repository_id: Ulid, given: Columns) -> Steps[int]:
 
 
 def _several(objects: Iterable[NewObject]) -> Iterator[Sequence[NewObject]]:
-    """The objects in lists: what is none may read from this very transaction to go on."""
+    """The objects, as many at a time as are sorted together.
+
+    They are all there before any is sent: to go on, they may be read from this very transaction.
+    """
     if isinstance(objects, list | tuple):
-        yield objects
+        for start in range(0, len(objects), SORTED_ROWS):
+            yield objects[start : start + SORTED_ROWS]
         return
     remaining = _iterator("objects", objects)
     while batch := [*islice(remaining, SORTED_ROWS)]:
@@ -403,49 +411,56 @@ class _Batches:
     order of their oids, and finding that out beforehand would take a tenth of recording them.
     """
 
-    def __init__(
-        self, objects: Sequence[NewObject], named_by: ObjectFormat, last: bytes = b""
-    ) -> None:
+    def __init__(self, objects: Sequence[NewObject], named_by: ObjectFormat) -> None:
         self._objects = objects
         self._named_by = named_by
-        self._begun = 0
-        self.last = last
-        """The greatest oid of all that came in their order."""
+        self._given = 0
+        self._are_in_order = False
 
     @property
-    def remaining(self) -> int:
-        """How many objects haven't been given yet."""
-        return len(self._objects) - self._begun
+    def are_all_given(self) -> bool:
+        return self._given == len(self._objects)
 
-    def ascending(self) -> Iterator[Columns]:
-        """Slices in which each oid comes after all before it."""
-        while self.remaining:
-            given = self._objects[self._begun : self._begun + SLICE_ROWS]
-            batch = _columns(given, self._named_by)
+    def ascending(self, last: bytes) -> Iterator[Columns]:
+        """Slices in which each oid comes after all before it, and after ``last``.
+
+        Objects that don't ascend from the first on are put in order.
+        """
+        while not self.are_all_given:
+            batch = self._slice()
             oids = batch[0]
-            if not (self.last < oids[0] and all(map(lt, oids, islice(oids, 1, None)))):
+            if last < oids[0] and all(map(lt, oids, islice(oids, 1, None))):
+                last = oids[-1]
+                self._given += len(oids)
+                yield batch
+            elif self._given or self._are_in_order:
                 return
-            self._begun += len(oids)
-            self.last = oids[-1]
-            yield batch
+            else:
+                self._put_in_order()
 
     def sorted(self) -> Iterator[Columns]:
-        """Slices of what remains, as many objects in the order of their oids as are sorted."""
-        while self.remaining:
-            given = self._objects[self._begun : self._begun + SORTED_ROWS]
-            self._begun += len(given)
-            run = _in_order(given, self._named_by)
-            for start in range(0, len(run), SLICE_ROWS):
-                yield _columns(run[start : start + SLICE_ROWS], self._named_by)
+        """Slices of what is left, in the order of their oids."""
+        self._put_in_order()
+        while not self.are_all_given:
+            batch = self._slice()
+            self._given += len(batch[0])
+            yield batch
+
+    def _slice(self) -> Columns:
+        return _columns(self._objects[self._given : self._given + SLICE_ROWS], self._named_by)
+
+    def _put_in_order(self) -> None:
+        if not self._are_in_order and not self.are_all_given:
+            self._objects = _in_order(self._objects[self._given :], self._named_by)
+            self._given, self._are_in_order = 0, True
 
 
 def _in_order(objects: Sequence[NewObject], named_by: ObjectFormat) -> Sequence[NewObject]:
     try:
-        kinds = {type(each.oid) for each in objects}
+        if {type(each.oid) for each in objects} != {bytes}:
+            objects = [NewObject(*_row(each, named_by)) for each in objects]
     except AttributeError as error:
         raise _no_object(error) from error
-    if kinds != {bytes}:
-        objects = [NewObject(*_row(each, named_by)) for each in objects]
     return sorted(objects, key=attrgetter("oid"))
 
 

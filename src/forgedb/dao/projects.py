@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from forgedb.dao.paging import after_id, page
@@ -11,7 +12,7 @@ from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import Page, Project, Visibility
 from forgedb.operations.binding import Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Steps, lookup, now, one, rows
+from forgedb.operations.steps import NOW, SelectOne, Steps, lookup, now, rows, together
 from forgedb.sql.catalogue import sql
 from forgedb.validation import check_enum, check_slug, check_text
 
@@ -155,8 +156,8 @@ class ProjectsDao(Dao[H_co]):
         Raises InvalidValue (also for an unknown field), NotFound (deleted too), AlreadyExists.
         """
         new = checked(fields, UPDATABLE)
-        locked = yield from lock_project(project_id)
-        return (yield from revise(self.context, UPDATE, locked, Project, "update", new))
+        locked, at = yield from lock_project(project_id)
+        return (yield from revise(self.context, at, UPDATE, locked, Project, "update", new))
 
     @write
     def delete(self, project_id: Ulid) -> Steps[Project]:
@@ -164,14 +165,16 @@ class ProjectsDao(Dao[H_co]):
 
         Raises InvalidValue, NotFound, StillReferenced (live repositories).
         """
-        locked = yield from lock_project(project_id)
+        locked, at = yield from lock_project(project_id)
         if (yield from rows(ANY_LIVE_REPOSITORY, id=project_id)):
             raise StillReferenced(
                 "repositories.project_id",
                 f"project {project_id} has live repositories: delete them first",
             )
         return (
-            yield from revise(self.context, UPDATE, locked, Project, "delete", {}, is_deleted=True)
+            yield from revise(
+                self.context, at, UPDATE, locked, Project, "delete", {}, is_deleted=True
+            )
         )
 
     @write
@@ -180,13 +183,20 @@ class ProjectsDao(Dao[H_co]):
 
         Raises InvalidValue, NotFound, AlreadyExists (its slug was taken meanwhile).
         """
-        locked = yield from lock_project(project_id, include_deleted=True)
-        return (yield from revise(self.context, UPDATE, locked, Project, "restore", {}))
+        locked, at = yield from lock_project(project_id, include_deleted=True)
+        return (yield from revise(self.context, at, UPDATE, locked, Project, "restore", {}))
 
 
-def lock_project(project_id: Ulid, *, include_deleted: bool = False) -> Steps[LockedProject]:
-    """Lock the project's row until the transaction ends.  Raises InvalidValue, NotFound."""
-    found = yield from one(LockedProject, LOCK, id=check_ulid("project_id", project_id))
+def lock_project(
+    project_id: Ulid, *, include_deleted: bool = False
+) -> Steps[tuple[LockedProject, datetime]]:
+    """Lock the project's row until the transaction ends; it, and the time when that was done.
+
+    Raises InvalidValue, NotFound.
+    """
+    check_ulid("project_id", project_id)
+    found: LockedProject | None
+    found, at = yield from together(SelectOne(LOCK, {"id": project_id}, LockedProject), NOW)
     if found is None or (found.deleted_at is not None and not include_deleted):
         raise NotFound("project", project_id)
-    return found
+    return found, at

@@ -5,20 +5,27 @@ An edge goes from a source, whose audit stream tells of it, to a repository or t
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from msgspec.structs import asdict
 
 from forgedb.audit.stream import created, deleted
 from forgedb.dao.paging import after_id, page
-from forgedb.dao.repositories import LockedRepository, advanced, lock_repository, stream_of
+from forgedb.dao.repositories import (
+    LockedRepository,
+    advanced,
+    lock_and,
+    lock_repository,
+    stream_of,
+)
 from forgedb.dao.revision import plain
-from forgedb.errors import AlreadyExists, Cycle, InvalidValue
+from forgedb.errors import AlreadyExists, Cycle, InvalidValue, NotFound
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import Page, Relationship, RelationshipKind, Repository
 from forgedb.operations.binding import Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Change, Steps, Together, lookup, many, now, rows
+from forgedb.operations.steps import Change, SelectOne, Steps, Together, lookup, many, rows
 from forgedb.remote_url import check_remote_url
 from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import check_enum, check_text
@@ -132,10 +139,9 @@ class RelationshipsDao(Dao[H_co]):
         _check_target(source_id, target_id, target_url)
         if target_id is not None and of_kind in ACYCLIC:
             yield from rows(LOCK_KIND, kind=of_kind)
-        source = yield from _lock_ends(source_id, target_id)
+        source, at = yield from _lock_ends(source_id, target_id)
         if target_id is not None and of_kind in ACYCLIC:
             yield from _refuse_cycle(source_id, of_kind, target_id)
-        at = yield from now()
         edge = Relationship(new_ulid(), source_id, target_id, target_url, of_kind, path, at, at)
         stream = stream_of(self.context, source)
         entry = stream.entry(at, "relationship.create", edge.id, created(edge))
@@ -203,9 +209,11 @@ class RelationshipsDao(Dao[H_co]):
         Raises InvalidValue, NotFound.
         """
         seen = yield from _get(relationship_id)
-        source = yield from lock_repository(seen.source_id, include_deleted=True)
-        edge = yield from _get(relationship_id)
-        at = yield from now()
+        again = SelectOne(SELECT_BY_ID, {"id": relationship_id}, Relationship)
+        source, at, (found,) = yield from lock_and(seen.source_id, again, include_deleted=True)
+        if found is None:
+            raise NotFound("relationship", relationship_id)
+        edge: Relationship = found
         stream = stream_of(self.context, source)
         entry = stream.entry(at, "relationship.delete", relationship_id, deleted(edge))
         gone = Change(DELETE, {"id": relationship_id})
@@ -229,12 +237,12 @@ def _get(relationship_id: Ulid) -> Steps[Relationship]:
     return lookup(Relationship, SELECT_BY_ID, "relationship", relationship_id, id=relationship_id)
 
 
-def _lock_ends(source_id: Ulid, target_id: Ulid | None) -> Steps[LockedRepository]:
-    """Lock both repositories, in the order in which everyone does; the source is returned."""
-    locked: dict[Ulid, LockedRepository] = {}
+def _lock_ends(source_id: Ulid, target_id: Ulid | None) -> Steps[tuple[LockedRepository, datetime]]:
+    """Lock both repositories, in the order in which everyone does; the source, and the time."""
+    locked: dict[Ulid, tuple[LockedRepository, datetime]] = {}
     for repository_id in sorted({source_id, target_id or source_id}):
         locked[repository_id] = yield from lock_repository(repository_id)
-    return locked[source_id]
+    return locked[source_id][0], max(at for _, at in locked.values())
 
 
 def _refuse_cycle(source_id: Ulid, kind: RelationshipKind, target_id: Ulid) -> Steps[None]:

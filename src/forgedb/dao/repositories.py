@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 from forgedb.audit.stream import Stream
@@ -14,18 +15,7 @@ from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import ObjectFormat, Page, Project, Repository, RepositoryState, Visibility
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import (
-    NOW,
-    Change,
-    Now,
-    SelectOne,
-    Steps,
-    lookup,
-    now,
-    one,
-    rows,
-    together,
-)
+from forgedb.operations.steps import NOW, Change, SelectOne, Steps, lookup, one, rows, together
 from forgedb.sql.catalogue import sql
 from forgedb.validation import check_enum, check_slug, check_text
 
@@ -190,7 +180,6 @@ class RepositoriesDao(Dao[H_co]):
         named_by = check_enum("object_format", ObjectFormat, object_format)
         shown_to = None if visibility is None else check_visibility("visibility", visibility)
         lock = SelectOne(PARENT, {"id": project_id}, Project)
-        # The time once the lock is there: one goes after the other, in one round trip.
         found, at = yield from together(lock, NOW)
         parent = _live(found, project_id)
         repository = Repository(
@@ -256,8 +245,8 @@ class RepositoriesDao(Dao[H_co]):
         Raises InvalidValue (also for an unknown field), NotFound (deleted too), AlreadyExists.
         """
         new = checked(fields, UPDATABLE)
-        locked = yield from lock_repository(repository_id)
-        return (yield from revise(self.context, UPDATE, locked, Repository, "update", new))
+        locked, at = yield from lock_repository(repository_id)
+        return (yield from revise(self.context, at, UPDATE, locked, Repository, "update", new))
 
     @write
     def delete(self, repository_id: Ulid) -> Steps[Repository]:
@@ -266,11 +255,11 @@ class RepositoriesDao(Dao[H_co]):
         Raises InvalidValue, NotFound, StillReferenced (a live lease, or a live repository that
         is related to it: a fork, a user of its object pool).
         """
-        locked = yield from lock_repository(repository_id)
-        yield from _refuse_if_needed(repository_id)
+        locked, at = yield from lock_repository(repository_id)
+        yield from _refuse_if_needed(repository_id, at)
         return (
             yield from revise(
-                self.context, UPDATE, locked, Repository, "delete", {}, is_deleted=True
+                self.context, at, UPDATE, locked, Repository, "delete", {}, is_deleted=True
             )
         )
 
@@ -281,33 +270,39 @@ class RepositoriesDao(Dao[H_co]):
         Raises InvalidValue, NotFound (also its project, or a repository that it comes from, is
         deleted: restore that first), AlreadyExists (its slug was taken meanwhile).
         """
-        locked = yield from lock_repository(repository_id, include_deleted=True)
+        locked, at = yield from lock_repository(repository_id, include_deleted=True)
         _live((yield from one(Project, PARENT, id=locked.project_id)), locked.project_id)
         for target_id, deleted_at in (yield from rows(TARGETS, id=repository_id)):
             if deleted_at is not None:
                 raise NotFound("repository", target_id)
-        return (yield from revise(self.context, UPDATE, locked, Repository, "restore", {}))
+        return (yield from revise(self.context, at, UPDATE, locked, Repository, "restore", {}))
 
 
 def lock_repository(
     repository_id: Ulid, *, include_deleted: bool = False
-) -> Steps[LockedRepository]:
-    """Lock the repository's row until the transaction ends.  Raises InvalidValue, NotFound."""
-    locked, _ = yield from lock_and(repository_id, include_deleted=include_deleted)
-    return locked
+) -> Steps[tuple[LockedRepository, datetime]]:
+    """Lock the repository's row until the transaction ends; it, and the time when that was done.
+
+    Raises InvalidValue, NotFound.
+    """
+    locked, at, _ = yield from lock_and(repository_id, include_deleted=include_deleted)
+    return locked, at
 
 
 def lock_and(
-    repository_id: Ulid, *then: SelectOne | Now, include_deleted: bool = False
-) -> Steps[tuple[LockedRepository, list[Any]]]:
-    """As lock_repository, and what these steps give once the lock is there; one round trip."""
+    repository_id: Ulid, *then: SelectOne, include_deleted: bool = False
+) -> Steps[tuple[LockedRepository, datetime, list[Any]]]:
+    """As lock_repository, and what is selected once the lock is there.
+
+    One goes after the other, in one round trip.
+    """
     check_ulid("repository_id", repository_id)
     lock = SelectOne(LOCK, {"id": repository_id}, LockedRepository)
     found: LockedRepository | None
-    found, *rest = yield from together(lock, *then)
+    found, at, *rest = yield from together(lock, NOW, *then)
     if found is None or (found.deleted_at is not None and not include_deleted):
         raise NotFound("repository", repository_id)
-    return found, rest
+    return found, at, rest
 
 
 def stream_of(context: Context, locked: LockedRepository) -> Stream:
@@ -335,8 +330,7 @@ def _live(found: Project | None, project_id: Ulid) -> Project:
     return found
 
 
-def _refuse_if_needed(repository_id: Ulid) -> Steps[None]:
-    at = yield from now()
+def _refuse_if_needed(repository_id: Ulid, at: datetime) -> Steps[None]:
     holders = yield from rows(ANY_LIVE_LEASE, id=repository_id, now=at)
     if holders:
         raise StillReferenced(

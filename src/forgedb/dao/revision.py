@@ -12,7 +12,7 @@ from forgedb.audit.stream import Stream, changed, created
 from forgedb.errors import AlreadyExists
 from forgedb.models import Project, Repository
 from forgedb.operations.binding import Context
-from forgedb.operations.steps import Change, Steps, Together, now
+from forgedb.operations.steps import Change, Steps, Together
 from forgedb.sql.catalogue import Sql
 from forgedb.validation import check_fields
 
@@ -51,6 +51,7 @@ def establish(context: Context, insert: Sql, model: M, at: datetime) -> Steps[M]
 
 def revise(
     context: Context,
+    at: datetime,
     update: Sql,
     locked: M,
     model: type[M],
@@ -59,11 +60,10 @@ def revise(
     *,
     is_deleted: bool = False,
 ) -> Steps[M]:
-    """Bring a locked row to new values; where nothing differs, nothing is written.
+    """Bring a row that was locked ``at`` then to new values; no difference writes nothing.
 
     Raises AlreadyExists.
     """
-    at = yield from now()
     before = plain(model, locked)
     deleted_at = (before.deleted_at or at) if is_deleted else None
     after = replace(

@@ -6,7 +6,7 @@ than the calls it can't do without.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from types import NoneType
@@ -18,7 +18,7 @@ from forgedb.errors import InvalidValue, shown
 
 T = TypeVar("T")
 
-Decoder: TypeAlias = Callable[[Iterable[tuple[Any, ...]]], list[Any]]
+Decoder: TypeAlias = Callable[[Sequence[tuple[Any, ...]]], list[Any]]
 RowDecoder: TypeAlias = Callable[[tuple[Any, ...]], Any]
 Converters: TypeAlias = Mapping[type[Any], Callable[[Any], Any]]
 """What a database's driver doesn't give in the model's type already, and how to make it so."""

@@ -59,6 +59,11 @@ class Kept:
         self._since = time.monotonic()
         self._enabled = self._enabled and not for_good
 
+    def forget(self) -> None:
+        """Let go of what is here, in a child process: it is the parent's."""
+        self._enabled = False
+        self._connections = []
+
     def _is_worth(self, connection: PostgresConnection) -> bool:
         since = max(self._since, time.monotonic() - KEPT_SECONDS_MAX)
         return (

@@ -142,7 +142,7 @@ class Pool(ABC):
     def forked(self) -> None:
         """Let go of all connections, in a child process: they are the parent's."""
         self._forked = True
-        self._kept = Kept(enabled=False)
+        self._kept.forget()
         for link in self._links:
             link.sever()
 
