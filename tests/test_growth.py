@@ -9,9 +9,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import plots
+from benchmarks import tables
 from benchmarks.growth import __main__ as growth
 from benchmarks.growth import places, works
+from benchmarks.plots import __main__ as plots
+from benchmarks.plots import lines as by_number
+from benchmarks.plots import ratios
 from benchmarks.postgres import server as on_postgres
 
 WORKS = {"get", "page", "objects", "missing", "add_many", "lease", "bytes"}
@@ -68,16 +71,40 @@ def test_a_figure_shows_every_work_of_both_databases() -> None:
         {"database": database, "objects": objects, "work": each.work, each.field: objects / 3e6}
         for database in ("sqlite", "postgres")
         for objects in (10_000, 1_000_000)
-        for each in plots.GROWTH
+        for each in by_number.GROWTH
     ]
-    drawn = plots.drawing(rows, "objects", plots.GROWTH)
+    drawn = by_number.drawing(rows, "objects", by_number.GROWTH)
     root = ET.fromstring(drawn)
     lines = [each for each in root.iter() if each.get("class", "").startswith("line ")]
-    assert len(lines) == 2 + 2 * len(plots.GROWTH)
+    assert len(lines) == 2 + 2 * len(by_number.GROWTH)
     texts = {each.text for each in root.iter() if each.tag.endswith("text")}
-    assert {*(each.title for each in plots.GROWTH), "SQLite", "PostgreSQL", "10k", "1M"} <= texts
+    assert {
+        *(each.title for each in by_number.GROWTH),
+        "SQLite",
+        "PostgreSQL",
+        "10k",
+        "1M",
+    } <= texts
 
 
 def test_the_committed_figures_are_those_of_the_committed_results() -> None:
     for name, drawn in plots.drawings().items():
         assert (plots.IMAGES / f"{name}.svg").read_text("utf-8") == drawn
+
+
+def test_the_tables_of_the_docs_are_those_of_the_committed_results() -> None:
+    for page in tables.PAGES:
+        text = (tables.DOCS / f"{page}.md").read_text("utf-8")
+        assert tables.written(text) == text
+        assert "<!-- results: " in text
+
+
+def test_the_bars_of_a_peer_that_takes_longer_go_to_the_right() -> None:
+    row = {"name": "peers-get", "against": "peewee 4.5.3", "ratio": 0.1, "awaited": False}
+    faster = {**row, "name": "postgres-peers-get", "against": "asyncpg 0.32.0", "ratio": 1.6}
+    root = ET.fromstring(ratios.peers([row, {**faster, "awaited": True}]))
+    right, left = (each for each in root.iter() if each.tag.endswith("rect"))
+    assert (right.get("class"), left.get("class")) == ("sqlite", "faster")
+    assert float(left.get("x", 0)) + float(left.get("width", 0)) == float(right.get("x", 0))
+    texts = [each.text for each in root.iter() if each.tag.endswith("text")]
+    assert {"peewee", "10.0", "asyncpg *", "0.63"} <= {*texts}

@@ -383,7 +383,7 @@ class NeverLooks(Kept):
     """With a bug: it keeps what others wait for."""
 
     def keep(self, connection: Any) -> Any:
-        if self._connections or not self._is_worth(connection):
+        if self._connections or not self._may_be_kept(connection):
             return connection
         self._connections.append(connection)
         return None
@@ -421,3 +421,27 @@ def test_where_one_of_the_looks_is_left_out_somebody_waits_in_vain(
     # All the while it was here.
     assert pool.idle.empty()
     assert pool.all_given_back() == pool.all
+
+
+def test_what_is_being_lent_while_the_pool_is_drained_goes_back_to_it() -> None:
+    pool = PoolByHand(1)
+    held: Any = pool.idle.get()
+    asking = pool.take()
+    asking.send(None)
+    finish(pool.drain())
+    pool.idle.put(held)
+    with pytest.raises(StopIteration) as ended:
+        asking.send(None)
+    finish(pool.give(ended.value.value))
+    assert pool._kept.take() is None
+    assert pool.idle.get(block=False) is held
+
+
+def test_a_task_that_waits_where_the_process_forks_ends_with_its_own_error() -> None:
+    pool = PoolByHand(1)
+    pool.idle.get()
+    asking = pool.take()
+    asking.send(None)
+    pool.forked()
+    with pytest.raises(KeyboardInterrupt):
+        asking.throw(KeyboardInterrupt())

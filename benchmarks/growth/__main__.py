@@ -71,7 +71,8 @@ def _measured(
 def line(row: Found) -> str:
     """A row for people."""
     if "peak_bytes" in row:
-        what = f"{row['peak_bytes'] / 2**20:.0f} MiB, {row['seconds']:.1f} s"
+        ours, of_git = (row[name] / 2**20 for name in ("peak_bytes", "git_peak_bytes"))
+        what = f"{ours:.0f} MiB, {of_git:.0f} MiB of git's, {row['seconds']:.1f} s"
     elif "bytes" in row:
         what = f"{row['bytes']} bytes"
     else:

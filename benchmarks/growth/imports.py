@@ -15,24 +15,35 @@ FILES_A_COMMIT = 50
 _OBJECTS_A_COMMIT = FILES_A_COMMIT + 3
 
 # A process counts what its parent had when it forked: so the parent must be a small one.
-_TELLS_PEAK = """
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+_STARTS = """
+import subprocess, sys
+subprocess.run([sys.executable, "-c", *sys.argv[1:]], check=True)
+"""
+
+_TELLS_PEAKS = """
+import atexit, sys
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+
+def tell():
+    print(*(getrusage(who).ru_maxrss * 1024 for who in (RUSAGE_SELF, RUSAGE_CHILDREN)))
+
+atexit.register(tell)
+from forgedb.cli import main
+main()
 """
 
 
 def measured(
     database: str, url: str, folder: Path, sizes: Sequence[int]
 ) -> Iterator[dict[str, Any]]:
-    """A row for each size: the peak of the process's memory, and its seconds."""
-    forgedb = [sys.executable, "-m", "forgedb", "--url", url]
-    subprocess.run([*forgedb, "migrate", "--quiet"], check=True)
+    """A row for each size: the peak of the process's memory, of Git's, and the seconds."""
+    forgedb = ["--url", url]
+    subprocess.run([sys.executable, "-m", "forgedb", *forgedb, "migrate", "--quiet"], check=True)
     for size in sizes:
         repository = folder / f"import-{size}"
         made_repository(repository, size)
         began = time.perf_counter()
-        peak = peak_bytes([*forgedb, "import", str(repository), "--quiet"])
+        peak, git_peak = peaks([*forgedb, "import", str(repository), "--quiet"])
         yield {
             "database": database,
             "objects": size,
@@ -40,6 +51,7 @@ def measured(
             "of": "a process",
             "seconds": time.perf_counter() - began,
             "peak_bytes": peak,
+            "git_peak_bytes": git_peak,
         }
 
 
@@ -69,9 +81,9 @@ def _commit(number: int) -> bytes:
     return "\n".join(lines).encode() + b"\n"
 
 
-def peak_bytes(command: Sequence[str]) -> int:
-    """The most memory that the process had at a time."""
-    told = subprocess.run(
-        [sys.executable, "-c", _TELLS_PEAK, *command], check=True, stdout=subprocess.PIPE
-    )
-    return int(told.stdout) * 1024
+def peaks(arguments: Sequence[str]) -> tuple[int, int]:
+    """The most bytes that forgedb's process had at a time, and the largest of Git's."""
+    command = [sys.executable, "-c", _STARTS, _TELLS_PEAKS, *arguments]
+    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    ours, of_git = told.splitlines()[-1].split()
+    return int(ours), int(of_git)

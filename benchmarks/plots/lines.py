@@ -1,44 +1,20 @@
-"""``python -m benchmarks.plots``: draws what is in ``benchmarks/results`` for the docs, as SVG.
-
-Written by hand, since a line on two logarithmic axes is less than what a plotting library would
-bring along; the same results always give the same bytes.
-"""
+"""Lines by a number of objects or of clients, both axes logarithmic: a panel for each work."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from benchmarks.record import load
-
-IMAGES = Path(__file__).parents[1] / "docs" / "images"
+from benchmarks.plots.svg import document, label
 
 COLUMNS = 3
 WIDTH, HEIGHT = 300, 220
 LEFT, RIGHT, TOP, BOTTOM = 58, 16, 44, 42
 LEGEND = 28
 
-NAMESPACE = "http://www.w3.org/2000/svg"
-
 NAMES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
-
-STYLE = """
-text { font: 12px system-ui, sans-serif; fill: #1f2328 }
-.title { font-weight: 600 }
-.small { font-size: 11px; fill: #59636e }
-.grid { stroke: #d1d9e0; stroke-width: 1 }
-.line { fill: none; stroke-width: 2.5; stroke-linejoin: round }
-.sqlite { stroke: #0969da } circle.sqlite { fill: #0969da }
-.postgres { stroke: #bc4c00 } circle.postgres { fill: #bc4c00 }
-@media (prefers-color-scheme: dark) {
-  text { fill: #f0f6fc } .small { fill: #9198a1 } .grid { stroke: #3d444d }
-  .sqlite { stroke: #4493f8 } circle.sqlite { fill: #4493f8 }
-  .postgres { stroke: #f0883e } circle.postgres { fill: #f0883e }
-}
-"""
 
 Point: TypeAlias = tuple[float, float]
 
@@ -82,22 +58,6 @@ CLIENTS = (
     Figure("mix", "write_p99_ms", 1, "99 of 100 writes, half reading", "ms at most"),
 )
 
-DRAWN = {"growth": ("objects", GROWTH), "clients": ("clients", CLIENTS)}
-"""Of each result: what its panels go by, and what they show, in this order."""
-
-
-def main() -> None:
-    IMAGES.mkdir(exist_ok=True)
-    for name, drawn in drawings().items():
-        path = IMAGES / f"{name}.svg"
-        path.write_text(drawn, "utf-8")
-        print(path)
-
-
-def drawings() -> dict[str, str]:
-    """Each image's text, by its name."""
-    return {name: drawing(load(name)["rows"], *shown) for name, shown in DRAWN.items()}
-
 
 def drawing(rows: Sequence[Mapping[str, Any]], by: str, figures: Sequence[Figure]) -> str:
     """A panel for each figure, with a line for each database."""
@@ -115,16 +75,11 @@ def side_by_side(panels: Sequence[Panel]) -> str:
     """The panels side by side, and above them what the colours mean."""
     rows = -(-len(panels) // COLUMNS)
     width, height = COLUMNS * WIDTH, LEGEND + rows * HEIGHT
-    parts = [
-        f'<svg xmlns="{NAMESPACE}" width="{width}" height="{height}"',
-        f'viewBox="0 0 {width} {height}" role="img">',
-        f"<style>{STYLE}</style>",
-        *_legend(),
-    ]
+    parts = [*_legend()]
     for place, panel in enumerate(panels):
         x, y = place % COLUMNS * WIDTH, LEGEND + place // COLUMNS * HEIGHT
         parts += [f'<g transform="translate({x} {y})">', *_drawn(panel), "</g>"]
-    return "\n".join([*parts, "</svg>", ""])
+    return document(width, height, parts)
 
 
 def _legend() -> Iterable[str]:
@@ -150,20 +105,16 @@ def _drawn(panel: Panel) -> Iterable[str]:
     for power in range(y_low, y_high + 1):
         _, y = at(10**x_low, 10**power)
         yield f'<path class="grid" d="M{LEFT} {y}h{room_x}"/>'
-        yield _label(LEFT - 8, y + 4, "end", _short(power))
+        yield label(LEFT - 8, y + 4, "end", _short(power))
     for power in range(x_low, x_high + 1):
         x, y = at(10**power, 10**y_low)
-        yield _label(x, y + 16, "middle", _short(power))
-    yield _label(LEFT + room_x / 2, HEIGHT - 6, "middle", panel.x_unit)
+        yield label(x, y + 16, "middle", _short(power))
+    yield label(LEFT + room_x / 2, HEIGHT - 6, "middle", panel.x_unit)
     for kind, line in panel.lines.items():
         places = [at(*point) for point in line]
         path = "L".join(f"{x} {y}" for x, y in places)
         yield f'<path class="line {kind}" d="M{path}"/>'
         yield from (f'<circle class="{kind}" cx="{x}" cy="{y}" r="3"/>' for x, y in places)
-
-
-def _label(x: float, y: float, anchor: str, words: str) -> str:
-    return f'<text class="small" x="{x}" y="{y}" text-anchor="{anchor}">{words}</text>'
 
 
 def _decades(values: Iterable[float]) -> tuple[int, int]:
@@ -179,7 +130,3 @@ def _short(power: int) -> str:
         return f"{10**power:g}"
     letters = "", "k", "M", "G"
     return f"{10 ** (power % 3)}{letters[power // 3]}"
-
-
-if __name__ == "__main__":
-    main()

@@ -3,8 +3,8 @@
 A field's order is its column's order in the SELECT that fills it (``forgedb.operations.rows``
 writes the column list from the struct).  Nothing here knows SQL or a driver.
 
-A row's struct holds texts, numbers and times alone, so that no cycle can run through it: with
-``gc=False`` the collector needn't walk a million of them.
+A row's struct holds texts, bytes, numbers, times and enum members alone, so that no cycle can run
+through it: with ``gc=False`` the collector needn't walk a million of them.
 """
 
 from __future__ import annotations

@@ -746,3 +746,18 @@ def test_what_has_an_oid_and_nothing_else_is_refused(
         with pytest.raises(InvalidValue, match="each must be a NewObject"):
             db.objects.add_many(repository.id, given, token)
         db.objects.add_many(repository.id, some([1]), token)
+
+
+@pytest.mark.usefixtures("tiny_batches")
+def test_a_list_that_loses_its_end_meanwhile_is_recorded_as_far_as_it_goes(
+    db: Database, repository: Repository, token: int
+) -> None:
+    class Shrinking(list[NewObject]):
+        def __getitem__(self, place: Any) -> Any:
+            found = super().__getitem__(place)
+            del self[4:]
+            return found
+
+    given = Shrinking(ASCENDING)
+    assert db.objects.add_many(repository.id, given, token) == AddResult(4, 0)
+    assert len(all_objects(db, repository)) == 4

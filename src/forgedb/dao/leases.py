@@ -17,7 +17,7 @@ from forgedb.audit.stream import Stream, changed, created
 from forgedb.dao.held import HeldLease, held_from, this_moment
 from forgedb.dao.holding import Hold
 from forgedb.dao.paging import after_id, after_number, page
-from forgedb.dao.repositories import LockedRepository, advanced, lock_and, stream_of
+from forgedb.dao.repositories import LockedRepository, advanced, lock_and_select, stream_of
 from forgedb.dao.telling import tell
 from forgedb.errors import (
     ActorRequired,
@@ -466,7 +466,7 @@ def _lock(
     Both are read when the lock is there, which is what keeps two from being granted one lease.
     """
     newest_lease = SelectOne(LAST, {"repository_id": repository_id}, Lease)
-    locked, at, (last,) = yield from lock_and(
+    locked, at, (last,) = yield from lock_and_select(
         repository_id, newest_lease, include_deleted=include_deleted
     )
     if last is None:

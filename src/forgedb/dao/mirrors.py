@@ -15,7 +15,7 @@ from forgedb.dao.paging import after_id, page
 from forgedb.dao.repositories import (
     LockedRepository,
     advanced,
-    lock_and,
+    lock_and_select,
     lock_repository,
     stream_of,
 )
@@ -315,7 +315,7 @@ def _lock_mirror(
     """Lock the mirror's repository, then read the mirror again: it may have changed meanwhile."""
     seen = yield from _get(mirror_id)
     again = SelectOne(SELECT_BY_ID, {"id": mirror_id}, Mirror)
-    locked, at, (mirror,) = yield from lock_and(
+    locked, at, (mirror,) = yield from lock_and_select(
         seen.repository_id, again, include_deleted=include_deleted
     )
     if mirror is None:

@@ -228,7 +228,7 @@ class ObjectsDao(Dao[H_co]):
                 added += yield from change_many(INSERT, ascending, COPY)
                 all_new = batches.are_all_given
                 last = oids[-1] if all_new else b""
-            for batch in batches.sorted():
+            for batch in batches.in_order():
                 new = yield from change_many(INSERT, [whole(batch)])
                 if new < len(batch[0]):
                     resized += yield from _reconcile(repository_id, batch)
@@ -396,8 +396,11 @@ def _several(objects: Iterable[NewObject]) -> Iterator[Sequence[NewObject]]:
     They are all there before any is sent: to go on, they may be read from this very transaction.
     """
     if isinstance(objects, list | tuple):
-        for start in range(0, len(objects), SORTED_ROWS):
-            yield objects[start : start + SORTED_ROWS]
+        start = 0
+        # Looked at anew each time: another task may have taken some out meanwhile.
+        while batch := objects[start : start + SORTED_ROWS]:
+            yield batch
+            start += SORTED_ROWS
         return
     remaining = _iterator("objects", objects)
     while batch := [*islice(remaining, SORTED_ROWS)]:
@@ -438,7 +441,7 @@ class _Batches:
             else:
                 self._put_in_order()
 
-    def sorted(self) -> Iterator[Columns]:
+    def in_order(self) -> Iterator[Columns]:
         """Slices of what is left, in the order of their oids."""
         self._put_in_order()
         while not self.are_all_given:

@@ -15,7 +15,7 @@ from forgedb.dao.paging import after_id, page
 from forgedb.dao.repositories import (
     LockedRepository,
     advanced,
-    lock_and,
+    lock_and_select,
     lock_repository,
     stream_of,
 )
@@ -210,7 +210,9 @@ class RelationshipsDao(Dao[H_co]):
         """
         seen = yield from _get(relationship_id)
         again = SelectOne(SELECT_BY_ID, {"id": relationship_id}, Relationship)
-        source, at, (found,) = yield from lock_and(seen.source_id, again, include_deleted=True)
+        source, at, (found,) = yield from lock_and_select(
+            seen.source_id, again, include_deleted=True
+        )
         if found is None:
             raise NotFound("relationship", relationship_id)
         edge: Relationship = found

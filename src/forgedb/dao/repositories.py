@@ -15,7 +15,7 @@ from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import ObjectFormat, Page, Project, Repository, RepositoryState, Visibility
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import NOW, Change, SelectOne, Steps, lookup, one, rows, together
+from forgedb.operations.steps import NOW, Change, SelectOne, Steps, lookup, now, one, rows, together
 from forgedb.sql.catalogue import sql
 from forgedb.validation import check_enum, check_slug, check_text
 
@@ -270,11 +270,13 @@ class RepositoriesDao(Dao[H_co]):
         Raises InvalidValue, NotFound (also its project, or a repository that it comes from, is
         deleted: restore that first), AlreadyExists (its slug was taken meanwhile).
         """
-        locked, at = yield from lock_repository(repository_id, include_deleted=True)
+        locked, _ = yield from lock_repository(repository_id, include_deleted=True)
         _live((yield from one(Project, PARENT, id=locked.project_id)), locked.project_id)
         for target_id, deleted_at in (yield from rows(TARGETS, id=repository_id)):
             if deleted_at is not None:
                 raise NotFound("repository", target_id)
+        # These locks may have been waited for as well.
+        at = yield from now()
         return (yield from revise(self.context, at, UPDATE, locked, Repository, "restore", {}))
 
 
@@ -285,11 +287,11 @@ def lock_repository(
 
     Raises InvalidValue, NotFound.
     """
-    locked, at, _ = yield from lock_and(repository_id, include_deleted=include_deleted)
+    locked, at, _ = yield from lock_and_select(repository_id, include_deleted=include_deleted)
     return locked, at
 
 
-def lock_and(
+def lock_and_select(
     repository_id: Ulid, *then: SelectOne, include_deleted: bool = False
 ) -> Steps[tuple[LockedRepository, datetime, list[Any]]]:
     """As lock_repository, and what is selected once the lock is there.

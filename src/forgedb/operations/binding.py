@@ -141,6 +141,8 @@ class Async(ABC):
 
     dialect: Dialect
     is_transaction = False
+    schema_ready = False
+    """Whether require_schema needn't be asked any more."""
 
     @abstractmethod
     async def require_schema(self, mode: Mode) -> None: ...
@@ -191,7 +193,7 @@ class Async(ABC):
         run: Callable[[Steps[R]], Coroutine[Any, Any, R]] = getattr(self, mode)
 
         async def bound(*args: Any, **kwargs: Any) -> R:
-            if not on_any_schema:
+            if not (on_any_schema or self.schema_ready):
                 await self.require_schema(mode)
             return await run(function(dao, *args, **kwargs))
 

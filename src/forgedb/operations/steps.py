@@ -40,11 +40,11 @@ class SelectOne(msgspec.Struct, gc=False):
 
 
 class Lookup(msgspec.Struct, gc=False):
-    """The row that a key names, as ``model``: a step, and the whole of an operation.
+    """A whole operation: the row that a key names, as ``model``.
 
-    To a driver that knows it, it is one statement.  To all others, and to an operation that builds
-    on it, it is the generator of that one step: making and resuming a real one would take a tenth
-    of a read by id.  Raises NotFound(entity, key) where there is no row.
+    A driver that knows it sends the statement, and that is all.  To others, and to an operation
+    that builds on it, it is the generator of one SelectOne: making and resuming a real one would
+    take a tenth of a read by id.  Raises NotFound(entity, key) where there is no row.
     """
 
     statement: Sql

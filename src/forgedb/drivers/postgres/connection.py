@@ -81,21 +81,21 @@ class PostgresConnection:
         self._changed = False
         """Whether the transaction may have changed something."""
         self.lent_at = 0.0
-        """When the pool lent it, by the monotonic clock."""
+        """When the pool was asked for it, by the monotonic clock."""
         self.spent = False
         """Whether the session isn't as it was opened: it is not to be lent again."""
 
     async def drive(self, steps: Steps[R]) -> R:
         """Carry out an operation's steps; what a step raises is raised inside it."""
-        # Most operations are one SelectOne: it goes the shortest way.
+        # Most operations are one SELECT of one row: it goes the shortest way.
         first = self.link.first
-        whole: Any = steps
-        if type(whole) is Lookup and not self._owed:
+        lookup: Any = steps
+        if type(lookup) is Lookup and not self._owed:
             try:
-                row = await first(_TEXTS[whole.statement][0], whole.params)
+                row = await first(_TEXTS[lookup.statement][0], lookup.params)
             except DRIVER_ERRORS as error:
-                raise self._translated(error, whole) from error
-            found: R = whole.there(row and DECODERS[whole.model][0](row))
+                raise self._translated(error, lookup) from error
+            found: R = lookup.there(row and DECODERS[lookup.model][0](row))
             return found
         try:
             step = steps.send(None)

@@ -15,11 +15,11 @@ from psycopg.pq import TransactionStatus
 from forgedb.drivers.postgres.connection import PostgresConnection
 
 KEPT_SECONDS_MAX = 60.0
-"""After which the pool sees a connection again, which it replaces where it has grown old."""
+"""What was lent longer ago isn't kept once more: the pool replaces what has grown old."""
 
 
 class Kept:
-    """At most one connection, but for moments; ``enabled`` False keeps none."""
+    """One connection, or a few that were given back at one moment; none where not ``enabled``."""
 
     def __init__(self, *, enabled: bool) -> None:
         self._enabled = enabled
@@ -30,6 +30,7 @@ class Kept:
         """What the pool lent before isn't kept any more."""
 
     def take(self) -> PostgresConnection | None:
+        """What is kept, if anything is."""
         try:
             return self._connections.pop()
         except IndexError:
@@ -42,29 +43,31 @@ class Kept:
         return self.take()
 
     def answered(self) -> None:
+        """Say that the pool isn't asked any more."""
         self._asking.pop()
 
     def keep(self, connection: PostgresConnection) -> PostgresConnection | None:
         """Keep it; a connection that is returned is to be given back to the pool."""
-        if self._asking or self._connections or not self._is_worth(connection):
+        if self._asking or self._connections or not self._may_be_kept(connection):
             return connection
         self._connections.append(connection)
         # Looked at again: who asked, or renounced all, before it was here didn't find it.
-        if self._asking or not self._is_worth(connection):
+        if self._asking or not self._may_be_kept(connection):
             return self.take()
         return None
 
     def renounce(self, *, for_good: bool = False) -> None:
         """Keep nothing that was lent before; ``take`` gives what is here, to be given back."""
         self._since = time.monotonic()
-        self._enabled = self._enabled and not for_good
+        if for_good:
+            self._enabled = False
 
     def forget(self) -> None:
         """Let go of what is here, in a child process: it is the parent's."""
         self._enabled = False
         self._connections = []
 
-    def _is_worth(self, connection: PostgresConnection) -> bool:
+    def _may_be_kept(self, connection: PostgresConnection) -> bool:
         since = max(self._since, time.monotonic() - KEPT_SECONDS_MAX)
         return (
             self._enabled

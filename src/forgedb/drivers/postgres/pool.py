@@ -99,11 +99,13 @@ class Pool(ABC):
             return connection
         if self._forked:
             raise refusals.forked()
+        # Before it is lent: a pool that is drained meanwhile must have it back.
+        asked_at = time.monotonic()
+        connection = self._kept.ask()
         try:
-            connection = self._kept.ask()
             if connection is None:
                 connection = await self._lend(self.options.pool_timeout_seconds)
-                connection.lent_at = time.monotonic()
+                connection.lent_at = asked_at
             return connection
         except psycopg_pool.PoolTimeout as error:
             raise self._exhausted() from error
@@ -131,8 +133,8 @@ class Pool(ABC):
 
     async def drain(self) -> None:
         """Replace all connections, those in use when they are given back."""
-        await self._let_go()
         await self._drain()
+        await self._let_go()
 
     async def _let_go(self, *, for_good: bool = False) -> None:
         self._kept.renounce(for_good=for_good)

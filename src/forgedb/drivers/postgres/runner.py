@@ -47,7 +47,7 @@ class PostgresRunner(Async):
         self._listener = Listener(pool.options)
         self._user = turns().user
         self._schema_check = schema_check
-        self._schema_ready = schema_check is None
+        self.schema_ready = schema_check is None
         self._in_transaction: set[Hashable] = set()
         """Who has a transaction open: the outer handle is out of use for them."""
 
@@ -65,13 +65,12 @@ class PostgresRunner(Async):
             await self._pool.close()
 
     async def require_schema(self, mode: Mode) -> None:
-        if not self._schema_ready:
-            await self.check_schema(self, mode)
+        await self.check_schema(self, mode)
 
     async def check_schema(self, through: Async, mode: Mode) -> None:
         """As require_schema, asked through an open transaction."""
-        if not self._schema_ready and self._schema_check is not None:
-            self._schema_ready = await through.read(self._schema_check(self.dialect, mode))
+        if not self.schema_ready and self._schema_check is not None:
+            self.schema_ready = await through.read(self._schema_check(self.dialect, mode))
 
     async def read(self, steps: Steps[R]) -> R:
         if self._in_transaction:

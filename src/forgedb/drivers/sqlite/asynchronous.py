@@ -35,7 +35,7 @@ class AsyncSqliteRunner(Async):
     def __init__(self, inner: SqliteRunner, schema_check: SchemaCheck | None) -> None:
         self._inner = inner
         self._schema_check = schema_check
-        self._schema_ready = schema_check is None
+        self.schema_ready = schema_check is None
         shared = inner.readers is inner.writer
         self.hops = Hops(inner.writer.capacity + (0 if shared else inner.readers.capacity))
         self._writing = Lane(inner.writer, self.hops)
@@ -63,13 +63,12 @@ class AsyncSqliteRunner(Async):
         self.hops.close()
 
     async def require_schema(self, mode: Mode) -> None:
-        if not self._schema_ready:
-            await self.check_schema(self, mode)
+        await self.check_schema(self, mode)
 
     async def check_schema(self, through: Async, mode: Mode) -> None:
         """As require_schema, asked through an open transaction."""
-        if not self._schema_ready and self._schema_check is not None:
-            self._schema_ready = await through.read(self._schema_check(self.dialect, mode))
+        if not self.schema_ready and self._schema_check is not None:
+            self.schema_ready = await through.read(self._schema_check(self.dialect, mode))
 
     async def read(self, steps: Steps[R]) -> R:
         if self._in_transaction:
@@ -241,7 +240,11 @@ class Lane:
             finally:
                 pool.give(connection)
 
-        await self._enter()
+        self._check_open()
+        if self._places.locked():
+            await self._wait_for_place()
+        else:
+            await self._places.acquire()
         try:
             return await self._hops.run(visit)
         finally:
@@ -250,7 +253,8 @@ class Lane:
     @asynccontextmanager
     async def lend(self) -> AsyncGenerator[SqliteConnection]:
         """A connection for the block."""
-        await self._enter()
+        self._check_open()
+        await self._wait_for_place()
         try:
             connection = await self._hops.run(lambda _: self._pool.take(), undo=self._pool.give)
             try:
@@ -260,11 +264,7 @@ class Lane:
         finally:
             self._places.release()
 
-    async def _enter(self) -> None:
-        self._check_open()
-        if not self._places.locked():
-            await self._places.acquire()
-            return
+    async def _wait_for_place(self) -> None:
         pool = self._pool
         try:
             async with asyncio.timeout(pool.timeout_seconds):

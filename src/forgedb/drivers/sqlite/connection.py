@@ -102,13 +102,13 @@ class SqliteConnection:
         # These stand here, not in perform: most operations are one of them,
         # and a call's cost shows beside SQLite's own few microseconds.
         execute = self._cursor.execute
-        whole: Any = steps
-        if type(whole) is Lookup:
+        lookup: Any = steps
+        if type(lookup) is Lookup:
             try:
-                row = execute(whole.statement.sqlite, whole.params).get
+                row = execute(lookup.statement.sqlite, lookup.params).get
             except DRIVER_ERRORS as error:
-                raise self._translated(error, whole) from error
-            found: R = whole.there(row and DECODERS[whole.model][0](row))
+                raise self._translated(error, lookup) from error
+            found: R = lookup.there(row and DECODERS[lookup.model][0](row))
             return found
         try:
             step = steps.send(None)

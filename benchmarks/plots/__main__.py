@@ -1,0 +1,34 @@
+"""``python -m benchmarks.plots``: draws all figures anew, and writes the tables beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks import tables
+from benchmarks.plots import lines, ratios
+from benchmarks.record import load
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+
+
+def main() -> None:
+    IMAGES.mkdir(exist_ok=True)
+    for name, drawn in drawings().items():
+        path = IMAGES / f"{name}.svg"
+        path.write_text(drawn, "utf-8")
+        print(path)
+    tables.main()
+
+
+def drawings() -> dict[str, str]:
+    """Each image's text, by its name."""
+    return {
+        "limit": ratios.limits(load("limit")["rows"]),
+        "peers": ratios.peers(load("peers")["rows"]),
+        "growth": lines.drawing(load("growth")["rows"], "objects", lines.GROWTH),
+        "clients": lines.drawing(load("clients")["rows"], "clients", lines.CLIENTS),
+    }
+
+
+if __name__ == "__main__":
+    main()
