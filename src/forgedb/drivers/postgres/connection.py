@@ -95,7 +95,8 @@ class PostgresConnection:
                 row = await first(_TEXTS[lookup.statement][0], lookup.params)
             except DRIVER_ERRORS as error:
                 raise self._translated(error, lookup) from error
-            found: R = lookup.there(row and DECODERS[lookup.model][0](row))
+            decode = DECODERS[lookup.model][0]
+            found: R = lookup.there(None if row is None else decode(row))
             return found
         try:
             step = steps.send(None)
