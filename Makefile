@@ -73,7 +73,7 @@ bench-growth: $(DEV) ## Measure a database that grows to 10,000,000 objects, and
 bench-startup: $(DEV) ## Measure what starting costs, and keep the figures
 	$(BIN)/python -m benchmarks.imports --save
 
-plots: $(DEV) ## Draw the figures that were kept
+plots: $(DEV) ## Draw the figures, and write the tables, of what was kept
 	$(BIN)/python -m benchmarks.plots
 
 format: $(DEV) ## Format the code and fix what the linter can

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.tables``: writes what is in ``benchmarks/results`` into the docs' tables.
+"""Writes what is in ``benchmarks/results`` into the docs' tables.
 
 A table stands between ``<!-- results: NAME -->`` and ``<!-- end -->``; its NAME says which.
 """
@@ -56,7 +56,8 @@ GROWN = {
 }
 
 
-def main() -> None:
+def write() -> None:
+    """Into each page."""
     for page in PAGES:
         path = DOCS / f"{page}.md"
         path.write_text(written(path.read_text("utf-8")), "utf-8")
@@ -275,7 +276,3 @@ def _unit(seconds: float) -> tuple[float, str]:
 def figure(value: float) -> str:
     """Of three digits, where it has as many before the point or fewer."""
     return f"{value:,.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
-
-
-if __name__ == "__main__":
-    main()

@@ -17,7 +17,7 @@ def main() -> None:
         path = IMAGES / f"{name}.svg"
         path.write_text(drawn, "utf-8")
         print(path)
-    tables.main()
+    tables.write()
 
 
 def drawings() -> dict[str, str]:
