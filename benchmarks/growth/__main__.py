@@ -45,11 +45,14 @@ def main() -> None:
                 if database == "postgres":
                     notes.append(f"{server.words()}.")
     if asked.save:
-        if asked.only:
-            last = load("growth")
-            found = [*(row for row in last["rows"] if row["database"] != asked.only), *found]
-            notes = [last["notes"], f"{asked.only}:", *notes]
-        print(save("growth", found, notes=" ".join(notes)))
+        # Those of other databases and sizes stay as they were.
+        kept = {_key(row): row for row in load("growth")["rows"]}
+        kept |= {_key(row): row for row in found}
+        print(save("growth", [*kept.values()], notes=" ".join(notes)))
+
+
+def _key(row: Found) -> tuple[Any, ...]:
+    return row["database"], row["work"], row["objects"]
 
 
 def _measured(

@@ -74,7 +74,7 @@ def page(scale: Scale, server: Server) -> Iterator[Row]:
             _check_same(rows, models)
         connection, ours = interleave([with_connection, with_forgedb], scale.rounds)
     work = "page of 100 → models, PostgreSQL"
-    yield Row("postgres-page", work, "psycopg tuples", scale.pages, None, connection, ours)
+    yield Row("postgres-page", work, "psycopg tuples", scale.pages, 1.7, connection, ours)
 
 
 def awaited_get(scale: Scale, server: Server) -> Iterator[Row]:

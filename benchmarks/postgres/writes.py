@@ -21,11 +21,11 @@ def lease(scale: Scale, server: Server) -> Iterator[Row]:
 def repository(scale: Scale, server: Server) -> Iterator[Row]:
     """Repositories added to a project that has many."""
     work = "insert of a repository, PostgreSQL"
-    return _rows("postgres-repository", work, None, repositories, scale, server)
+    return _rows("postgres-repository", work, 1.5, repositories, scale, server)
 
 
 def _rows(
-    name: str, work: str, bound: float | None, operations: Series, scale: Scale, server: Server
+    name: str, work: str, bound: float, operations: Series, scale: Scale, server: Server
 ) -> Iterator[Row]:
     base, count = server.base(scale), scale.writes
     times = against_replay(server, base, operations, count=count, rounds=scale.rounds)
