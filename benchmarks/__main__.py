@@ -89,6 +89,9 @@ PEERS_ON_POSTGRES = {f"postgres-peers-{work}": work for work in library_peers.WO
 MIGRATING = {"migrate-files", "postgres-migrate"}
 """What other migration runners do, too."""
 
+LIMIT, MIGRATION_PEERS = "limit", "migration-peers"
+"""The results that rows are kept in: two, since those of both have the same names."""
+
 WITH_PEERS = ["migrate-files", *PEERS_ON_SQLITE, "postgres-migrate", *PEERS_ON_POSTGRES]
 
 
@@ -118,7 +121,7 @@ def main() -> None:
         for name in filter(ON_SQLITE.__contains__, names):
             shown.show(ON_SQLITE[name](scale, Path(folder)))
     if runners and "migrate-files" in names:
-        shown.show(migration_peers.on_sqlite(scale, runners))
+        shown.show(migration_peers.on_sqlite(scale, runners), MIGRATION_PEERS)
     if works := [PEERS_ON_SQLITE[name] for name in names if name in PEERS_ON_SQLITE]:
         library_peers.run(asked.peers, "sqlite", works, *options)
     with Server() as server:
@@ -128,25 +131,26 @@ def main() -> None:
         for name in filter(ON_POSTGRES.__contains__, names):
             shown.show(ON_POSTGRES[name](scale, server))
         if runners and "postgres-migrate" in names:
-            shown.show(migration_peers.on_postgres(scale, server, runners))
+            shown.show(migration_peers.on_postgres(scale, server, runners), MIGRATION_PEERS)
         if works := [PEERS_ON_POSTGRES[name] for name in names if name in PEERS_ON_POSTGRES]:
             library_peers.run(asked.peers, "postgres", works, *options, url=server.url())
-    if asked.save and shown.rows:
-        print(record.update("limit", shown.rows, notes=" ".join(notes)))
+    if asked.save:
+        for result, rows in shown.rows.items():
+            print(record.update(result, rows, notes=" ".join(notes)))
 
 
 class _Shown:
-    """What was printed, as it is kept."""
+    """What was printed, as it is kept: by the result that it belongs to."""
 
     def __init__(self, *, as_json: bool) -> None:
-        self.rows: list[dict[str, Any]] = []
+        self.rows: dict[str, list[dict[str, Any]]] = {}
         self._as_json = as_json
         self.say(report.header())
 
-    def show(self, rows: Iterable[Row]) -> None:
+    def show(self, rows: Iterable[Row], result: str = LIMIT) -> None:
         for row in rows:
             print((report.as_json if self._as_json else report.line)(row), flush=True)
-            self.rows.append(report.values(row))
+            self.rows.setdefault(result, []).append(report.values(row))
 
     def say(self, words: str) -> None:
         """Words for people."""

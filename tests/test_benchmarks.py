@@ -8,6 +8,8 @@ from contextlib import closing
 
 import pytest
 
+from benchmarks import __main__ as benchmarks
+from benchmarks import record
 from benchmarks.__main__ import BENCHMARKS, ON_POSTGRES
 from benchmarks.databases import base, open_ours, open_raw
 from benchmarks.migration_peers import _as_revisions, _copied, _marked, peers_of
@@ -150,6 +152,30 @@ def test_what_both_sides_wrote_to_postgresql_is_compared_to_the_last_value(postg
         assert before == on_postgres.fingerprint(url, "projects")
         raw.execute("UPDATE projects SET name = 'platform' WHERE id = %s", [project.id])
         assert before != on_postgres.fingerprint(url, "projects")
+
+
+def test_other_migration_runners_are_not_kept_in_the_place_of_our_own_rows(tmp_path, monkeypatch):
+    row = Row(
+        "migrate-files", "x", "a", 1, None, Times([1.0, 1.0], [1.0]), Times([1.0, 1.0], [1.0])
+    )
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    monkeypatch.setattr(benchmarks, "_runners_of", lambda python: ["a runner"])
+    monkeypatch.setattr(benchmarks.library_peers, "run", lambda *arguments, **more: None)
+    monkeypatch.setitem(benchmarks.ON_SQLITE, "migrate-files", lambda scale, folder: [row])
+    monkeypatch.setattr(benchmarks.migration_peers, "on_sqlite", lambda scale, peers: [row] * 2)
+    asked = [
+        "benchmarks",
+        "--quick",
+        "--save",
+        "--only",
+        "migrate-files",
+        "--peers",
+        sys.executable,
+    ]
+    monkeypatch.setattr(sys, "argv", asked)
+    benchmarks.main()
+    assert len(record.load("limit")["rows"]) == 1
+    assert len(record.load("migration-peers")["rows"]) == 2
 
 
 def test_peers_that_are_not_there_are_told_as_such(tmp_path):
