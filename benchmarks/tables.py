@@ -31,8 +31,6 @@ LIMITS: Mapping[str, Sequence[str]] = {
         *(f"postgres-{name}" for name in _BOUND),
         *(f"postgres-await-{name}" for name in _BOUND),
     ],
-    "audit": ["audit-verify", "audit-hash", "postgres-audit-verify", "postgres-audit-hash"],
-    "migrations": ["migrate-files", "postgres-migrate"],
 }
 """The names of each table's rows, in their order."""
 
@@ -44,6 +42,9 @@ PEER_WORKS = {
     "missing": "missing of 10,000",
     "add": "insert of 1 M, for one",
 }
+
+PEER_PREFIXES = {"SQLite": "peers-", "PostgreSQL": "postgres-peers-"}
+"""How the names of each database's rows begin."""
 
 GROWN = {
     "get": "repository by id",
@@ -111,7 +112,7 @@ def _peers(which: str) -> str:
 
 def peers(database: str, *, awaited: bool) -> list[Kept]:
     """The rows of one database's peers."""
-    prefix = "peers-" if database == "SQLite" else "postgres-peers-"
+    prefix = PEER_PREFIXES[database]
     return [
         row
         for row in load("peers")["rows"]

@@ -192,17 +192,18 @@ def test_what_the_step_raises_is_raised_in_the_operation_that_asked_for_it(find:
         assert result(steps, ROW) == "a"
 
 
+def tidy(find: Find, cleaned: list[str]) -> Steps[Named]:
+    try:
+        return (yield from find("a"))
+    finally:
+        cleaned.append("tidied")
+
+
 def test_what_an_operation_does_not_catch_comes_through_it(find: Find) -> None:
     cleaned: list[str] = []
 
-    def tidy() -> Steps[Named]:
-        try:
-            return (yield from find("a"))
-        finally:
-            cleaned.append("tidied")
-
     for error in (Unavailable("the server is gone"), KeyboardInterrupt()):
-        steps = tidy()
+        steps = tidy(find, cleaned)
         next(steps)
         with pytest.raises(type(error)) as raised:
             steps.throw(error)
@@ -213,13 +214,7 @@ def test_what_an_operation_does_not_catch_comes_through_it(find: Find) -> None:
 def test_an_operation_is_closed_while_it_waits_for_the_row(find: Find) -> None:
     cleaned: list[str] = []
 
-    def tidy() -> Steps[Named]:
-        try:
-            return (yield from find("a"))
-        finally:
-            cleaned.append("tidied")
-
-    steps = tidy()
+    steps = tidy(find, cleaned)
     next(steps)
     steps.close()
     assert cleaned == ["tidied"]

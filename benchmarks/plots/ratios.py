@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from benchmarks.plots.svg import document, label
-from benchmarks.tables import LIMITS, PEER_WORKS, figure
+from benchmarks.tables import LIMITS, PEER_PREFIXES, PEER_WORKS, figure
 
 Kept: TypeAlias = Mapping[str, Any]
 
@@ -95,7 +95,7 @@ def peers(rows: Sequence[Kept]) -> str:
     """A panel for each work on each database: how many times forgedb's time each peer takes."""
     panels = []
     for database, kind in DATABASES.items():
-        prefix = "peers-" if database == "SQLite" else "postgres-peers-"
+        prefix = PEER_PREFIXES[database]
         for work, words in PEER_WORKS.items():
             found = [row for row in rows if row["name"] == prefix + work]
             panels.append((f"{words}, {database}", kind, found))

@@ -240,11 +240,7 @@ class Lane:
             finally:
                 pool.give(connection)
 
-        self._check_open()
-        if self._places.locked():
-            await self._wait_for_place()
-        else:
-            await self._places.acquire()
+        await self._enter()
         try:
             return await self._hops.run(visit)
         finally:
@@ -253,8 +249,7 @@ class Lane:
     @asynccontextmanager
     async def lend(self) -> AsyncGenerator[SqliteConnection]:
         """A connection for the block."""
-        self._check_open()
-        await self._wait_for_place()
+        await self._enter()
         try:
             connection = await self._hops.run(lambda _: self._pool.take(), undo=self._pool.give)
             try:
@@ -264,7 +259,11 @@ class Lane:
         finally:
             self._places.release()
 
-    async def _wait_for_place(self) -> None:
+    async def _enter(self) -> None:
+        self._check_open()
+        if not self._places.locked():
+            await self._places.acquire()
+            return
         pool = self._pool
         try:
             async with asyncio.timeout(pool.timeout_seconds):
