@@ -11,8 +11,8 @@ import pytest
 
 import forgedb.sql.split
 from forgedb import Database
+from forgedb.testing.servers.network import Network
 from tests.faults.surfaces import Surface, beside
-from tests.servers.network import Network
 from tests.servers.postgres import Databases
 
 

@@ -19,8 +19,8 @@ from forgedb import AsyncDatabase, Database, NotFound, Unavailable, UsageError
 from forgedb.drivers.postgres.connection import ROLLBACK_TO
 from forgedb.drivers.postgres.link import Answer, BlockingLink, Sent
 from forgedb.drivers.sqlite.connection import SqliteConnection
+from forgedb.testing.servers.network import Network
 from tests.faults.surfaces import Surface, beside, refuse_first, sleeps, until
-from tests.servers.network import Network
 
 ROUNDS = 7
 """More than there are connections."""

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from forgedb import Database, Unavailable
+from forgedb.testing.servers.network import Network, Side
 from tests.faults.surfaces import WAIT_SECONDS_MAX, Surface, attempts, refuse_first
-from tests.servers.network import Network, Side
 
 COMMIT = b"COMMIT\0"
 """As the client asks for it, and as the server says that it is done."""

@@ -13,8 +13,8 @@ import forgedb
 from forgedb import Unavailable, UsageError
 from forgedb.drivers.postgres.errors import translate
 from forgedb.drivers.postgres.pool import Pool, _to_the_end
+from forgedb.testing.servers.network import Network
 from tests.faults.surfaces import Surface, beside, until
-from tests.servers.network import Network
 
 PATIENCE_SECONDS = 1.0
 

@@ -29,8 +29,8 @@ from forgedb.drivers.blocked import finish
 from forgedb.drivers.postgres import listening
 from forgedb.drivers.postgres.listening import Listener
 from forgedb.drivers.postgres.options import postgres_options
+from forgedb.testing.servers.network import Network
 from tests.faults.surfaces import OTHERS, Surface, beside, fill_pool, terminate_others, until, value
-from tests.servers.network import Network
 from tests.servers.pgbouncer import pgbouncer_program
 from tests.servers.postgres import Databases
 

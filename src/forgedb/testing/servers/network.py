@@ -1,6 +1,7 @@
 """A network between a program and a server, which can break: a relay of TCP on loopback.
 
-It knows nothing of what it carries, but can be told to break where certain bytes pass.
+It knows nothing of what it carries, but can be told to take its time, and to break where certain
+bytes pass.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import selectors
 import socket
 import struct
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
@@ -41,6 +44,15 @@ class _Line(NamedTuple):
         return self.server if end is self.client else self.client
 
 
+class _Parcel(NamedTuple):
+    """What is under way on a slow network, to the side that it isn't from."""
+
+    due_at: float
+    line: _Line
+    end: socket.socket
+    data: bytes
+
+
 class Network:
     """A context manager: relays to the server of a URL until it is told to do worse.
 
@@ -55,6 +67,8 @@ class Network:
         self._listener = _listening(0)
         self.port: int = self._listener.getsockname()[1]
         self._lines: list[_Line] = []
+        self._delay_seconds = 0.0
+        self._under_way: deque[_Parcel] = deque()
         self._stalled = False
         self._refusing = False
         self._said_instead: list[bytes] = []
@@ -93,6 +107,14 @@ class Network:
     def cut(self) -> None:
         """Reset every connection."""
         self._ordered(self._cut_all)
+
+    def delay(self, seconds: float) -> None:
+        """Have everything from now on take so long, either way."""
+
+        def order() -> None:
+            self._delay_seconds = seconds
+
+        self._ordered(order)
 
     def stall(self) -> None:
         """Carry nothing any more, and say nothing about it."""
@@ -156,7 +178,7 @@ class Network:
 
     def _run(self) -> None:
         while not self._over:
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(self._deliver()):
                 end = key.fileobj
                 assert isinstance(end, socket.socket)
                 if end is self._ear:
@@ -166,6 +188,17 @@ class Network:
                     self._connect()
                 elif key.data in self._lines:
                     self._carry(key.data, end)
+
+    def _deliver(self) -> float | None:
+        """Hand over what is due; return after how many seconds the next is, if any is under way."""
+        while self._under_way:
+            seconds = self._under_way[0].due_at - time.monotonic()
+            if seconds > 0:
+                return seconds
+            parcel = self._under_way.popleft()
+            if parcel.line in self._lines:
+                self._hand_over(parcel.line, parcel.end, parcel.data)
+        return None
 
     def _connect(self) -> None:
         client, _ = self._listener.accept()
@@ -190,10 +223,22 @@ class Network:
     def _carry(self, line: _Line, end: socket.socket) -> None:
         try:
             data = end.recv(CHUNK_BYTES)
-            carried = self._carried(line.side(end), data)
+        except OSError:
+            data = b""
+        if self._delay_seconds or self._under_way:
+            due_at = time.monotonic() + self._delay_seconds
+            self._under_way.append(_Parcel(due_at, line, end, data))
+            if not data:
+                self._selector.unregister(end)
+            return
+        self._hand_over(line, end, data)
+
+    def _hand_over(self, line: _Line, end: socket.socket, data: bytes) -> None:
+        carried = self._carried(line.side(end), data)
+        try:
             line.other(end).sendall(data[:carried])
         except OSError:
-            data, carried = b"", 0
+            carried = -1
         if not data or carried < len(data):
             self._cut(line)
 
@@ -232,7 +277,8 @@ class Network:
         for line in self._lines:
             for end in line:
                 if stalled:
-                    self._selector.unregister(end)
+                    if end in self._selector.get_map():
+                        self._selector.unregister(end)
                 else:
                     self._selector.register(end, selectors.EVENT_READ, line)
 

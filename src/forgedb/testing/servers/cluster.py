@@ -1,0 +1,244 @@
+"""A primary and two standbys of PostgreSQL, whose primary can fail in the ways that happen."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal
+
+from forgedb import Unavailable
+from forgedb.testing.servers import processes
+from forgedb.testing.servers.network import Network
+from forgedb.testing.servers.programs import Programs
+from forgedb.testing.servers.server import Server, roomy_folder
+
+Replication = Literal["asynchronous", "on", "remote_apply"]
+"""Whether a COMMIT waits for one of the standbys, and until it has flushed or applied it."""
+
+DATABASE: Final = "forge"
+
+SERVERS: Final = 3
+
+SETTINGS: Final[Mapping[str, str]] = {
+    "max_connections": "100",
+    "max_wal_senders": "10",
+    "wal_level": "replica",
+    "wal_keep_size": "512MB",
+    "hot_standby": "on",
+    # What pg_rewind needs.
+    "wal_log_hints": "on",
+    "wal_receiver_status_interval": "1s",
+    "wal_receiver_timeout": "20s",
+    "wal_sender_timeout": "20s",
+    "wal_retrieve_retry_interval": "100ms",
+    "log_min_messages": "warning",
+}
+
+CANCEL_WAITS = """
+SELECT pg_cancel_backend(pid)
+FROM pg_stat_activity
+WHERE wait_event = 'SyncRep'
+"""
+
+CATCH_UP_SECONDS_MAX = 60.0
+
+
+class Cluster:
+    """A context manager: one primary and two standbys, with an empty database ``forge``.
+
+    ``programs`` is a folder of PostgreSQL's programs.  With ``slow_seconds`` all that clients and
+    standbys say to a server, and hear of it, takes so much longer.  The servers are stopped and
+    their folders removed when the block ends.  Raises Unavailable where a program fails.
+    """
+
+    def __init__(
+        self,
+        programs: Path,
+        *,
+        replication: Replication = "asynchronous",
+        slow_seconds: float = 0.0,
+        folder: str | None = None,
+        settings: Mapping[str, str] = SETTINGS,
+    ) -> None:
+        self.room = roomy_folder("forgedb-cluster-", folder)
+        self._stack = ExitStack()
+        self._stack.callback(shutil.rmtree, self.room, ignore_errors=True)
+        self._slow_seconds = slow_seconds
+        try:
+            self.programs = Programs(programs, self.room)
+        except BaseException:
+            self._stack.close()
+            raise
+        names = [f"n{number}" for number in range(SERVERS)]
+        self.servers = [
+            Server(self.programs, name, {**settings, **_waits_for(replication, names, name)})
+            for name in names
+        ]
+        self.primary = self.servers[0]
+        self._networks: dict[str, Network] = {}
+
+    def __enter__(self) -> Cluster:
+        with self._stack as stack:
+            stack.callback(self._stop)
+            if self._slow_seconds:
+                for server in self.servers:
+                    network = stack.enter_context(Network(server.url(DATABASE)))
+                    network.delay(self._slow_seconds)
+                    self._networks[server.name] = network
+            self.primary.create()
+            hba = self.primary.data / "pg_hba.conf"
+            hba.write_text(
+                "host all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n"
+            )
+            waits_for = self.primary.settings["synchronous_standby_names"]
+            self.primary.settings["synchronous_standby_names"] = ""
+            self.primary.start()
+            self.primary.query(f"CREATE DATABASE {DATABASE}")
+            for standby in self.standbys:
+                self._copy(standby)
+            self.primary.configure(synchronous_standby_names=waits_for)
+            self.wait_for_standbys()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _stop(self) -> None:
+        for server in self.servers:
+            server.kill()
+
+    @property
+    def standbys(self) -> list[Server]:
+        """The servers that aren't the primary, running or not."""
+        return [server for server in self.servers if server is not self.primary]
+
+    def url(self, *servers: Server, user: str = "postgres") -> str:
+        """The URL of the database, with these servers as its hosts, or with all of them."""
+        hosts = ",".join(f"127.0.0.1:{self._port(server)}" for server in servers or self.servers)
+        return f"postgresql://{user}@{hosts}/{DATABASE}"
+
+    def _port(self, server: Server) -> int:
+        network = self._networks.get(server.name)
+        return server.port if network is None else network.port
+
+    # How a primary fails.
+
+    def kill(self) -> Server:
+        """Kill the primary, and return it."""
+        self.primary.kill()
+        return self.primary
+
+    def stop_sending(self) -> list[int]:
+        """Stop the processes that send the primary's log: its standbys lag; return their ids."""
+        stopped = self.primary.walsenders()
+        processes.send(stopped, signal.SIGSTOP)
+        return stopped
+
+    def cancel_waits(self) -> int:
+        """Cancel each COMMIT that waits for a standby, as a DBA may; return how many did."""
+        cancelled = (
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        )
+        return len(self.primary.query(cancelled))
+
+    def most_advanced(self) -> Server:
+        """The running standby that has received most: nothing that another one has is missing."""
+        return max(self._received().items(), key=lambda item: item[1])[0]
+
+    def least_advanced(self) -> Server:
+        """The running standby that lags most."""
+        return min(self._received().items(), key=lambda item: item[1])[0]
+
+    def _received(self) -> dict[Server, int]:
+        return {
+            server: int(
+                server.query(
+                    "SELECT coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())"
+                    " - '0/0'::pg_lsn"
+                )[0]
+            )
+            for server in self.standbys
+            if server.running
+        }
+
+    def promote(self, server: Server) -> None:
+        """Make a standby the primary, which the other running standbys follow from then on."""
+        server.promote()
+        self.primary = server
+        for standby in self.standbys:
+            if standby.running and standby.query("SELECT pg_is_in_recovery()") == [True]:
+                standby.follow(self._conninfo())
+                standby.configure()
+
+    def rejoin(self, server: Server, *, rewind: bool = False) -> None:
+        """Have a server that isn't the primary follow it, whatever it was, and start it.
+
+        With ``rewind`` by pg_rewind, which keeps what both have; else, and where that fails, as a
+        new base backup.
+        """
+        assert server is not self.primary
+        server.kill()
+        if not rewind or not self._rewound(server):
+            self._copy(server)
+
+    def _rewound(self, server: Server) -> bool:
+        try:
+            server.programs.run(
+                "pg_rewind",
+                f"--target-pgdata={server.data}",
+                f"--source-server={self._conninfo()} dbname=postgres",
+                "--no-sync",
+            )
+            server.follow(self._conninfo())
+            server.start()
+        except Unavailable:
+            # It has no history in common, or what it needs of the log is gone.
+            server.kill()
+            return False
+        return True
+
+    def _copy(self, server: Server) -> None:
+        server.copy_from(self.primary.url("postgres"))
+        server.follow(self._conninfo())
+        server.start()
+
+    def _conninfo(self) -> str:
+        return f"host=127.0.0.1 port={self._port(self.primary)} user=postgres"
+
+    def wait_for_standbys(self) -> None:
+        """Wait until each running standby has received what the primary has now."""
+        (goal,) = self.primary.query("SELECT pg_current_wal_flush_lsn()::text")
+        give_up_at = time.monotonic() + CATCH_UP_SECONDS_MAX
+        for standby in self.standbys:
+            while standby.running:
+                received = f"SELECT pg_last_wal_receive_lsn() >= '{goal}'"
+                if standby.query(received) == [True]:
+                    break
+                if time.monotonic() > give_up_at:
+                    raise Unavailable(
+                        f"{standby!r} doesn't catch up with {self.primary!r}:"
+                        f" {standby.last_words()}"
+                    )
+                time.sleep(0.02)
+
+
+def _waits_for(replication: Replication, names: list[str], name: str) -> dict[str, str]:
+    """A server's settings: whom its COMMITs wait for once it is the primary."""
+    if replication == "asynchronous":
+        return {"synchronous_standby_names": "", "synchronous_commit": "on"}
+    others = ", ".join(each for each in names if each != name)
+    return {
+        "synchronous_standby_names": f"ANY 1 ({others})",
+        "synchronous_commit": replication,
+    }
