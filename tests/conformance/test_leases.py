@@ -42,6 +42,7 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 TICK = timedelta(microseconds=1)
 DURATION_MAX = timedelta(hours=72)
+BLOB = NewObject("8ab686eafeb1f44702738c8b0f24f2567c36da6d", 3, size=14)
 
 
 @pytest.fixture
@@ -566,6 +567,32 @@ def test_require_says_why_a_token_is_no_longer_good(
     assert why(2) == "expired"
     db.leases.expire_due()
     assert why(2) == "expired"
+
+
+def test_a_guarded_write_may_say_whose_lease_it_must_be(
+    db: Database, bob: Database, repository: Repository
+) -> None:
+    lease = db.leases.acquire(repository.id)
+    guarded: list[Callable[..., object]] = [
+        lambda **who: db.leases.require(repository.id, lease.fencing_token, **who),
+        lambda **who: db.objects.add_many(repository.id, [BLOB], lease.fencing_token, **who),
+        lambda **who: db.objects.remove_many(repository.id, [BLOB.oid], lease.fencing_token, **who),
+    ]
+    for call in guarded:
+        for who in ({"holder": "user:ada"}, {"holder": None}, {}):
+            call(**who)
+        before = count_of_entries(db)
+        # Whose token it is decides, not who asks.
+        for other in ("user:bob", "user:ad", "USER:ADA"):
+            with pytest.raises(LeaseLost, match=f"it is user:ada's, not {other}'s") as lost:
+                call(holder=other)
+            assert lost.value.why == "not_holder"
+        for bad in ["", "x" * 201, *BAD_TEXTS]:
+            if bad is not None:
+                with pytest.raises(InvalidValue, match="holder "):
+                    call(holder=bad)
+        assert count_of_entries(db) == before
+    assert bob.leases.require(repository.id, lease.fencing_token, holder="user:ada") == lease
 
 
 def test_a_token_is_a_whole_number_from_one(db: Database, repository: Repository) -> None:

@@ -153,8 +153,7 @@ class LeasesDao(Dao[H_co]):
         """
         asked_by = _holder(self.context, holder)
         locked, lease, at = yield from _lock_lease(lease_id)
-        if lease.holder != asked_by:
-            raise LeaseLost("not_holder", f"it is {lease.holder}'s, not {asked_by}'s")
+        _check_holder(lease, asked_by)
         _check_live(lease, at)
         return (yield from _end(self.context, locked, lease, at, EndReason.RELEASED, None))
 
@@ -176,8 +175,7 @@ class LeasesDao(Dao[H_co]):
         if to == asked_by:
             raise InvalidValue("to", to, "it holds the lease already: name another holder")
         locked, lease, at = yield from _lock_lease(lease_id)
-        if lease.holder != asked_by:
-            raise LeaseLost("not_holder", f"it is {lease.holder}'s, not {asked_by}'s")
+        _check_holder(lease, asked_by)
         _check_live(lease, at)
         _check_active(lease.repository_id, locked)
         stream = stream_of(self.context, locked)
@@ -239,14 +237,17 @@ class LeasesDao(Dao[H_co]):
         return stamped
 
     @locking
-    def require(self, repository_id: Ulid, fencing_token: int) -> Steps[Lease]:
+    def require(
+        self, repository_id: Ulid, fencing_token: int, *, holder: str | None = None
+    ) -> Steps[Lease]:
         """The live lease that the token was given for; the repository's row stays locked.
 
-        In a transaction, what follows is done while the lease holds, or not at all.
+        In a transaction, what follows is done while the lease holds, or not at all.  Where a
+        ``holder`` is given, the lease must be that one's.
 
-        Raises LeaseLost (superseded, ended, expired), InvalidValue, NotFound.
+        Raises LeaseLost (superseded, another's, ended, expired), InvalidValue, NotFound.
         """
-        _, lease, _ = yield from required(repository_id, fencing_token)
+        _, lease, _ = yield from required(repository_id, fencing_token, holder)
         return lease
 
     @read
@@ -434,13 +435,14 @@ def _acquired(
 
 
 def required(
-    repository_id: Ulid, fencing_token: int
+    repository_id: Ulid, fencing_token: int, holder: str | None
 ) -> Steps[tuple[LockedRepository, Lease, datetime]]:
     """Lock the repository for the holder of the token: it, the lease, and the time.
 
     Raises LeaseLost, InvalidValue, NotFound.
     """
     check_integer("fencing_token", fencing_token, least=1)
+    check_optional_text("holder", holder, HOLDER_CHARS_MAX, length_min=1)
     locked, last, at = yield from _lock(repository_id)
     if last is None or last.fencing_token < fencing_token:
         raise LeaseLost("not_holder", f"no lease was granted with fencing token {fencing_token}")
@@ -448,6 +450,8 @@ def required(
         raise LeaseLost(
             "superseded", f"token {fencing_token}, and the newest is {last.fencing_token}"
         )
+    if holder is not None:
+        _check_holder(last, holder)
     _check_live(last, at)
     return locked, last, at
 
@@ -491,6 +495,11 @@ def _lock_lease(lease_id: Ulid) -> Steps[tuple[LockedRepository, Lease, datetime
     lease = yield from one(Lease, SELECT_BY_ID, id=lease_id)
     assert lease is not None, "leases are never deleted"
     return locked, lease, at
+
+
+def _check_holder(lease: Lease, asked_by: str) -> None:
+    if lease.holder != asked_by:
+        raise LeaseLost("not_holder", f"it is {lease.holder}'s, not {asked_by}'s")
 
 
 def _check_live(lease: Lease, at: datetime) -> None:

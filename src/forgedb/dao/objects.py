@@ -197,17 +197,23 @@ class ObjectsDao(Dao[H_co]):
 
     @write
     def add_many(
-        self, repository_id: Ulid, objects: Iterable[NewObject], fencing_token: int
+        self,
+        repository_id: Ulid,
+        objects: Iterable[NewObject],
+        fencing_token: int,
+        *,
+        holder: str | None = None,
     ) -> Steps[AddResult]:
         """Record objects, all or none of them, in one transaction and one audit entry.
 
         An object that is there already counts as such; its disk_size follows the newest one
-        given.  Memory stays bounded for any iterable.
+        given.  Memory stays bounded for any iterable.  Where a ``holder`` is given, the lease must
+        be that one's.
 
         Raises LeaseLost, InvalidValue, NotFound, Conflict (an object that is there with another
         type or size).
         """
-        locked, lease, at = yield from required(repository_id, fencing_token)
+        locked, lease, at = yield from required(repository_id, fencing_token, holder)
         created_at = yield from native(at)
         digest = sha256()
         added = given = resized = 0
@@ -251,13 +257,20 @@ class ObjectsDao(Dao[H_co]):
 
     @write
     def remove_many(
-        self, repository_id: Ulid, oids: Iterable[bytes | str], fencing_token: int
+        self,
+        repository_id: Ulid,
+        oids: Iterable[bytes | str],
+        fencing_token: int,
+        *,
+        holder: str | None = None,
     ) -> Steps[int]:
         """Forget objects, and return how many of them were there; one audit entry.
 
+        Where a ``holder`` is given, the lease must be that one's.
+
         Raises LeaseLost, InvalidValue, NotFound (the repository).
         """
-        locked, lease, at = yield from required(repository_id, fencing_token)
+        locked, lease, at = yield from required(repository_id, fencing_token, holder)
         asked = sorted(set(_oids(oids, locked.object_format)))
         if not asked:
             return 0
