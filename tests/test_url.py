@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -12,11 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 import forgedb
 from forgedb import InvalidValue, Unavailable
-from forgedb.drivers.postgres.options import postgres_options
-from forgedb.url import DEFAULT_URL, parse_url, redacted, url_from_environment
+from forgedb.drivers.postgres.options import _CHECKS, postgres_options
+from forgedb.drivers.sqlite.options import sqlite_options
+from forgedb.postgres_url import SECRET_OPTIONS, SHOWN_OPTIONS
+from forgedb.url import DEFAULT_URL, SQLITE_OPTIONS, parse_url, redacted, url_from_environment
 
 
 @pytest.mark.parametrize(
@@ -145,7 +149,13 @@ def test_a_relative_path_is_of_the_working_folder(
         ({"DB_DRIVER": "sqlite", "DB_PATH": "b.db"}, "sqlite:///b.db"),
         ({"DB_DRIVER": "sqlite", "DB_PATH": "/var/b.db"}, "sqlite:////var/b.db"),
         ({"DB_DRIVER": "pg", "DATABASE_URL": "postgresql://h/d"}, "postgresql://h/d"),
-        ({"DB_PATH": "b.db", "DATABASE_URL": "postgresql://h/d"}, DEFAULT_URL),
+        ({"DATABASE_URL": "postgresql://h/d"}, "postgresql://h/d"),
+        ({"DATABASE_URL": "postgres://h/d", "DB_PATH": "b.db"}, "postgres://h/d"),
+        ({"DATABASE_URL": "sqlite:///c.db"}, "sqlite:///c.db"),
+        ({"DATABASE_URL": "", "DB_DRIVER": ""}, DEFAULT_URL),
+        ({"DATABASE_URL": "postgresql://h/d", "DB_DRIVER": "sqlite"}, "sqlite:///forge.db"),
+        ({"DATABASE_URL": "mysql://h/d", "FORGEDB_URL": "sqlite:///a.db"}, "sqlite:///a.db"),
+        ({"DATABASE_URL": "mysql://h/d", "DB_DRIVER": "sqlite"}, "sqlite:///forge.db"),
     ],
 )
 def test_the_environment_says_which_database(environment: dict[str, str], url: str) -> None:
@@ -165,6 +175,10 @@ def test_a_path_of_the_environment_is_taken_as_it_is(name: str) -> None:
         ({"DB_DRIVER": "SQLite"}, "DB_DRIVER"),
         ({"DB_DRIVER": "pg"}, "DATABASE_URL"),
         ({"DB_DRIVER": "pg", "DATABASE_URL": ""}, "DATABASE_URL"),
+        ({"DB_DRIVER": "pg", "DATABASE_URL": "mysql://h/d"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "mysql://h/d"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql+psycopg://h/d"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "forge.db"}, "DATABASE_URL"),
     ],
 )
 def test_an_environment_that_makes_no_sense_is_refused(
@@ -173,6 +187,16 @@ def test_an_environment_that_makes_no_sense_is_refused(
     with pytest.raises(InvalidValue) as raised:
         url_from_environment(environment)
     assert raised.value.field == field
+
+
+def test_a_database_of_another_program_is_not_taken_for_forgedbs() -> None:
+    with pytest.raises(InvalidValue) as raised:
+        url_from_environment({"DATABASE_URL": "mysql://ada:s3cret@host/shop"})
+    assert "s3cret" not in f"{raised.value!r}"
+    assert str(raised.value) == (
+        "DATABASE_URL 'mysql://***' is refused: it is no sqlite:// or postgresql:// URL: where it"
+        " is another program's, name forgedb's database in FORGEDB_URL"
+    )
 
 
 def test_connect_asks_the_environment_where_no_url_is_given(
@@ -210,6 +234,36 @@ SECRETS = [
     "host=127.0.0.1 password=h4xt3r user=ada",
     "host=127.0.0.1 password = 'h4x \\' t3r' user=ada",
     "Server=127.0.0.1;Pwd=h4xt3r",
+    "host=127.0.0.1 password=pa@h4xt3r",
+    "jdbc:postgresql://127.0.0.1:1/forge?user=ada&password=h4xt3r",
+    "jdbc:postgresql://ada/h4xt3r@127.0.0.1:1/forge",
+    "postgresql://127.0.0.1:1/forge?password=ab&h4xt3r",
+    "postgresql://127.0.0.1:1/forge?password=ab&h4xt3r=c",
+    "postgresql://127.0.0.1:1/forge?password=ab&h4x=t3r",
+    "postgresql://127.0.0.1:1/forge?PASSWORD=h4xt3r",
+    "postgresql://127.0.0.1:1/forge?%2570assword=h4xt3r",
+    "postgresql://127.0.0.1:1/forge?passwort=h4xt3r",
+    "postgresql://127.0.0.1:1/forge password=h4xt3r",
+    "postgresql://127.0.0.1:1/forge#password=h4xt3r",
+    "postgresql://ada%3Ah4xt3r@127.0.0.1:1/forge",
+    "postgresql://ada:h4x/t3r?sslmode=x@127.0.0.1:1/forge",
+    "postgresql://ada:7/h4xt3r?sslmode=x@127.0.0.1:1/forge",
+    "postgresql://ada:7/h4xt3r&x@127.0.0.1:1/forge",
+    "postgresql://ada:h4x t3r@127.0.0.1:1/forge",
+    "POSTGRESQL://ada:h4xt3r@127.0.0.1:1/forge",
+    " postgresql://ada:h4xt3r@127.0.0.1:1/forge",
+    "postgresql:/ada:h4xt3r@127.0.0.1:1/forge",
+    "postgresql//ada:h4xt3r@127.0.0.1:1/forge",
+    "postgresql+psycopg://ada:h4xt3r@127.0.0.1:1/forge",
+    "h4xt3r:x",
+    "h4xt3r",
+    "sqlite:///forge.db?password=h4xt3r",
+    "sqlite:///forge.db?mode=ro&h4xt3r",
+    "sqlite:///forge.db?mode=ro&h4xt3r=c",
+    "sqlite:///forge.db?mode=ro&h4x%ff=t3r",
+    "sqlite:h4xt3r",
+    "postgresql://ada:h4xt3r\ud800@127.0.0.1:1/forge",
+    "postgresql://ada:h4xt3r\0@127.0.0.1:1/forge",
 ]
 
 
@@ -226,6 +280,68 @@ def test_a_password_is_never_shown(url: str) -> None:
     shown += f"{raised.value} {raised.value!r}"
     assert "h4x" not in shown
     assert "t3r" not in shown
+
+
+SECRET = "h4xt3r"
+
+ODD = st.sampled_from([*"@:/?#&=%+,;'[] \t\n\\\0", "%40", "%3A", "%2F", "%", "://", "\ud800", "a"])
+SURROUNDED = st.tuples(st.lists(ODD), st.just([SECRET]), st.lists(ODD)).map(
+    lambda parts: "".join(chain(*parts))
+)
+
+WITH_A_PASSWORD = st.sampled_from(
+    [
+        "postgresql://ada:{}@127.0.0.1:1/forge",
+        "postgres://ada:{}@127.0.0.1:1,127.0.0.1:2/forge?sslmode=disable",
+        "postgresql://:{}@/forge",
+        "postgresql://127.0.0.1:1/forge?password={}",
+        "postgresql://127.0.0.1:1/forge?password={}&sslmode=disable",
+        "postgresql://127.0.0.1:1/forge?sslmode=disable&%50assWord={}",
+        "POSTGRESQL://ada:{}@127.0.0.1/forge",
+        "mysql://ada:{}@host/forge",
+        "jdbc:postgresql://127.0.0.1/forge?password={}",
+        "host=127.0.0.1 password={} user=ada",
+        "sqlite:///forge.db?password={}",
+        "sqlite://ada:{}@host/forge.db",
+        "ada {}",
+    ]
+)
+
+
+@given(WITH_A_PASSWORD, SURROUNDED)
+def test_no_password_of_whatever_characters_is_shown(template: str, password: str) -> None:
+    url = template.format(password)
+    said = redacted(url)
+    try:
+        parsed = parse_url(url)
+        said += repr(parsed)
+        if parsed.dialect == "postgres":
+            options = postgres_options(url, {})
+            said += repr(options) + options.shown
+        else:
+            sqlite_options(parsed.path, parsed.options)
+    except InvalidValue as error:
+        causes = (error.__cause__, error.__context__ if not error.__suppress_context__ else None)
+        said += f"{error} {error!r} {error.args} {error.field} {error.value} {causes!r}"
+    assert SECRET not in said
+
+
+def test_every_option_is_known_to_be_shown_or_to_be_secret() -> None:
+    known = {each.keyword.decode(): each.dispchar for each in Conninfo.get_defaults()}
+    assert known.keys() | _CHECKS.keys() | {"ssl"} == SHOWN_OPTIONS | SECRET_OPTIONS
+    assert {name for name, shown in known.items() if b"*" in shown} <= SECRET_OPTIONS
+    with pytest.raises(InvalidValue) as refused:
+        sqlite_options("forge.db", {"none": ""})
+    _, _, names = refused.value.why.partition("there are ")
+    assert frozenset(names.split(", ")) == SQLITE_OPTIONS
+
+
+def test_a_path_of_bytes_that_are_no_utf_8_is_refused() -> None:
+    for url in ("sqlite:///f\udcff.db", "sqlite:///f%ff.db", "sqlite:///f.db?mode=%ff"):
+        with pytest.raises(InvalidValue, match=r"UTF-8|read name=value") as raised:
+            forgedb.connect(url)
+        assert (raised.value.field, raised.value.value) == ("url", "sqlite://***")
+        str(raised.value).encode()
 
 
 def test_all_but_the_password_is_shown() -> None:

@@ -6,14 +6,37 @@ libpq ends the credentials at the first ``@`` that no ``/`` stands before; so a 
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from forgedb.errors import InvalidValue
+from forgedb.url import HIDDEN
 
-SECRET_OPTIONS = ("pass", "secret", "_key")
-"""What is in the names of those options whose values nobody else is to know."""
+SHOWN_OPTIONS = frozenset(
+    """
+    application_name channel_binding client_encoding connect_timeout dbname
+    fallback_application_name gssdelegation gssencmode gsslib host hostaddr keepalives
+    keepalives_count keepalives_idle keepalives_interval krbsrvname load_balance_hosts
+    max_protocol_version min_protocol_version oauth_client_id oauth_issuer oauth_scope options
+    pool_max_size pool_min_size pool_timeout port prepare_threshold replication require_auth
+    requirepeer service ssl ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode
+    sslcompression sslcrl sslcrldir sslmode sslnegotiation sslrootcert sslsni target_session_attrs
+    tcp_user_timeout user
+    """.split()  # noqa: SIM905 - a line each otherwise
+)
+"""Options whose values are shown: what is none of them may be a secret, or a part of one."""
 
-HIDDEN = "***"
+SECRET_OPTIONS = frozenset(
+    """
+    oauth_client_secret passfile password scram_client_key scram_server_key sslkey sslkeylogfile
+    sslpassword
+    """.split()  # noqa: SIM905
+)
+"""Options that are shown without their values."""
+
+_is_host = re.compile(r"(?:\[[^]/@#]*\]|[^][/:@#\s]*)(?::[0-9]*)?").fullmatch
+"""One host of a URL, with its port."""
 
 
 class PostgresUrl(msgspec.Struct, frozen=True):
@@ -31,22 +54,24 @@ class PostgresUrl(msgspec.Struct, frozen=True):
     @property
     def shown(self) -> str:
         """The URL without its secrets, fit for a message."""
-        hidden = [(name, HIDDEN if _is_secret(name) else value) for name, value in self.options]
-        return self._written(None if self.password is None else HIDDEN, hidden)
+        # An encoded colon doesn't end the user, but whoever wrote it meant a password to follow.
+        user = HIDDEN if "%3a" in self.user.lower() else self.user
+        query = "&".join(_shown(name, value) for name, value in self.options)
+        return self._written(user, None if self.password is None else HIDDEN, query)
 
     def with_options(self, options: list[tuple[str, str]]) -> str:
         """The URL, password and all, with these options for its own."""
-        return self._written(self.password, options)
-
-    def _written(self, password: str | None, options: list[tuple[str, str]]) -> str:
-        user = self.user if password is None else f"{self.user}:{password}"
-        at = "@" if user else ""
         query = "&".join(f"{name}={value}" for name, value in options)
-        return f"{self.scheme}://{user}{at}{self.place}{'?' if query else ''}{query}"
+        return self._written(self.user, self.password, query)
+
+    def _written(self, user: str, password: str | None, query: str) -> str:
+        credentials = user if password is None else f"{user}:{password}"
+        at = "@" if credentials else ""
+        return f"{self.scheme}://{credentials}{at}{self.place}{'?' if query else ''}{query}"
 
 
 def postgres_url(url: str) -> PostgresUrl:
-    """Take a PostgreSQL URL apart.  Raises InvalidValue, in which no password can be read."""
+    """Take a PostgreSQL URL apart.  Raises InvalidValue, which shows its scheme alone."""
     scheme, _, rest = url.partition("://")
     slash = rest.find("/")
     at = rest.find("@", 0, slash if slash >= 0 else len(rest))
@@ -55,11 +80,21 @@ def postgres_url(url: str) -> PostgresUrl:
     place, _, query = rest.partition("?")
     pairs = [each.partition("=") for each in query.split("&")] if query else []
     if "\0" in url:
-        raise _refused(url, "a URL has no NUL character")
+        raise _refused(scheme, "a URL has no NUL character")
     if "@" in place or any("@" in name for name, _, _ in pairs):
-        raise _refused(url, "write an @ in a name or password as %40, and a / as %2F")
+        raise _refused(scheme, "write an @ in a name or password as %40, and a / as %2F")
+    hosts, _, _ = place.partition("/")
+    # "user:pass/word?and=more@host" has all of its parts, but not those that were meant.
+    if at < 0 and ":" in hosts and "@" in query and not hosts.startswith("["):
+        raise _refused(scheme, "write an @ after the ? as %40, and a / in a password as %2F")
+    if not all(map(_is_host, hosts.split(","))):
+        raise _refused(
+            scheme, "hosts are name or name:port, and a / in a password before them is %2F"
+        )
+    if re.search(r"[#\s]", place):
+        raise _refused(scheme, "write a # or a blank in a name as %23 or %20")
     if not all(name and equals for name, equals, _ in pairs):
-        raise _refused(url, "its options must read name=value, joined by &")
+        raise _refused(scheme, "its options must read name=value, joined by &, and & itself is %26")
     return PostgresUrl(
         scheme,
         user,
@@ -69,30 +104,18 @@ def postgres_url(url: str) -> PostgresUrl:
     )
 
 
-def _refused(url: str, why: str) -> InvalidValue:
-    return InvalidValue("url", without_secrets(url), why)
+def _refused(scheme: str, why: str) -> InvalidValue:
+    return InvalidValue("url", f"{scheme}://{HIDDEN}", f"{why}; what may be a secret is not shown")
 
 
-def without_secrets(text: str) -> str:
-    """Text that is no URL as it should be, without what may be a secret in it."""
-    # What stands before the last @ may be a password, wherever it ends.
-    before, at, rest = text.rpartition("@")
-    if at:
-        scheme, separator, _ = before.partition("://")
-        text = f"{scheme + separator if separator else ''}{HIDDEN}@{rest}"
-    import re
-
-    names = "|".join((*SECRET_OPTIONS, "pwd"))
-    return re.sub(
-        rf"(?is)(\w*(?:{names})\w*\s*=\s*)('(?:[^'\\]|\\.)*'?|[^\s&]+)", rf"\1{HIDDEN}", text
-    )
-
-
-def _is_secret(option: str) -> bool:
-    """Whether nobody else is to know its value; libpq takes its name percent-encoded, too."""
-    if "%" in option:
+def _shown(name: str, value: str) -> str:
+    plain = name
+    if "%" in name:
+        # libpq takes the name percent-encoded, too.
         from urllib.parse import unquote
 
-        option = unquote(option)
-    name = option.lower()
-    return any(word in name for word in SECRET_OPTIONS)
+        plain = unquote(name)
+    if plain in SHOWN_OPTIONS:
+        return f"{name}={value}"
+    # A name that nobody knows may be what follows an & in a password.
+    return f"{name}={HIDDEN}" if plain in SECRET_OPTIONS else HIDDEN

@@ -108,7 +108,12 @@ def test_every_command_is_run_by_a_test_and_named_in_the_docs() -> None:
         (["object", "find", "abc"], 2, "40 hexadecimal"),
         (["import", "/nowhere"], 1, "/nowhere"),
         (["migrate", "--target", "99"], 2, "99"),
-        (["--url", "mysql://ada:pw@h/x", "status"], 2, "mysql://***@h/x"),
+        (["--url", "mysql://ada:pw@h/x", "status"], 2, "'mysql://***'"),
+        (["--url", "host=h password=p@q", "status"], 2, "url '***' is refused"),
+        (["mysql://ada:s3cret@h/x"], 2, "no command of this name"),
+        (["status", "postgresql://ada:s3cret@h/x"], 2, "(postgresql://***)"),
+        (["status", "host=h password='s3cret'"], 2, "(***)"),
+        (["project", "create", "x", "--visibility", "http://s3cret"], 2, "http://***"),
         (["--url", "sqlite:////nowhere/x.db", "status"], 1, "/nowhere"),
         (["--url", "sqlite:///x?mode=zz", "status"], 2, "'zz'"),
     ],
@@ -122,6 +127,15 @@ def test_wrong_input_gets_one_readable_line(
     assert result.error.startswith("forgedb: error: ")
     assert result.error.count("\n") == 1
     assert says in result.error
+    assert "s3cret" not in result.error
+
+
+def test_a_container_with_the_url_of_its_database_alone_uses_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/of-the-container.db"
+    assert process("migrate", DATABASE_URL=url).code == 0
+    assert (tmp_path / "of-the-container.db").exists()
+    other = process("migrate", DATABASE_URL="mysql://ada:s3cret@h/shop")
+    assert (other.code, "FORGEDB_URL" in other.error, "s3cret" in other.error) == (2, True, False)
 
 
 def test_a_database_that_needs_migrating_says_so(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.format_message(), err=True)
         return error.exit_code
     except click.ClickException as error:
-        return _refuse(_usage(error), error.exit_code)
+        given = sys.argv[1:] if arguments is None else arguments
+        return _refuse(_without_urls(_usage(error), given), error.exit_code)
     except (BrokenPipeError, ReadEnough):
         # The interpreter must not try to flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -111,6 +112,17 @@ def _warnings_as_notes() -> Generator[None]:
         finally:
             for warning in caught:
                 click.echo(f"forgedb: note: {warning.message}", err=True)
+
+
+def _without_urls(message: str, arguments: Sequence[str]) -> str:
+    """What is wrong with the arguments, without what stands in those that may hold a password."""
+    from forgedb.url import hidden
+
+    for argument in sorted(arguments, key=len, reverse=True):
+        if "://" in argument or "pass" in argument.lower():
+            for spelling in (argument, repr(argument)[1:-1]):
+                message = message.replace(spelling, hidden(argument))
+    return message
 
 
 def _usage(error: click.ClickException) -> str:

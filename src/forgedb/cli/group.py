@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import Any
 
@@ -26,6 +27,9 @@ COMMANDS = {
     "grants": "grants",
 }
 """Each command's module in ``forgedb.cli.commands``, in the order of the help."""
+
+
+_is_word = re.compile("[a-z_-]{1,30}").fullmatch
 
 
 class ReadEnough(Exception):
@@ -60,11 +64,13 @@ class LazyGroup(click.Group):
 
             close = get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
-            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
+            # What reads like no command at all may be a URL with its password.
+            name = f" {args[0]!r}" if _is_word(args[0]) else " of this name"
+            raise click.UsageError(f"There is no command{name}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
 
 @click.group(cls=LazyGroup, params=list(SHARED), context_settings={"max_content_width": 100})
 @click.version_option(__version__, prog_name="forgedb", message="%(prog)s %(version)s")
 def forgedb() -> None:
-    """The database of a Git forge: at --url, else FORGEDB_URL, else forge.db here."""
+    """The database of a Git forge: --url, FORGEDB_URL, DATABASE_URL or ./forge.db."""

@@ -19,6 +19,7 @@ from psycopg.pq import Conninfo
 
 from forgedb.errors import InvalidValue
 from forgedb.postgres_url import postgres_url
+from forgedb.url import HIDDEN
 from forgedb.validation import check_integer
 
 POOL_SIZE_MAX = 1000
@@ -55,7 +56,7 @@ def postgres_options(url: str, given: Mapping[str, Any]) -> PostgresOptions:
         if name not in _CHECKS:
             raise InvalidValue(
                 name,
-                value,
+                HIDDEN,
                 f"no such option: there are {', '.join(_CHECKS)}; libpq's own go into the URL",
             )
         own[name] = value
@@ -65,7 +66,7 @@ def postgres_options(url: str, given: Mapping[str, Any]) -> PostgresOptions:
     libpq_url = parts.with_options(for_libpq)
     try:
         conninfo_to_dict(libpq_url)
-    except psycopg.ProgrammingError as error:
+    except (psycopg.ProgrammingError, UnicodeError) as error:
         # Its words may quote the URL, password and all.
         why = "libpq can't read it: look for a part that isn't a URL's, or a % that must be %25"
         raise InvalidValue("url", parts.shown, why) from (error if url == parts.shown else None)
@@ -83,11 +84,12 @@ def _check_known(name: str) -> None:
     # JDBC's way to say sslmode=require, which libpq takes as well.
     known = {*_CHECKS, "ssl", *(each.keyword.decode() for each in Conninfo.get_defaults())}
     if name not in known:
-        (closest,) = get_close_matches(name, known, 1, 0.6) or [""]
-        meant = f", perhaps you meant {closest}" if closest else ""
+        (closest,) = get_close_matches(name, known, 1, 0.8) or [""]
+        meant = f", perhaps you meant {closest}" if closest else " (an & in a password is %26)"
         raise InvalidValue(
             "option of the URL",
-            name,
+            # A name that is like no other may be what follows an & in a password.
+            name if closest else HIDDEN,
             f"neither forgedb nor libpq knows it{meant}; forgedb's are {', '.join(_CHECKS)}",
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from forgedb.errors import InvalidValue
+from forgedb.url import HIDDEN
 from forgedb.validation import check_integer
 
 READERS_MAX = 64
@@ -40,9 +41,10 @@ def sqlite_options(path: str, given: Mapping[str, Any]) -> SqliteOptions:
         "busy_timeout": _busy_timeout,
         "readers": _readers,
     }
-    for name, value in given.items():
+    for name in given:
         if name not in checks:
-            raise InvalidValue(name, value, f"no such option: there are {', '.join(checks)}")
+            # Whatever was meant by it may be a secret.
+            raise InvalidValue(name, HIDDEN, f"no such option: there are {', '.join(checks)}")
     checked = {name: checks[name](name, value) for name, value in given.items()}
     if "busy_timeout" in checked:
         checked["busy_timeout_seconds"] = checked.pop("busy_timeout")
