@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import forgedb as library
@@ -54,6 +54,29 @@ def test_a_lease_is_handed_over_by_its_holder(forgedb: Forgedb, repository: str)
     assert (given["holder"], given["fencing_token"]) == ("user:bob", lease["fencing_token"] + 1)
     assert forgedb.data("lease", "show", lease["id"])["end_note"] == "half done"
     forgedb.ok("lease", "release", given["id"], "--actor", "user:bob")
+
+
+def test_a_clock_that_was_ahead_keeps_nobody_out(forgedb: Forgedb, repository: str) -> None:
+    ahead = datetime.now(UTC) + timedelta(days=365)
+    with library.connect(forgedb.url, actor="user:eve", clock=lambda: ahead) as db:
+        early = db.leases.acquire(repository)
+    refused = forgedb("lease", "acquire", "platform/api")
+    assert (refused.code, "`forgedb lease rebase`" in refused.error) == (1, True)
+    assert forgedb("lease", "rebase", "platform/api").code == 2
+    assert forgedb("lease", "rebase", "platform/api", "--reason", " ").code == 2
+    mark = forgedb.data("lease", "rebase", "platform/api", "--reason", "no ntpd")
+    assert (mark["previous_lease_id"], mark["end_note"]) == (early.id, "no ntpd")
+    lease = forgedb.data("lease", "acquire", "platform/api")
+    again = forgedb("lease", "rebase", "platform/api", "--reason", "no ntpd")
+    assert (again.code, "nothing to rebase" in again.error) == (7, True)
+    chart = forgedb.ok("lease", "history", "platform/api", "--chart").splitlines()
+    assert [line.split()[0] for line in chart[2:]] == ["1", "2", "3"]
+    assert [line.split()[4] for line in chart[2:]] == ["forced", "forced", "open"]
+    # What is held now isn't the last on the axis.
+    assert chart[4].split()[5].startswith("▶░")
+    assert len({len(line) for line in chart[2:]}) == 1
+    forgedb.ok("lease", "release", lease["id"])
+    assert forgedb("audit", "verify").code == 0
 
 
 def test_leases_whose_time_is_over_are_stamped(forgedb: Forgedb, repository: str) -> None:

@@ -55,10 +55,11 @@ def test_leases_that_touch_do_not_overlap() -> None:
 
 
 def test_tokens_grow_up_to_the_repositorys_epoch() -> None:
-    assert history.tokens([], 0) == []
-    assert history.tokens([_lease(1, 0, 1), _lease(3, 2, 3)], 3) == []
-    assert history.tokens([_lease(2, 0, 1), _lease(1, 2, 3)], 2) == ["2 and then 1"]
-    assert len(history.tokens([_lease(1, 0, 1)], 2)) == 1
+    assert history.tokens([]) == []
+    assert history.tokens([_lease(1, 0, 1), _lease(3, 2, 3)]) == []
+    assert history.tokens([_lease(2, 0, 1), _lease(1, 2, 3)]) == ["2 and then 1"]
+    assert history.epochs([], 0) == history.epochs([_lease(1, 0, 1), _lease(3, 2, 3)], 3) == []
+    assert len(history.epochs([_lease(1, 0, 1)], 2)) == 1
 
 
 def test_every_lease_but_the_last_has_ended_within_its_time() -> None:

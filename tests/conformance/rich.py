@@ -42,6 +42,7 @@ def make_rich(db: Database, clock: Clock) -> Rich:
     bob.repositories.update(repository.id, slug="web", description="The web")
     bob.repositories.delete(fork.id)
     ada.repositories.restore(fork.id)
+    _a_clock_that_was_ahead(bob, clock, fork)
     _leases_and_objects(ada, bob, clock, repository)
     lease = bob.leases.acquire(repository.id, purpose="import", idempotency_key="run-7")
     objects = [NewObject(OID, 3, 10, 7), NewObject(OTHER_OID, 1, 200)]
@@ -64,6 +65,13 @@ def make_rich(db: Database, clock: Clock) -> Rich:
         db.mirrors.get(mirror.id),
         relationship,
     )
+
+
+def _a_clock_that_was_ahead(bob: Database, clock: Clock, repository: Repository) -> None:
+    clock.pass_by(60 * MINUTE)
+    bob.leases.acquire(repository.id)
+    clock.pass_by(-60 * MINUTE)
+    bob.leases.rebase(repository.id, "the clock is right again")
 
 
 def _leases_and_objects(ada: Database, bob: Database, clock: Clock, repository: Repository) -> None:

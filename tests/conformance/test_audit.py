@@ -173,6 +173,7 @@ def test_each_change_leaves_one_entry_with_its_context_in_its_own_stream(
     streams = {"project": project.id, "repository": repository.id, "other": other.id}
     assert {action for action, _, _ in changes} >= forgedb.dao.audit.OWN_ACTIONS - {
         "lease.handover",
+        "lease.rebase",
         "project.create",
         "repository.create",
     }

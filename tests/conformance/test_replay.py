@@ -14,7 +14,7 @@ from tests.conformance.conftest import START, Clock
 from tests.conformance.reaching import Connect
 from tests.conformance.rich import make_rich
 
-RECORDED = "0b41fd443207bec59c2bd564ef2f5e3f53bf13f8866919a3fd942b075b310ce8"
+RECORDED = "c3f869d82773191b9ab1c7e79b60660e83ad0de80bbba4354ce42b074cd565f8"
 """SHA-256 of the history's export, as it came out when it was first recorded."""
 
 

@@ -35,17 +35,17 @@ class Kind(NamedTuple):
     table: str
     owner: str
     """The column that names the stream."""
-    begins: str
-    """The action that begins a row."""
+    begins: tuple[str, ...]
+    """The actions that begin a row."""
 
 
 KINDS = {
-    "project": Kind(Project, "projects", "id", "project.create"),
-    "repository": Kind(Repository, "repositories", "id", "repository.create"),
-    "lease": Kind(Lease, "leases", "repository_id", "lease.acquire"),
-    "mirror": Kind(Mirror, "mirrors", "repository_id", "mirror.create"),
+    "project": Kind(Project, "projects", "id", ("project.create",)),
+    "repository": Kind(Repository, "repositories", "id", ("repository.create",)),
+    "lease": Kind(Lease, "leases", "repository_id", ("lease.acquire", "lease.rebase")),
+    "mirror": Kind(Mirror, "mirrors", "repository_id", ("mirror.create",)),
     "relationship": Kind(
-        Relationship, "repository_relationships", "source_id", "relationship.create"
+        Relationship, "repository_relationships", "source_id", ("relationship.create",)
     ),
 }
 """By target type."""
@@ -73,7 +73,7 @@ UNTOLD = {
         FROM audit_entries AS e
         WHERE e.target_id = found.id
         AND e.stream_id = :stream_id
-        AND e.action = '{kind.begins}'
+        AND e.action IN ({", ".join(map(repr, kind.begins))})
     )
     """)
     for name, kind in KINDS.items()
@@ -104,7 +104,7 @@ def _does(action: str) -> tuple[str, int]:
     kind, _, verb = action.partition(".")
     if kind == "objects":
         return kind, _COUNT
-    if action == KINDS[kind].begins:
+    if action in KINDS[kind].begins:
         return kind, _BEGIN
     if kind == "lease":
         return kind, _END

@@ -36,6 +36,7 @@ OWN_ACTIONS = frozenset(
         "lease.expire",
         "lease.force_release",
         "lease.handover",
+        "lease.rebase",
         "lease.release",
         "mirror.claim",
         "mirror.create",

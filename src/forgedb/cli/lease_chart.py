@@ -105,7 +105,8 @@ def history(
     ]
     for place, lease in enumerate(leases):
         if lease.ended_at is None and lease.expires_at > now:
-            bars[place] = bars[place].rstrip(marks.empty)[:-1] + marks.on
+            held, _, later = bars[place].rpartition(marks.full)
+            bars[place] = held + marks.on + later
     a_cell = _span_text((end - begin) / cells)
     return [
         f"{begin:%Y-%m-%d %H:%M:%S}Z to {end:%Y-%m-%d %H:%M:%S}Z, {a_cell} a cell",

@@ -208,12 +208,25 @@ class LeasesDao(Dao[H_co]):
 
         Raises NotFound, InvalidValue (also an empty reason), LeaseLost (ended or expired).
         """
-        check_text("reason", reason, REASON_CHARS_MAX, length_min=1)
-        if not reason.strip():
-            raise InvalidValue("reason", reason, "it must say why: the history keeps it")
+        check_reason(reason)
         locked, lease, at = yield from _lock_lease(lease_id)
         _check_live(lease, at)
         return (yield from _end(self.context, locked, lease, at, EndReason.FORCED, reason))
+
+    @write
+    def rebase(self, repository_id: Ulid, reason: str) -> Steps[Lease]:
+        """Let the repository's lease times begin anew now, after a clock that was ahead.
+
+        Leases that it granted stay in the history, with their times; one that is still open is
+        ended by force.  What it returns is a lease of the present, over at birth, whose token
+        supersedes theirs.
+
+        Raises Conflict (the clock is not behind the last lease by more than 60 s: there is nothing
+        to rebase), InvalidValue (also an empty reason), NotFound.
+        """
+        from forgedb.dao.lease_rebase import rebased
+
+        return rebased(self.context, repository_id, reason)
 
     @write
     def expire_due(self, limit: int = 100) -> Steps[Leases]:
@@ -325,7 +338,8 @@ class LeasesDao(Dao[H_co]):
 
     @snapshot
     def export_jsonl(self, file: IO[Any]) -> Steps[int]:
-        """Write every lease as a lease log, in the order of time; returns how many lines.
+        """Write every lease that was held as a lease log, in the order of time; returns how many
+        lines.
 
         ``file`` is open for writing, as text or as bytes.  Leases that were imported have the ids
         that they had in their log.
@@ -462,6 +476,18 @@ def _holder(context: Context, holder: str | None) -> str:
     )
 
 
+def check_reason(reason: object) -> str:
+    checked = check_text("reason", reason, REASON_CHARS_MAX, length_min=1)
+    if not checked.strip():
+        raise InvalidValue("reason", reason, "it must say why: the history keeps it")
+    return checked
+
+
+def newest_time(last: Lease) -> datetime:
+    """The latest time that the repository's newest lease tells of."""
+    return max(last.acquired_at, last.ended_at or last.acquired_at)
+
+
 def _lock(
     repository_id: Ulid, *, include_deleted: bool = False
 ) -> Steps[tuple[LockedRepository, Lease | None, datetime]]:
@@ -475,11 +501,12 @@ def _lock(
     )
     if last is None:
         return locked, None, at
-    newest = max(last.acquired_at, last.ended_at or last.acquired_at)
+    newest = newest_time(last)
     if at < newest - CLOCK_BACKSTEP_MAX:
         raise Unavailable(
             f"the clock says {at}, more than {CLOCK_BACKSTEP_MAX.seconds} s before the last"
-            f" lease of repository {repository_id}, of {newest}: set the clock right",
+            f" lease of repository {repository_id}, of {newest}: set the clock right, or where it"
+            " was wrong then and is right now, use leases.rebase() or `forgedb lease rebase`",
             retryable=True,
         )
     return locked, last, max(at, newest)

@@ -42,6 +42,7 @@ MARGIN: Final = timedelta(milliseconds=250)
 ENDS: Final = frozenset(
     {"lease.release", "lease.force_release", "lease.handover", "lease.expire"},
 )
+REBASE: Final = "lease.rebase"
 WRITES: Final = frozenset({"objects.add", "objects.remove"})
 
 LEASES_A_READ: Final = 1000
@@ -150,9 +151,13 @@ def check(
             epoch = tx.repositories.get(repository_id).lease_epoch
             problems = tx.audit.verify(repository_id).problems
         about = told[repository_id]
+        times = stretches(leases, entries)
         found = {
-            "overlap": overlaps(leases),
-            "token": tokens(leases, epoch),
+            "overlap": [what for stretch in times for what in overlaps(stretch)],
+            "token": [
+                *(what for stretch in times for what in tokens(stretch)),
+                *epochs(leases, epoch),
+            ],
             "end": ends(leases),
             "audit": [*audited_once(leases, entries), *map(str, problems)],
             "write": written_while_live(leases, entries),
@@ -174,6 +179,17 @@ def check(
 # What the database tells.
 
 
+def stretches(leases: Sequence[Lease], entries: Sequence[AuditEntry]) -> list[list[Lease]]:
+    """The leases in the order of their tokens, divided where their times begin anew."""
+    rebased = {entry.target_id for entry in entries if entry.action == REBASE}
+    found: list[list[Lease]] = [[]]
+    for lease in sorted(leases, key=lambda lease: (lease.fencing_token, lease.id)):
+        if lease.id in rebased:
+            found.append([])
+        found[-1].append(lease)
+    return found
+
+
 def overlaps(leases: Sequence[Lease]) -> list[str]:
     """Leases that began before an earlier one had ended."""
     spans = ((it.acquired_at, it.ended_at or it.expires_at, it) for it in leases)
@@ -184,18 +200,22 @@ def overlaps(leases: Sequence[Lease]) -> list[str]:
     ]
 
 
-def tokens(leases: Sequence[Lease], epoch: int) -> list[str]:
-    """Tokens that don't grow with time; ``epoch`` is the repository's newest."""
+def tokens(leases: Sequence[Lease]) -> list[str]:
+    """Tokens that don't grow with time."""
     in_time = sorted(leases, key=lambda lease: lease.acquired_at)
-    found = [
+    return [
         f"{before.fencing_token} and then {after.fencing_token}"
         for before, after in pairwise(in_time)
         if after.fencing_token <= before.fencing_token
     ]
+
+
+def epochs(leases: Sequence[Lease], epoch: int) -> list[str]:
+    """The repository's newest token, where it isn't its last lease's."""
     last = max((lease.fencing_token for lease in leases), default=0)
-    if last != epoch:
-        found.append(f"the last lease's is {last}, and the repository's epoch {epoch}")
-    return found
+    return (
+        [] if last == epoch else [f"the last lease's is {last}, and the repository's epoch {epoch}"]
+    )
 
 
 def ends(leases: Sequence[Lease]) -> list[str]:
@@ -224,8 +244,12 @@ def audited_once(leases: Sequence[Lease], entries: Sequence[AuditEntry]) -> list
         for entry in entries
         if entry.action.startswith("lease.")
     )
-    expected = Counter((lease.id, "lease.acquire") for lease in leases)
-    expected.update((lease.id, "end") for lease in leases if lease.ended_at is not None)
+    # One of these begins and ends a lease.
+    rebased = {entry.target_id for entry in entries if entry.action == REBASE}
+    granted = [lease for lease in leases if lease.id not in rebased]
+    expected = Counter((lease.id, "lease.acquire") for lease in granted)
+    expected.update((lease.id, "end") for lease in granted if lease.ended_at is not None)
+    expected.update((lease.id, REBASE) for lease in leases if lease.id in rebased)
     return [
         f"{told[key]} entries of {key[1]} of lease {key[0]}, and there should be {expected[key]}"
         for key in {**told, **expected}
@@ -241,7 +265,7 @@ def written_while_live(leases: Sequence[Lease], entries: Sequence[AuditEntry]) -
     for entry in entries:
         if entry.action == "lease.acquire":
             live = entry.changes["fencing_token"][1]
-        elif entry.action in ENDS:
+        elif entry.action in ENDS or entry.action == REBASE:
             live = None
         elif entry.action in WRITES:
             token = entry.changes["fencing_token"][1]

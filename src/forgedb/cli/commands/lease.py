@@ -160,6 +160,16 @@ def force_release(lease_id: str, reason: str, as_json: bool) -> None:
 
 @command.command()
 @click.argument("repo")
+@click.option("--reason", required=True, help="Why; it stays in the history.")
+@json_option
+def rebase(repo: str, reason: str, as_json: bool) -> None:
+    """Let lease times begin anew, after a clock that was ahead."""
+    with database() as db:
+        print_one(db.leases.rebase(find_repository(db, repo).id, reason), as_json)
+
+
+@command.command()
+@click.argument("repo")
 @click.option("--chart", is_flag=True, help="Draw it, also where this is no terminal.")
 @paging_options
 def history(repo: str, chart: bool, **paging: Any) -> None:

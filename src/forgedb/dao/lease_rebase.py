@@ -1,0 +1,89 @@
+"""Beginning a repository's lease times anew, after a clock that was ahead is right again.
+
+What was granted by the wrong clock stays in the history as it was.  A lease of the present time is
+put behind it, which is over at birth and nobody's: from then on times are compared with that one.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec.structs import asdict, replace
+
+from forgedb.audit.stream import created
+from forgedb.dao.leases import (
+    CLOCK_BACKSTEP_MAX,
+    INSERT,
+    LAST,
+    check_reason,
+    end_steps,
+    newest_time,
+)
+from forgedb.dao.repositories import advanced, lock_and_select, stream_of
+from forgedb.dao.telling import tell
+from forgedb.errors import Conflict
+from forgedb.ids import Ulid, new_ulid
+from forgedb.models import EndReason, Lease
+from forgedb.operations.binding import Context
+from forgedb.operations.steps import Change, SelectOne, Steps, Together
+
+PURPOSE = "the clock is right again: lease times begin anew here"
+
+SHORTEST = timedelta(microseconds=1)
+"""No lease may be over before it has begun to last."""
+
+
+def rebased(context: Context, repository_id: Ulid, reason: str) -> Steps[Lease]:
+    """What ``leases.rebase`` does."""
+    check_reason(reason)
+    newest_lease = SelectOne(LAST, {"repository_id": repository_id}, Lease)
+    locked, at, (last,) = yield from lock_and_select(
+        repository_id, newest_lease, include_deleted=True
+    )
+    if last is None:
+        raise _needless(f"repository {repository_id} never had a lease")
+    newest = newest_time(last)
+    if at >= newest - CLOCK_BACKSTEP_MAX:
+        raise _needless(
+            f"the clock says {at}, and the last lease of repository {repository_id} is of"
+            f" {newest}, which is no more than {CLOCK_BACKSTEP_MAX.seconds} s later"
+        )
+    stream = stream_of(context, locked)
+    steps: list[Change] = []
+    if last.ended_at is None:
+        # It begins later than now, and no lease ends before that.
+        ended = replace(
+            last,
+            ended_at=last.acquired_at,
+            end_reason=EndReason.FORCED,
+            ended_by=context.actor,
+            end_note=reason,
+        )
+        steps += end_steps(stream, "force_release", last, ended, last.acquired_at)
+    assert context.actor is not None, "a write is bound only for an actor"
+    mark = Lease(
+        new_ulid(),
+        repository_id,
+        context.actor,
+        PURPOSE,
+        locked.lease_epoch + 1,
+        None,
+        at,
+        at + SHORTEST,
+        at,
+        EndReason.FORCED,
+        last.id,
+        context.actor,
+        reason,
+    )
+    steps += (
+        stream.entry(at, "lease.rebase", mark.id, created(mark), reason=reason),
+        advanced(locked, stream, lease_epoch=mark.fencing_token),
+        Change(INSERT, asdict(mark)),
+    )
+    yield Together((*steps, tell(repository_id)))
+    return mark
+
+
+def _needless(why: str) -> Conflict:
+    return Conflict("leases.acquired_at", f"{why}: there is nothing to rebase")
