@@ -39,7 +39,7 @@ class FakeConnection:
 
     def __init__(self, lent_at: float = NOW - 1) -> None:
         self.lent_at = lent_at
-        self.spent = False
+        self.spent = self.is_late = self.is_silent = False
         self.in_use = threading.Lock()
         self.status = TransactionStatus.IDLE
         self.while_looked_at: Callable[[], object] | None = None

@@ -15,7 +15,7 @@ from forgedb.url import HIDDEN
 
 SHOWN_OPTIONS = frozenset(
     """
-    application_name channel_binding client_encoding connect_timeout dbname
+    application_name call_timeout channel_binding client_encoding connect_timeout dbname
     fallback_application_name gssdelegation gssencmode gsslib host hostaddr keepalives
     keepalives_count keepalives_idle keepalives_interval krbsrvname load_balance_hosts
     max_protocol_version min_protocol_version oauth_client_id oauth_issuer oauth_scope options

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ from forgedb.testing.servers.server import Server, roomy_folder
 
 if TYPE_CHECKING:
     from tests.servers.pgbouncer import PgBouncer
+
+FROZEN_SECONDS_MAX = 30.0
 
 # A test's data needs no disk: what it proves about crashes, it proves about processes.
 SETTINGS = {
@@ -89,6 +92,19 @@ class PostgresServer:
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT ends its sessions first, SIGQUIT leaves it as a crash would."""
         self._server.stop(how)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """In the block it says nothing, though its connections stay; nobody hangs for ever."""
+        thawing = threading.Timer(FROZEN_SECONDS_MAX, self._server.thaw)
+        self._server.freeze()
+        thawing.start()
+        try:
+            yield
+        finally:
+            thawing.cancel()
+            thawing.join()
+            self._server.thaw()
 
     def url(self, database: str, user: str = "postgres") -> str:
         """The URL of a database of the server."""

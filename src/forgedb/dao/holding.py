@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from threading import Lock
 from types import TracebackType
@@ -22,6 +22,7 @@ from forgedb.errors import (
 )
 from forgedb.ids import Ulid, new_ulid
 from forgedb.operations.binding import Async, H_co, Sync
+from forgedb.operations.silence import LEAVING_SECONDS, at_most
 from forgedb.validation import check_duration
 
 WAIT_MAX = timedelta(days=30)
@@ -85,7 +86,8 @@ class Hold(Generic[H_co]):
         lease_id = self._asked
         assert lease_id is not None, "the block was entered before it is left"
         try:
-            self._release(lease_id)
+            with _in_haste_after(error):
+                self._release(lease_id)
         except ForgeDbError as lost:
             _unless_told(error, lease_id, lost)
         except BaseException as interruption:
@@ -101,7 +103,8 @@ class Hold(Generic[H_co]):
         if lease_id is None:
             return
         try:
-            self._release(lease_id)
+            with _in_haste_after(interruption):
+                self._release(lease_id)
         except (NotFound, LeaseLost):
             pass
         except ForgeDbError as lost:
@@ -143,7 +146,8 @@ class Hold(Generic[H_co]):
         lease_id = self._asked
         assert lease_id is not None, "the block was entered before it is left"
         try:
-            await self._release(lease_id)
+            with _in_haste_after(error):
+                await self._release(lease_id)
         except ForgeDbError as lost:
             _unless_told(error, lease_id, lost)
         except CancelledError as interruption:
@@ -158,7 +162,8 @@ class Hold(Generic[H_co]):
         if lease_id is None:
             return
         try:
-            await self._release(lease_id)
+            with _in_haste_after(interruption):
+                await self._release(lease_id)
         except (NotFound, LeaseLost):
             pass
         except ForgeDbError as lost:
@@ -214,6 +219,12 @@ def _or_raise(pause: float, held: LeaseHeld) -> float:
     if pause <= 0:
         raise held
     return min(pause, max(held.retry_after.total_seconds(), 0.001))
+
+
+def _in_haste_after(error: BaseException | None) -> AbstractContextManager[None]:
+    """Whoever is interrupted waits for the release no longer than it takes a sound database."""
+    is_interrupted = error is not None and not isinstance(error, Exception)
+    return at_most(LEAVING_SECONDS) if is_interrupted else nullcontext()
 
 
 def _may_be_granted(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from forgedb.drivers import refusals
 from forgedb.ids import Ulid
 from forgedb.operations.binding import Async, Dao, Mode, Sync
+from forgedb.operations.silence import as_long_as_it_lives
 from forgedb.operations.steps import Steps
 
 R = TypeVar("R")
@@ -51,11 +52,13 @@ class Blocked(Sync):
 
     def attempt(self, steps: Steps[R], patience_seconds: float, *, unlinked: bool = False) -> R:
         self._refuse_in_a_transaction()
-        return self.write(steps)
+        with as_long_as_it_lives():
+            return self.write(steps)
 
     def alone(self, steps: Steps[R]) -> R:
         self._refuse_in_a_transaction()
-        return self.read(steps)
+        with as_long_as_it_lives():
+            return self.query(steps)
 
     def _refuse_in_a_transaction(self) -> None:
         if self._inner.is_transaction:

@@ -18,7 +18,9 @@ from forgedb.drivers.postgres.errors import DRIVER_ERRORS, is_lost, is_stale, tr
 from forgedb.drivers.postgres.link import SEPARATOR, Answer, Link, Sent
 from forgedb.drivers.postgres.packing import COPY_BEGIN, COPY_END, Column, copied
 from forgedb.drivers.postgres.values import DECODERS
+from forgedb.drivers.postgres.waiting import NotReplicated, Overdue
 from forgedb.errors import ForgeDbError, InvalidValue, Unavailable
+from forgedb.operations.silence import LEAVING_SECONDS, at_most
 from forgedb.operations.steps import (
     Change,
     ChangeMany,
@@ -39,6 +41,9 @@ R = TypeVar("R")
 
 BEGIN_WRITE = Sent(b"BEGIN ISOLATION LEVEL READ COMMITTED")
 """Under it a lock's holder sees what was committed before it got the lock."""
+
+WARNINGS_TOLD = Sent(b"SET LOCAL client_min_messages TO warning")
+"""Where others use the session too, it can't be set once: see the pool's settings."""
 
 BEGIN_READ = Sent(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
@@ -72,8 +77,16 @@ _TEXTS = _Texts()
 class PostgresConnection:
     """An open connection; ``clock`` gives the time to operations, or the server does."""
 
-    def __init__(self, link: Link[Any], where: str, clock: Callable[[], datetime] | None) -> None:
+    def __init__(
+        self,
+        link: Link[Any],
+        where: str,
+        clock: Callable[[], datetime] | None,
+        *,
+        has_own_session: bool = True,
+    ) -> None:
         self.link = link
+        self._begin_write = [BEGIN_WRITE] if has_own_session else [BEGIN_WRITE, WARNINGS_TOLD]
         self._where = where
         self._clock = clock
         self._owed: list[Sent] = []
@@ -84,6 +97,10 @@ class PostgresConnection:
         """When the pool was asked for it, by the monotonic clock."""
         self.spent = False
         """Whether the session isn't as it was opened: it is not to be lent again."""
+        self.is_late = False
+        """Whether the call that it is lent to has less time left than is usual."""
+        self.is_silent = False
+        """Whether it was given up, since the server didn't answer."""
 
     async def drive(self, steps: Steps[R]) -> R:
         """Carry out an operation's steps; what a step raises is raised inside it."""
@@ -190,7 +207,7 @@ class PostgresConnection:
         return answers[len(owed) :]
 
     def begin(self, *, read_only: bool) -> None:
-        self._owed = [BEGIN_READ if read_only else BEGIN_WRITE]
+        self._owed = [BEGIN_READ] if read_only else [*self._begin_write]
         self._changed = False
 
     async def commit(self) -> None:
@@ -206,14 +223,19 @@ class PostgresConnection:
         try:
             (answer,) = await self._together([COMMIT])
         except DRIVER_ERRORS as error:
+            translated = self._translated(error)
             if is_lost(error):
+                how = "the connection was lost"
+                if isinstance(error, Overdue):
+                    how = f"the server gave no answer within {error.seconds:g} s"
                 raise Unavailable(
-                    f"the connection was lost while the transaction was being committed:"
-                    f" {self._where}; look whether it is there before doing it again",
+                    f"{how} while the transaction was being committed: {self._where}; look whether"
+                    " it is there before doing it again",
                     outcome="unknown",
                 ) from error
-            await self.rollback()
-            raise self._translated(error) from error
+            if not isinstance(error, NotReplicated):
+                await self.rollback()
+            raise translated from error
         if answer.status == "ROLLBACK":
             raise Unavailable(
                 f"the transaction was rolled back, since one of its statements had failed:"
@@ -233,7 +255,8 @@ class PostgresConnection:
         # prepared at every rollback.
         is_idle = status == TransactionStatus.INTRANS and not self._changed
         try:
-            await self.link.ask(COMMIT if is_idle else ROLLBACK)
+            with at_most(LEAVING_SECONDS):
+                await self.link.ask(COMMIT if is_idle else ROLLBACK)
         except DRIVER_ERRORS:
             await self.link.close()
 
@@ -273,7 +296,8 @@ class PostgresConnection:
         if self.link.lost:
             return
         try:
-            await self._together([ROLLBACK_TO, RELEASE])
+            with at_most(LEAVING_SECONDS):
+                await self._together([ROLLBACK_TO, RELEASE])
         except Exception:  # noqa: BLE001 - whatever psycopg trips over
             # What is on its way out says more than this.  An interruption that came before the
             # SAVEPOINT leaves nothing to go back to, and the server refuses whatever comes now; one
@@ -284,6 +308,7 @@ class PostgresConnection:
     def _translated(self, error: Exception, step: Step | Lookup | None = None) -> ForgeDbError:
         translated = translate(error, self._where, step)
         self.spent = self.spent or is_stale(error)
+        self.is_silent = self.is_silent or (isinstance(error, Overdue) and error.is_cut)
         if isinstance(step, Run):
             translated.number = number = getattr(error, "number", 0)
             if isinstance(error, psycopg.Error) and error.diag.statement_position:

@@ -9,6 +9,7 @@ import psycopg
 import psycopg_pool
 
 from forgedb.drivers import refusals
+from forgedb.drivers.postgres.waiting import NotReplicated, Overdue
 from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, Unavailable, UsageError
 
 DRIVER_ERRORS = (psycopg.Error, OverflowError, TypeError, UnicodeError, struct_error)
@@ -51,6 +52,15 @@ def translate(error: Exception, where: str, step: object = None) -> ForgeDbError
         raise error
     code = error.sqlstate or ""
     words = _words(error)
+    if isinstance(error, Overdue):
+        return _overdue(error, where)
+    if isinstance(error, NotReplicated):
+        return Unavailable(
+            f"the change is on the primary, but may not be on any standby: {where} ({words}); if"
+            " the primary is lost now, it is lost as well: look whether it is there before doing it"
+            " again",
+            outcome="unknown",
+        )
     if is_lost(error):
         return Unavailable(f"the connection was lost: {where} ({words})", retryable=True)
     if is_stale(error):
@@ -78,6 +88,9 @@ def is_transient(error: BaseException) -> bool:
     if not isinstance(error, Unavailable) or error.outcome != "not_committed":
         return False
     cause = error.__cause__
+    # Who gave up has used up the call's time.
+    if isinstance(cause, Overdue):
+        return False
     return isinstance(cause, psycopg.Error) and (
         cause.sqlstate in RETRIED or is_lost(cause) or is_stale(cause)
     )
@@ -85,8 +98,10 @@ def is_transient(error: BaseException) -> bool:
 
 def is_lost(error: BaseException | None) -> bool:
     """Whether the connection is gone: what was being done when it broke is unknown."""
-    if not isinstance(error, psycopg.Error):
+    if not isinstance(error, psycopg.Error) or isinstance(error, NotReplicated):
         return False
+    if isinstance(error, Overdue):
+        return error.is_cut
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError) and not isinstance(
             error, psycopg_pool.PoolTimeout | psycopg_pool.PoolClosed
@@ -100,6 +115,20 @@ def is_stale(error: BaseException | None) -> bool:
         # Messages may come in any language.
         return error.diag.source_function == "RevalidateCachedQuery"
     return isinstance(error, psycopg.errors.InvalidSqlStatementName) and "_pg3_" in str(error)
+
+
+def _overdue(error: Overdue, where: str) -> Unavailable:
+    if error.is_cut:
+        return Unavailable(
+            f"the server gave no answer within {error.seconds:g} s, and the connection was given"
+            f" up: {where}; look whether the server is well",
+            retryable=True,
+        )
+    return Unavailable(
+        f"a statement wasn't done within {error.seconds:g} s, and was cancelled: {where}; someone"
+        " may hold a lock that it needs, or call_timeout must be more",
+        retryable=True,
+    )
 
 
 def _constraint(error: psycopg.Error, words: str) -> ForgeDbError:

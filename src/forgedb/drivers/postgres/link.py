@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import select
-import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import psycopg
@@ -22,8 +21,14 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from forgedb.drivers.postgres.preparing import Preparing
+from forgedb.drivers.postgres.waiting import (
+    STOP_SECONDS,
+    PatientAsyncConnection,
+    PatientConnection,
+)
+from forgedb.operations.silence import as_long_as_it_lives
 
-C = TypeVar("C", bound="psycopg.Connection[Any] | psycopg.AsyncConnection[Any]")
+C = TypeVar("C", bound=PatientConnection | PatientAsyncConnection)
 
 Params = Mapping[str, Any]
 
@@ -37,8 +42,6 @@ class Sent(NamedTuple):
 
 SEPARATOR = "\n;\n"
 """Between statements that go together; the last of one's lines may be a comment."""
-
-CANCEL_SECONDS = 5.0
 
 NOTICE_SECONDS = 0.001
 """How often to look whether a connection that was broken off is still in use."""
@@ -64,8 +67,11 @@ class Link(ABC, Generic[C]):
     async def ask(self, sent: Sent) -> Answer:
         """Send one statement."""
         prepare = sent.params is not None and self._preparing.is_due(sent.text)
+        # Who was interrupted didn't hear it.
+        self.raw.has_warned = False
         answer = await self._ask(sent, prepare)
         self._note(sent, answer)
+        self.raw.require_replicated()
         return answer
 
     async def first(self, text: bytes, params: Params) -> tuple[Any, ...] | None:
@@ -79,9 +85,11 @@ class Link(ABC, Generic[C]):
         """Send several in one round trip; the first that fails is raised, the rest don't run."""
         if any(sent.params is not None and self._preparing.is_due(sent.text) for sent in batch):
             return [await self.ask(sent) for sent in batch]
+        self.raw.has_warned = False
         answers = await self._pipeline(batch)
         for sent, answer in zip(batch, answers, strict=True):
             self._note(sent, answer)
+        self.raw.require_replicated()
         return answers
 
     def _note(self, sent: Sent, answer: Answer) -> None:
@@ -95,6 +103,7 @@ class Link(ABC, Generic[C]):
 
         What is raised has the number of the statement that failed, as its ``number``.
         """
+        self.raw.has_warned = False
         self.raw.pgconn.send_query(SEPARATOR.join(texts).encode())
         results = await self._results(generators.execute(self.raw.pgconn))
         for number, result in enumerate(results):
@@ -102,6 +111,7 @@ class Link(ABC, Generic[C]):
                 error: Any = psycopg.errors.error_from_result(result)
                 error.number = number
                 raise error
+        self.raw.require_replicated()
         return [(result.command_status or b"").decode() for result in results]
 
     @abstractmethod
@@ -119,11 +129,8 @@ class Link(ABC, Generic[C]):
         """Give the connection up under whoever still uses it: they find it lost."""
         if self.lost:
             return
-        # Not closed at once: psycopg would wait for ever on a socket that is closed under it.
-        # In a child process it is no socket any more.
-        with suppress(OSError), socket.socket(fileno=os.dup(self.raw.pgconn.socket)) as line:
-            line.shutdown(socket.SHUT_RDWR)
-        give_up_at = time.monotonic() + CANCEL_SECONDS
+        self.raw.cut()
+        give_up_at = time.monotonic() + STOP_SECONDS
         while self._is_used and time.monotonic() < give_up_at:
             await self._pause(NOTICE_SECONDS)
         await self.close()
@@ -175,10 +182,10 @@ class Link(ABC, Generic[C]):
     async def _pipeline(self, batch: Sequence[Sent]) -> list[Answer]: ...
 
 
-class BlockingLink(Link[psycopg.Connection[Any]]):
+class BlockingLink(Link[PatientConnection]):
     """For threads."""
 
-    def __init__(self, raw: psycopg.Connection[Any], preparing: Preparing) -> None:
+    def __init__(self, raw: PatientConnection, preparing: Preparing) -> None:
         super().__init__(raw, preparing)
         self._cursor = raw.cursor()
 
@@ -201,9 +208,10 @@ class BlockingLink(Link[psycopg.Connection[Any]]):
         ]
 
     async def copy(self, text: bytes, blocks: Iterable[bytes]) -> int:
-        with self._cursor.copy(text) as copy:
+        with ExitStack() as at_the_end, self._cursor.copy(text) as copy:
             for block in blocks:
                 copy.write(block)
+            at_the_end.enter_context(as_long_as_it_lives())
         return self._cursor.rowcount
 
     async def _results(self, fetching: Any) -> list[PGresult]:
@@ -217,10 +225,10 @@ class BlockingLink(Link[psycopg.Connection[Any]]):
         time.sleep(seconds)
 
 
-class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
+class AwaitedLink(Link[PatientAsyncConnection]):
     """For tasks."""
 
-    def __init__(self, raw: psycopg.AsyncConnection[Any], preparing: Preparing) -> None:
+    def __init__(self, raw: PatientAsyncConnection, preparing: Preparing) -> None:
         super().__init__(raw, preparing)
         self._cursor = raw.cursor()
 
@@ -255,11 +263,15 @@ class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
 
     async def _stop(self, sending: asyncio.Future[list[Answer]]) -> None:
         """Cancel what the server is doing and wait for that; give the connection up if it can't."""
+        give_up_at = time.monotonic() + STOP_SECONDS
         with suppress(psycopg.Error, asyncio.CancelledError):
             if not sending.done():
-                await self.raw.cancel_safe(timeout=CANCEL_SECONDS)
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([sending], timeout=CANCEL_SECONDS)
+                await self.raw.cancel_safe(timeout=STOP_SECONDS)
+                await asyncio.wait([sending], timeout=give_up_at - time.monotonic())
+        if not sending.done():
+            self.raw.cut()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([sending], timeout=STOP_SECONDS)
         if sending.done():
             # Looked at, or asyncio would complain that nobody did.
             sending.exception()
@@ -268,9 +280,11 @@ class AwaitedLink(Link[psycopg.AsyncConnection[Any]]):
             await self.close()
 
     async def copy(self, text: bytes, blocks: Iterable[bytes]) -> int:
-        async with self._cursor.copy(text) as copy:
-            for block in blocks:
-                await copy.write(block)
+        with ExitStack() as at_the_end:
+            async with self._cursor.copy(text) as copy:
+                for block in blocks:
+                    await copy.write(block)
+                at_the_end.enter_context(as_long_as_it_lives())
         return self._cursor.rowcount
 
     async def _results(self, fetching: Any) -> list[PGresult]:

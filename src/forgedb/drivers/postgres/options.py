@@ -17,6 +17,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
+from forgedb.drivers.patience import CALL_TIMEOUT_SECONDS, check_call_timeout
 from forgedb.errors import InvalidValue
 from forgedb.postgres_url import postgres_url
 from forgedb.url import HIDDEN
@@ -35,6 +36,7 @@ class PostgresOptions(msgspec.Struct, frozen=True):
     pool_min_size: int = 1
     pool_max_size: int = 10
     pool_timeout_seconds: float = 10.0
+    call_timeout_seconds: float | None = CALL_TIMEOUT_SECONDS
     prepare_threshold: int | None = 5
 
     def __repr__(self) -> str:
@@ -61,8 +63,9 @@ def postgres_options(url: str, given: Mapping[str, Any]) -> PostgresOptions:
             )
         own[name] = value
     checked = {name: _CHECKS[name](name, value) for name, value in own.items()}
-    if "pool_timeout" in checked:
-        checked["pool_timeout_seconds"] = checked.pop("pool_timeout")
+    for name in ("pool_timeout", "call_timeout"):
+        if name in checked:
+            checked[f"{name}_seconds"] = checked.pop(name)
     libpq_url = parts.with_options(for_libpq)
     try:
         conninfo_to_dict(libpq_url)
@@ -126,5 +129,6 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "pool_min_size": _least_size,
     "pool_max_size": _size,
     "pool_timeout": _timeout,
+    "call_timeout": check_call_timeout,
     "prepare_threshold": _prepare_threshold,
 }

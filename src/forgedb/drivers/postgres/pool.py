@@ -25,7 +25,9 @@ from forgedb.drivers.postgres.link import AwaitedLink, BlockingLink, Link
 from forgedb.drivers.postgres.options import PostgresOptions
 from forgedb.drivers.postgres.preparing import NOT_BY_ITSELF, Preparing
 from forgedb.drivers.postgres.values import ADAPTERS
+from forgedb.drivers.postgres.waiting import Patient, PatientAsyncConnection, PatientConnection
 from forgedb.errors import Unavailable
+from forgedb.operations.silence import LEAVING_SECONDS, LIMIT, at_most
 
 Clock = Callable[[], datetime] | None
 
@@ -36,12 +38,21 @@ ONE_PLAN = "SET plan_cache_mode TO force_generic_plan"
 """Statements are found by keys, whose plan is the same for all values; planning a partitioned
 table anew for each value costs more than the search."""
 
+WARNINGS_TOLD = "SET client_min_messages TO warning"
+"""A COMMIT warns where its standby wasn't waited for; a role may be set to hear of errors alone."""
+
 _STARTING_UP = ("is starting up", "in recovery mode", "not yet accepting connections")
 _STOPPING = ("is shutting down", "terminating connection")
 _FULL = ("too many", "connection slots")
 """In what a server says that refuses a connection for now; psycopg has no SQLSTATE of it."""
 
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
+
+LEAVING_POOL_SECONDS = 1.0
+"""How long who only tidies up waits for a connection: it may have to be opened."""
+
+WAITING_COUNTS = 0.1
+"""The part of its time from which on it matters that a call has waited for a connection."""
 
 FIRST_LOOK_SECONDS = 0.02
 """How long the first connection is waited for before looking whether it was refused."""
@@ -104,8 +115,9 @@ class Pool(ABC):
         connection = self._kept.ask()
         try:
             if connection is None:
-                connection = await self._lend(self.options.pool_timeout_seconds)
+                connection = await self._lend(self._patience_seconds())
                 connection.lent_at = asked_at
+                self._count_waiting(connection, time.monotonic() - asked_at)
             return connection
         except psycopg_pool.PoolTimeout as error:
             raise self._exhausted() from error
@@ -114,10 +126,35 @@ class Pool(ABC):
         finally:
             self._kept.answered()
 
+    def _count_waiting(self, connection: PostgresConnection, waited_seconds: float) -> None:
+        """Let its call, which has waited for it, wait so much less for an answer."""
+        usual = self.options.call_timeout_seconds
+        if usual is not None and waited_seconds > usual * WAITING_COUNTS:
+            connection.link.raw.call_seconds = max(usual - waited_seconds, min(usual, 1.0))
+            connection.is_late = True
+
+    def as_usual(self, connection: PostgresConnection) -> None:
+        """Let its calls wait as long as any for an answer."""
+        connection.link.raw.call_seconds = self.options.call_timeout_seconds
+        connection.is_late = False
+
+    def _patience_seconds(self) -> float:
+        """How long to wait for a connection: no longer than for an answer."""
+        seconds = self.options.pool_timeout_seconds
+        if self.options.call_timeout_seconds is not None:
+            seconds = min(seconds, self.options.call_timeout_seconds)
+        limit = LIMIT.get()
+        return seconds if limit is None else min(seconds, max(limit, LEAVING_POOL_SECONDS))
+
     async def give(self, connection: PostgresConnection) -> None:
         """Give back what ``take`` gave; one that is lost, or spent, is replaced."""
         if connection.spent:
             await connection.link.close()
+        if connection.is_late:
+            self.as_usual(connection)
+        if connection.is_silent:
+            # The others would keep who gets them waiting as long.
+            await self.drain()
         if not self._forked and (left := self._kept.keep(connection)) is not None:
             await self._give(left)
 
@@ -129,7 +166,8 @@ class Pool(ABC):
     async def renew(self) -> None:
         """Replace the idle connections that are lost, after one was found so."""
         await self._let_go()
-        await self._check()
+        with at_most(LEAVING_SECONDS):
+            await self._check()
 
     async def drain(self) -> None:
         """Replace all connections, those in use when they are given back."""
@@ -184,11 +222,16 @@ class Pool(ABC):
             return {key: value for key, value in given.items() if key != "connect_timeout"}
         return {**given, "connect_timeout": ceil(self.options.pool_timeout_seconds)}
 
+    def limit(self, raw: Patient) -> None:
+        """Let none of its calls last for ever."""
+        raw.call_seconds, raw.url = self.options.call_timeout_seconds, self.options.url
+        raw.listen_for_warnings()
+
     def settings(self) -> LiteralString:
         """What is set on a new connection, in one round trip."""
         if self.options.prepare_threshold is None:
             return TIMES_AS_READ
-        return f"{TIMES_AS_READ}; {ONE_PLAN}"
+        return f"{TIMES_AS_READ}; {WARNINGS_TOLD}; {ONE_PLAN}"
 
     def missed(self, error: BaseException) -> None:
         """Remember why there is no new connection."""
@@ -200,7 +243,8 @@ class Pool(ABC):
         self.refused = None
         self._connected = True
         self._links.add(link)
-        return PostgresConnection(link, self.options.shown, self.clock)
+        is_own = self.options.prepare_threshold is not None
+        return PostgresConnection(link, self.options.shown, self.clock, has_own_session=is_own)
 
     def _settings(self) -> dict[str, Any]:
         options = self.options
@@ -239,7 +283,7 @@ class Pool(ABC):
         )
 
 
-class _BlockingConnection(psycopg.Connection[Any]):
+class _BlockingConnection(PatientConnection):
     lent: PostgresConnection
 
     @classmethod
@@ -247,6 +291,7 @@ class _BlockingConnection(psycopg.Connection[Any]):
         raw = None
         try:
             raw = super().connect(conninfo, **lender.patient(kwargs))
+            lender.limit(raw)
             # A pooler may take who comes, and have no server for the first statement.
             raw.execute(lender.settings())
         except BaseException as error:
@@ -271,7 +316,8 @@ class BlockingPool(Pool):
 
     def _keep_trying(self, pool: psycopg_pool.ConnectionPool[Any]) -> None:
         if pool.get_stats()["requests_waiting"]:
-            pool.check()
+            with at_most(LEAVING_SECONDS):
+                pool.check()
 
     async def _open(self) -> None:
         self._pool.open()
@@ -302,7 +348,7 @@ class BlockingPool(Pool):
         return self._pool.closed
 
 
-class _AwaitedConnection(psycopg.AsyncConnection[Any]):
+class _AwaitedConnection(PatientAsyncConnection):
     lent: PostgresConnection
 
     @classmethod
@@ -310,6 +356,7 @@ class _AwaitedConnection(psycopg.AsyncConnection[Any]):
         raw = None
         try:
             raw = await super().connect(conninfo, **lender.patient(kwargs))
+            lender.limit(raw)
             # A pooler may take who comes, and have no server for the first statement.
             await raw.execute(lender.settings())
         except BaseException as error:
@@ -334,7 +381,8 @@ class AwaitedPool(Pool):
 
     async def _keep_trying(self, pool: psycopg_pool.AsyncConnectionPool[Any]) -> None:
         if pool.get_stats()["requests_waiting"]:
-            await pool.check()
+            with at_most(LEAVING_SECONDS):
+                await pool.check()
 
     async def _open(self) -> None:
         await self._pool.open()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterator
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any, NoReturn, TypeVar
 
 from forgedb.drivers import refusals
@@ -17,6 +19,7 @@ from forgedb.drivers.turns import Turns
 from forgedb.errors import Unavailable, UsageError
 from forgedb.ids import Ulid
 from forgedb.operations.binding import Async, Dao, Mode, SchemaCheck, Sync
+from forgedb.operations.silence import at_most
 from forgedb.operations.steps import Steps
 
 R = TypeVar("R")
@@ -24,6 +27,9 @@ R = TypeVar("R")
 ATTEMPTS_MAX = 8
 PAUSE_SECONDS_FIRST = 0.02
 PAUSE_SECONDS_MAX = 1.0
+
+LEAST_SECONDS = 1.0
+"""How long a further attempt has at least for each answer, however little is left of the call."""
 
 WAKING_SECONDS = 0.005
 """Within which those ask for a lease who are told at one moment that it may be had."""
@@ -167,6 +173,8 @@ class PostgresRunner(Async):
                 if not alive:
                     await self._pool.give(connection)
             if alive:
+                if connection.is_late:
+                    self._pool.as_usual(connection)
                 return connection
 
     async def backup(self, path: str) -> None:
@@ -207,6 +215,7 @@ class PostgresRunner(Async):
         once = super().bound(function, dao, mode, on_any_schema=on_any_schema)
 
         async def bound(*args: Any, **kwargs: Any) -> R:
+            began = time.monotonic()
             try:
                 return await once(*args, **kwargs)
             except Unavailable as error:
@@ -216,7 +225,14 @@ class PostgresRunner(Async):
                     await self._pool.renew()
                 elif is_stale(error.__cause__):
                     await self._pool.drain()
-                return await self._again(once, args, kwargs)
+                left_seconds = self._pool.options.call_timeout_seconds
+                if left_seconds is None:
+                    return await self._again(once, args, kwargs, inf)
+                left_seconds -= time.monotonic() - began
+                if left_seconds <= 0:
+                    raise
+                with at_most(max(left_seconds, LEAST_SECONDS)):
+                    return await self._again(once, args, kwargs, left_seconds)
 
         return bound
 
@@ -225,16 +241,25 @@ class PostgresRunner(Async):
         once: Callable[..., Coroutine[Any, Any, R]],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        left_seconds: float,
     ) -> R:
-        """Try an operation again that failed for no fault of its own, with growing pauses."""
-        from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
+        """Try an operation again that failed for no fault of its own, with growing pauses.
+
+        Not for longer than its time, of which so much is left.
+        """
+        from tenacity import (
+            AsyncRetrying,
+            retry_if_exception,
+            stop_after_attempt,
+            stop_before_delay,
+        )
         from tenacity.wait import wait_random_exponential
 
         # Those that were in each other's way a moment ago must not meet again at once.
         await self._pool.sleep(random.uniform(0, PAUSE_SECONDS_FIRST))  # noqa: S311
         retrying = AsyncRetrying(
             sleep=self._pool.sleep,
-            stop=stop_after_attempt(ATTEMPTS_MAX - 1),
+            stop=stop_after_attempt(ATTEMPTS_MAX - 1) | stop_before_delay(left_seconds),
             wait=wait_random_exponential(PAUSE_SECONDS_FIRST, PAUSE_SECONDS_MAX),
             retry=retry_if_exception(is_transient),
             reraise=True,

@@ -1,0 +1,26 @@
+"""How long a call of a database may go without an answer: the option ``call_timeout``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from forgedb.errors import InvalidValue
+
+CALL_TIMEOUT_SECONDS = 30.0
+CALL_TIMEOUT_SECONDS_MAX = 86_400.0
+
+
+def check_call_timeout(name: str, value: Any) -> float | None:
+    """Seconds, or None for ``never``; from a URL it is text.  Raises InvalidValue."""
+    if value is None or value == "never":
+        return None
+    try:
+        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        seconds = -1.0
+    if 0 < seconds <= CALL_TIMEOUT_SECONDS_MAX:
+        return seconds
+    raise InvalidValue(
+        name, value, "it must be a timedelta, or more than 0 and up to 86400 seconds, or never"
+    )

@@ -1,0 +1,317 @@
+"""A server that is there and doesn't answer: every call ends, and what it knows is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+import forgedb
+from forgedb import Database, ForgeDbError, NewObject, ObjectType, Unavailable
+from forgedb.drivers.postgres.waiting import PROBE_SECONDS
+from tests.faults.surfaces import Surface, beside, sleeps, until, value, waits_for_a_lock
+from tests.servers.postgres import PostgresServer, server_programs
+
+CALL_SECONDS = 1.0
+
+QUICK = {"call_timeout": CALL_SECONDS, "pool_timeout": 1.0, "pool_max_size": 3}
+
+AT_ONCE_SECONDS = 2.5
+"""Within which an interrupted call is back, on a machine that has other things to do."""
+
+GIVEN_UP_SECONDS = CALL_SECONDS + 3.0
+
+HANG_SECONDS = 30.0
+"""After which the server is thawed, so that a call that would never end fails its test."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A server that tests may freeze."""
+    with PostgresServer(server_programs(), synchronous_commit="on") as server:
+        yield server
+
+
+@pytest.fixture
+def own_url(server: PostgresServer) -> Iterator[str]:
+    """A database of it, with forgedb's schema."""
+    with beside(server.url("postgres")) as session:
+        session.execute("DROP DATABASE IF EXISTS forge WITH (FORCE)")
+        session.execute("CREATE DATABASE forge")
+    with forgedb.connect(server.url("forge")) as db:
+        db.migrate()
+    return server.url("forge")
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """The block ends in time, however it ends."""
+    began = time.monotonic()
+    yield
+    took = time.monotonic() - began
+    assert took < seconds, f"it took {took:.1f} s"
+
+
+def given_up(call: Callable[[], Any]) -> Unavailable:
+    """What a call raised that was given up, in its time."""
+    with within(GIVEN_UP_SECONDS), pytest.raises(Unavailable) as raised:
+        call()
+    return raised.value
+
+
+# What isn't answered is given up
+
+
+def test_a_read_that_gets_no_answer_is_given_up_and_the_next_one_works(
+    open_db: Surface, server: PostgresServer, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    project = db.projects.create("platform", "Platform")
+    with server.frozen():
+        error = given_up(lambda: db.projects.get(project.id))
+        assert "no answer within 1 s" in str(error)
+        assert "/forge" in str(error)
+        assert error.outcome == "not_committed"
+        assert error.retryable
+        # Every one of its connections may be as silent.
+        given_up(lambda: db.projects.get(project.id))
+    until(lambda: _works(lambda: db.projects.get(project.id)))
+
+
+def _works(call: Callable[[], Any]) -> bool:
+    try:
+        call()
+    except Unavailable:
+        return False
+    return True
+
+
+def test_a_change_that_gets_no_answer_before_its_commit_is_known_not_to_be_made(
+    open_db: Surface, server: PostgresServer, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    project = db.projects.create("platform", "Platform")
+    with server.frozen():
+        error = given_up(lambda: db.projects.update(project.id, name="New"))
+        assert error.outcome == "not_committed"
+        assert error.retryable
+    until(lambda: _works(db.projects.list))
+    assert db.projects.get(project.id).name == "Platform"
+    assert db.audit.verify().ok
+
+
+def test_a_transaction_whose_server_falls_silent_ends_with_its_next_statement(
+    open_db: Surface, server: PostgresServer, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    with ExitStack() as frozen:
+        with (
+            within(GIVEN_UP_SECONDS),
+            pytest.raises(Unavailable, match="no answer within 1 s") as raised,
+            db.transaction() as tx,
+        ):
+            project = tx.projects.create("platform", "Platform")
+            frozen.enter_context(server.frozen())
+            tx.projects.update(project.id, name="New")
+        assert raised.value.outcome == "not_committed"
+        assert raised.value.retryable
+    until(lambda: _works(db.projects.list))
+    assert db.projects.list().items == []
+
+
+def test_of_a_commit_that_gets_no_answer_it_is_unknown_whether_it_was_made(
+    open_db: Surface, server: PostgresServer, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    with ExitStack() as frozen:
+        with (
+            within(GIVEN_UP_SECONDS),
+            pytest.raises(Unavailable, match="no answer within 1 s while") as raised,
+            db.transaction() as tx,
+        ):
+            tx.projects.create("platform", "Platform")
+            frozen.enter_context(server.frozen())
+        assert raised.value.outcome == "unknown"
+        assert not raised.value.retryable
+    # It had the COMMIT in its buffer.
+    until(lambda: _works(db.projects.list))
+    until(lambda: len(db.projects.list().items) == 1)
+
+
+def test_of_a_callers_own_statement_that_gets_no_answer_it_is_unknown_what_it_changed(
+    open_db: Surface, server: PostgresServer, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    with ExitStack() as frozen:
+        db.client.query_value("SELECT 1")
+        frozen.enter_context(server.frozen())
+        error = given_up(lambda: db.client.query_value("SELECT 1"))
+        assert error.outcome == "unknown"
+    until(lambda: _works(db.projects.list))
+
+
+def test_rows_that_are_streamed_to_a_silent_server_are_given_up(
+    open_db: Surface, server: PostgresServer, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    repository_id, token = _leased(db)
+    with ExitStack() as frozen:
+
+        def objects() -> Iterator[NewObject]:
+            for number in range(500_000):
+                if number == 20_000:
+                    frozen.enter_context(server.frozen())
+                yield NewObject(f"{number:040x}", ObjectType.BLOB, number)
+
+        with within(20.0), pytest.raises(Unavailable, match="no answer within 1 s") as raised:
+            db.objects.add_many(repository_id, objects(), token)
+        assert raised.value.outcome == "not_committed"
+    until(lambda: _works(db.projects.list))
+    assert db.objects.list(repository_id).items == []
+
+
+def test_the_end_of_streamed_rows_is_given_up_only_where_the_server_answers_nobody(
+    open_db: Surface, server: PostgresServer, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    repository_id, token = _leased(db)
+    one = NewObject("1" * 40, ObjectType.BLOB, 1)
+    with beside(own_url) as session:
+        session.execute(SLOW_STATEMENTS)
+        added = db.objects.add_many(repository_id, [one], token)
+    assert added.added == 1
+    with ExitStack() as frozen, ThreadPoolExecutor(1) as threads, beside(own_url) as admin:
+        other = db.repositories.create(db.projects.list().items[0].id, "other")
+        lease = db.leases.acquire(other.id)
+        adding = threads.submit(db.objects.add_many, other.id, [one], lease.fencing_token)
+        until(lambda: sleeps(admin))
+        frozen.enter_context(server.frozen())
+        with within(PROBE_SECONDS + 3 * GIVEN_UP_SECONDS), pytest.raises(Unavailable):
+            adding.result()
+
+
+def _leased(db: Database) -> tuple[str, int]:
+    """A new repository, and the token of a lease of it."""
+    project = db.projects.create("platform", "Platform")
+    repository = db.repositories.create(project.id, "api")
+    return repository.id, db.leases.acquire(repository.id).fencing_token
+
+
+SLOW_STATEMENTS = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(3); RETURN NULL; END $$;
+CREATE TRIGGER slow AFTER INSERT ON object_metadata FOR EACH STATEMENT EXECUTE FUNCTION slow();
+"""
+
+
+def test_a_hold_whose_server_falls_silent_is_entered_and_left_with_an_error(
+    open_db: Surface, server: PostgresServer, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    project = db.projects.create("platform", "Platform")
+    repository = db.repositories.create(project.id, "api")
+    with server.frozen():
+        given_up(lambda: db.leases.hold(repository.id, wait=60).__enter__())
+    until(lambda: _works(db.projects.list))
+    with (
+        ExitStack() as frozen,
+        within(GIVEN_UP_SECONDS),
+        pytest.raises(Unavailable, match="no answer"),
+        db.leases.hold(repository.id),
+    ):
+        frozen.enter_context(server.frozen())
+    until(lambda: _works(db.projects.list))
+
+
+def test_closing_while_the_server_is_silent_takes_a_few_seconds(
+    open_db: Surface, server: PostgresServer, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    project = db.projects.create("platform", "Platform")
+    repository = db.repositories.create(project.id, "api")
+    db.leases.acquire(repository.id)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(
+            lambda: db.acting_as("user:bob").leases.hold(repository.id, wait=1.5).__enter__()
+        )
+        with beside(own_url) as session:
+            until(lambda: value(session, HEARS))
+        with server.frozen():
+            given_up(lambda: db.projects.get(project.id))
+            with within(6.0):
+                db.close()
+            with pytest.raises(ForgeDbError):
+                waiting.result()
+
+
+HEARS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%%waiting for leases'"
+
+
+def test_opening_a_silent_server_ends(
+    open_db: Surface, server: PostgresServer, own_url: str
+) -> None:
+    with server.frozen():
+        error = given_up(lambda: open_db(own_url, **QUICK))
+        assert error.retryable
+
+
+# What a live server is slow to answer is cancelled
+
+
+def test_a_statement_that_waits_for_a_lock_is_cancelled_in_its_time(
+    open_db: Surface, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    project = db.projects.create("platform", "Platform")
+    with beside(own_url) as other, beside(own_url) as admin, other.transaction():
+        other.execute("SELECT 1 FROM projects WHERE id = %s FOR UPDATE", [project.id])
+        error = given_up(lambda: db.projects.update(project.id, name="New"))
+        assert error.outcome == "not_committed"
+        assert error.retryable
+        assert "wasn't done within 1 s" in str(error)
+        # The server doesn't go on for nobody.
+        until(lambda: not waits_for_a_lock(admin))
+    assert db.projects.update(project.id, name="Newer").name == "Newer"
+    assert len(db.audit.list(stream=project.id).items) == 2
+
+
+def test_a_slow_query_is_cancelled_and_its_connection_goes_on(
+    open_db: Surface, own_url: str
+) -> None:
+    db = open_db(own_url, **{**QUICK, "pool_max_size": 1})
+    pid = db.client.query_value("SELECT pg_backend_pid()")
+    with beside(own_url) as admin:
+        error = given_up(lambda: db.client.query("SELECT pg_sleep(600)"))
+        assert error.outcome == "not_committed"
+        assert not sleeps(admin)
+    assert db.client.query_value("SELECT pg_backend_pid()") == pid
+
+
+def test_a_transaction_goes_on_to_its_rollback_after_a_statement_was_cancelled(
+    open_db: Surface, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    with pytest.raises(Unavailable, match="wasn't done"), db.transaction() as tx:
+        tx.projects.create("platform", "Platform")
+        tx.client.query("SELECT pg_sleep(600)")
+    assert db.projects.list().items == []
+
+
+def test_the_time_between_the_statements_of_a_transaction_is_its_users_own(
+    open_db: Surface, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    with db.transaction() as tx:
+        project = tx.projects.create("platform", "Platform")
+        time.sleep(2 * CALL_SECONDS)
+        tx.projects.update(project.id, name="New")
+    assert db.projects.get(project.id).name == "New"
+
+
+def test_a_call_that_may_last_for_ever_does(open_db: Surface, own_url: str) -> None:
+    db = open_db(own_url, call_timeout="never")
+    assert db.client.query_value("SELECT 1 FROM pg_sleep(2)") == 1
