@@ -109,9 +109,9 @@ def connect(url: str | None = None, *, actor: str | None = None, **options: Any)
     ``readers`` (connections that read).  Of PostgreSQL, likewise: ``pool_min_size``,
     ``pool_max_size``, ``pool_timeout`` (a timedelta, or seconds), ``prepare_threshold`` (uses
     after which a statement is prepared on the server; ``never`` behind a PgBouncer that can't
-    keep them), ``call_timeout`` (how long a call waits for an answer: a timedelta, seconds, or
-    ``never``; 30 s).  ``clock`` is a function that gives every time, an aware UTC datetime, for
-    tests and replays.
+    keep them).  Of both, ``call_timeout``: how long a call waits for an answer, a timedelta,
+    seconds, or ``never``; 30 s.  ``clock`` is a function that gives every time, an aware UTC
+    datetime, for tests and replays.
 
     Raises InvalidValue (the URL, the actor, an option), Unavailable (it can't be opened),
     UsageError (PostgreSQL's driver isn't installed).

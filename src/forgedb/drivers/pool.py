@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 from forgedb.drivers import forks, refusals
 from forgedb.errors import Unavailable
+from forgedb.operations.silence import for_a_turn
 
 
 class Closable(Protocol):
@@ -86,7 +87,7 @@ class Pool(Generic[C]):
             self.idle.pop().close()
 
     def _open_or_wait(self) -> C:
-        deadline = time.monotonic() + self.timeout_seconds
+        deadline = time.monotonic() + for_a_turn(self.timeout_seconds)
         with self._changed:
             # Counted before the list is looked at again: a connection given back after that look
             # sees a waiter, and one given back before it is found.

@@ -27,7 +27,7 @@ from forgedb.drivers.postgres.preparing import NOT_BY_ITSELF, Preparing
 from forgedb.drivers.postgres.values import ADAPTERS
 from forgedb.drivers.postgres.waiting import Patient, PatientAsyncConnection, PatientConnection
 from forgedb.errors import Unavailable
-from forgedb.operations.silence import LEAVING_SECONDS, LIMIT, at_most
+from forgedb.operations.silence import LEAVING_SECONDS, at_most, for_a_turn
 
 Clock = Callable[[], datetime] | None
 
@@ -47,9 +47,6 @@ _FULL = ("too many", "connection slots")
 """In what a server says that refuses a connection for now; psycopg has no SQLSTATE of it."""
 
 CLOSE_SECONDS = 2.0
-
-LEAVING_POOL_SECONDS = 1.0
-"""How long who only tidies up waits for a connection: it may have to be opened."""
 
 WAITING_COUNTS = 0.1
 """The part of its time from which on it matters that a call has waited for a connection."""
@@ -143,8 +140,7 @@ class Pool(ABC):
         seconds = self.options.pool_timeout_seconds
         if self.options.call_timeout_seconds is not None:
             seconds = min(seconds, self.options.call_timeout_seconds)
-        limit = LIMIT.get()
-        return seconds if limit is None else min(seconds, max(limit, LEAVING_POOL_SECONDS))
+        return for_a_turn(seconds)
 
     async def give(self, connection: PostgresConnection) -> None:
         """Give back what ``take`` gave; one that is lost, or spent, is replaced."""

@@ -22,7 +22,7 @@ from psycopg.errors import Diagnostic, QueryCanceled, _WaitTimeout
 from psycopg.pq import ConnStatus, TransactionStatus
 
 from forgedb.drivers.blocked import finish
-from forgedb.operations.silence import LIMIT, at_most
+from forgedb.operations.silence import LIMIT, at_most, for_an_answer
 
 R = TypeVar("R")
 
@@ -90,11 +90,6 @@ class Patient:
             socket.socket(fileno=os.dup(self.pgconn.socket)) as line,
         ):
             line.shutdown(socket.SHUT_RDWR)
-
-    def _patience(self) -> float | None:
-        """How long to wait now."""
-        limit, usual = LIMIT.get() or inf, self.call_seconds
-        return usual if limit == inf else min(limit, usual or inf)
 
     async def _late(self: Any, gen: Generator[Any, Any, R], seconds: float) -> R:
         """The answer that didn't come in most of its time.  Raises Overdue."""
@@ -168,8 +163,7 @@ class PatientConnection(Patient, psycopg.Connection[Any]):
         interval: float = INTERVAL_SECONDS,
         timeout: float | None = None,
     ) -> R:
-        limit = LIMIT.get()
-        seconds = self.call_seconds if limit is None else self._patience()
+        seconds = for_an_answer(self.call_seconds)
         try:
             try:
                 return waiting.wait(
@@ -209,8 +203,7 @@ class PatientAsyncConnection(Patient, psycopg.AsyncConnection[Any]):
         interval: float = INTERVAL_SECONDS,
         timeout: float | None = None,
     ) -> R:
-        limit = LIMIT.get()
-        seconds = self.call_seconds if limit is None else self._patience()
+        seconds = for_an_answer(self.call_seconds)
         try:
             try:
                 return await waiting.wait_async(

@@ -22,6 +22,7 @@ from forgedb.drivers.turns import TaskTurns
 from forgedb.errors import Unavailable, UsageError
 from forgedb.ids import Ulid
 from forgedb.operations.binding import Async, Mode, SchemaCheck, Sync
+from forgedb.operations.silence import for_a_turn
 from forgedb.operations.steps import Steps
 
 R = TypeVar("R")
@@ -266,7 +267,7 @@ class Lane:
             return
         pool = self._pool
         try:
-            async with asyncio.timeout(pool.timeout_seconds):
+            async with asyncio.timeout(for_a_turn(pool.timeout_seconds)):
                 await self._places.acquire()
         except TimeoutError:
             raise Unavailable(pool.exhausted, retryable=True) from None

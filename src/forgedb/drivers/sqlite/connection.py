@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 import apsw
 
 from forgedb.drivers import refusals
-from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, translate
+from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, overdue, translate
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.drivers.sqlite.values import DECODERS, bind, kept
+from forgedb.drivers.sqlite.waiting import Waiting
 from forgedb.errors import ForgeDbError, InvalidValue, Unavailable
 from forgedb.operations.steps import (
     Change,
@@ -38,9 +39,6 @@ WRITER_CACHE_KIB = 64 * 1024
 READER_CACHE_KIB = 8 * 1024
 
 WAL_POLL_SECONDS = 0.01
-
-INSTRUCTIONS_BETWEEN_SIGNALS = 100_000
-"""Of SQLite's own machine: some milliseconds."""
 
 SAVEPOINT = "SAVEPOINT forgedb"
 RELEASE = "RELEASE forgedb"
@@ -72,8 +70,7 @@ class SqliteConnection:
 
     def _configure(self, options: SqliteOptions, writes: bool) -> None:
         raw = self.raw
-        self._busy_timeout_seconds = options.busy_timeout_seconds
-        raw.set_busy_timeout(int(options.busy_timeout_seconds * 1000))
+        self.waiting = Waiting(raw, options.lock_seconds, options.call_timeout_seconds)
         raw.pragma("foreign_keys", True)
         raw.pragma("recursive_triggers", True)
         raw.pragma("trusted_schema", False)
@@ -83,7 +80,7 @@ class SqliteConnection:
         # Also where the file can't be written: reading the header tells early what isn't SQLite.
         journal = raw.pragma("journal_mode")
         if writes and journal not in ("wal", "memory") and not raw.readonly("main"):
-            _enter_wal(raw, options.busy_timeout_seconds)
+            _enter_wal(raw, options.lock_seconds)
         raw.pragma("synchronous", options.synchronous)
         if not writes:
             raw.pragma("query_only", True)
@@ -102,6 +99,8 @@ class SqliteConnection:
         # These stand here, not in perform: most operations are one of them,
         # and a call's cost shows beside SQLite's own few microseconds.
         execute = self._cursor.execute
+        waiting = self.waiting
+        waiting.due = 0.0
         lookup: Any = steps
         if type(lookup) is Lookup:
             try:
@@ -115,6 +114,7 @@ class SqliteConnection:
             step = steps.send(None)
             result: Any
             while True:
+                waiting.due = 0.0
                 try:
                     if type(step) is SelectOne:
                         # The one row, and the statement is at its end: no snapshot stays open.
@@ -202,6 +202,7 @@ class SqliteConnection:
         if isinstance(step, ChangeMany):
             before = self.raw.total_changes()
             for columns in step.batches:
+                self.waiting.due = 0.0
                 self._cursor.executemany(step.statement.sqlite, zip(*columns, strict=True))
             return self.raw.total_changes() - before
         if isinstance(step, Native):
@@ -256,25 +257,6 @@ class SqliteConnection:
             self.execute(RELEASE)
 
     @contextmanager
-    def waiting(self, patience_seconds: float) -> Generator[None]:
-        """Wait no longer than this for other processes, in the block."""
-        self.raw.set_busy_timeout(int(patience_seconds * 1000))
-        try:
-            yield
-        finally:
-            self.raw.set_busy_timeout(int(self._busy_timeout_seconds * 1000))
-
-    @contextmanager
-    def interruptible(self) -> Generator[None]:
-        """Let a signal's handler, Ctrl-C's too, end a statement of the block's, however long."""
-        # Python looks for signals when it is called.
-        self.raw.set_progress_handler(lambda: False, INSTRUCTIONS_BETWEEN_SIGNALS)
-        try:
-            yield
-        finally:
-            self.raw.set_progress_handler(None)
-
-    @contextmanager
     def unlinked(self) -> Generator[None]:
         """Leave foreign keys unchecked in the block; a transaction can't change that."""
         self.raw.pragma("foreign_keys", False)
@@ -285,6 +267,9 @@ class SqliteConnection:
 
     def _translated(self, error: Exception, step: Step | Lookup | None = None) -> ForgeDbError:
         translated = translate(error, self.raw, self.where, step)
+        if self.waiting.gave_up:
+            self.waiting.gave_up = False
+            translated = overdue(self.waiting.call_seconds, self.where)
         translated.__cause__ = error
         if isinstance(step, Run):
             translated.number = number = getattr(error, "number", 0)

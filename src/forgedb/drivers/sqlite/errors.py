@@ -61,6 +61,15 @@ def translate(
     return UsageError(f"SQLite refused the statement: {error}")
 
 
+def overdue(seconds: float, where: str) -> Unavailable:
+    """What to raise where a statement was given up, since it took longer than that."""
+    return Unavailable(
+        f"a statement wasn't done within {seconds:g} s, and was interrupted: {where}; it reads too"
+        " much, or call_timeout must be more",
+        retryable=True,
+    )
+
+
 def _constraint(error: apsw.ConstraintError, connection: apsw.Connection | None) -> ForgeDbError:
     code = cast("Any", error).extendedresult
     text = str(error)

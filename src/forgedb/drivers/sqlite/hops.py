@@ -9,10 +9,12 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from forgedb.drivers.sqlite.connection import SqliteConnection
+from forgedb.operations.silence import LIMIT
 
 R = TypeVar("R")
 W = TypeVar("W")
@@ -96,7 +98,8 @@ class Hops:
         Where the task is cancelled, the work is interrupted, and waited for; what it gave
         nevertheless goes to ``undo``.
         """
-        hop = Hop(work)
+        # The thread that does it must know of a limit, too.
+        hop = Hop(work if LIMIT.get() is None else _within(copy_context(), work))
         if self._on_the_way >= self._threads < self._threads_max:
             self._threads += 1
             threading.Thread(target=self._take_hops, name="forgedb", daemon=True).start()
@@ -123,3 +126,7 @@ class Hops:
         while (hop := self._queue.get()) is not None:
             hop.run()
             del hop
+
+
+def _within(context: Context, work: Callable[[Hop[R]], R]) -> Callable[[Hop[R]], R]:
+    return lambda hop: context.run(work, hop)

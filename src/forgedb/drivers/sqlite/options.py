@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from forgedb.drivers.patience import CALL_TIMEOUT_SECONDS, check_call_timeout
 from forgedb.errors import InvalidValue
 from forgedb.url import HIDDEN
 from forgedb.validation import check_integer
@@ -27,6 +28,14 @@ class SqliteOptions(msgspec.Struct, frozen=True):
     synchronous: str = "NORMAL"
     busy_timeout_seconds: float = 10.0
     readers: int = 4
+    call_timeout_seconds: float | None = CALL_TIMEOUT_SECONDS
+
+    @property
+    def lock_seconds(self) -> float:
+        """How long a call waits for others that have the file, or a connection."""
+        if self.call_timeout_seconds is None:
+            return self.busy_timeout_seconds
+        return min(self.busy_timeout_seconds, self.call_timeout_seconds)
 
     @property
     def in_memory(self) -> bool:
@@ -40,14 +49,16 @@ def sqlite_options(path: str, given: Mapping[str, Any]) -> SqliteOptions:
         "synchronous": _synchronous,
         "busy_timeout": _busy_timeout,
         "readers": _readers,
+        "call_timeout": check_call_timeout,
     }
     for name in given:
         if name not in checks:
             # Whatever was meant by it may be a secret.
             raise InvalidValue(name, HIDDEN, f"no such option: there are {', '.join(checks)}")
     checked = {name: checks[name](name, value) for name, value in given.items()}
-    if "busy_timeout" in checked:
-        checked["busy_timeout_seconds"] = checked.pop("busy_timeout")
+    for name in ("busy_timeout", "call_timeout"):
+        if name in checked:
+            checked[f"{name}_seconds"] = checked.pop(name)
     return SqliteOptions(path, **checked)
 
 

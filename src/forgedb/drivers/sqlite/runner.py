@@ -44,7 +44,7 @@ class SqliteRunner(Sync):
         self._schema_ready = schema_check is None
         self._in_transaction: dict[int, SqliteTransaction] = {}
         """The open transaction of each thread that has one: its outer handle is out of use."""
-        timeout_seconds = options.busy_timeout_seconds
+        timeout_seconds = options.lock_seconds
         self.writer = Pool(lambda: self._open(writes=True), 1, timeout_seconds)
         self.readers = self.writer
         if not options.in_memory:
@@ -109,7 +109,7 @@ class SqliteRunner(Sync):
             self.writer.give(connection)
 
     def attempt(self, steps: Steps[R], patience_seconds: float, *, unlinked: bool = False) -> R:
-        with self._writing() as connection, connection.waiting(patience_seconds):
+        with self._writing(patience_seconds) as connection:
             try:
                 with connection.unlinked() if unlinked else nullcontext():
                     return connection.write(steps)
@@ -126,13 +126,13 @@ class SqliteRunner(Sync):
             return connection.drive(steps)
 
     @contextmanager
-    def _writing(self) -> Generator[SqliteConnection]:
+    def _writing(self, patience_seconds: float | None = None) -> Generator[SqliteConnection]:
         """The writer, for a block that may take long."""
         if self._in_transaction:
             self._refuse_outer_use()
         connection = self.writer.take()
         try:
-            with connection.interruptible():
+            with connection.waiting.of_a_migration(patience_seconds):
                 yield connection
         finally:
             self.writer.give(connection)

@@ -1,0 +1,73 @@
+"""How long a connection waits for another process's lock, and how long a statement of it may run.
+
+SQLite calls back for both, seldom enough to cost nothing.  Python looks for Ctrl-C then, too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from math import inf
+from weakref import ref
+
+import apsw
+
+from forgedb.operations.silence import for_a_turn
+
+INSTRUCTIONS = 100_000
+"""Of SQLite's own machine, between two looks: some milliseconds."""
+
+PAUSES_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025)
+
+
+class Waiting:
+    """The connection's busy handler and its progress handler."""
+
+    def __init__(
+        self, raw: apsw.Connection, lock_seconds: float, call_seconds: float | None
+    ) -> None:
+        # The connection has this, and would else be kept alive by what it has.
+        self._raw = ref(raw)
+        self.lock_seconds = lock_seconds
+        self.call_seconds = inf if call_seconds is None else call_seconds
+        self._give_up_at = 0.0
+        self.due = 0.0
+        """When the statement is to be given up; 0.0 at its start, until there is a first look."""
+        self.gave_up = False
+        """Whether a statement was given up, since this was last made False."""
+        raw.set_busy_handler(self._for_a_lock)
+        raw.set_progress_handler(self._for_a_statement, INSTRUCTIONS)
+
+    def _for_a_lock(self, tries: int) -> bool:
+        """Whether to try again to get a lock that another process has."""
+        now = time.monotonic()
+        if tries == 0:
+            self._give_up_at = now + for_a_turn(self.lock_seconds)
+        raw = self._raw()
+        # SQLite itself would go on waiting for a lock although it was interrupted.
+        if raw is None or now >= self._give_up_at or raw.is_interrupted:
+            return False
+        pause = PAUSES_SECONDS[min(tries, len(PAUSES_SECONDS) - 1)]
+        time.sleep(min(pause, self._give_up_at - now))
+        return True
+
+    def _for_a_statement(self) -> bool:
+        """Whether to interrupt the statement that runs."""
+        now = time.monotonic()
+        if not self.due:
+            self.due = now + self.call_seconds
+        self.gave_up = now > self.due
+        return self.gave_up
+
+    @contextmanager
+    def of_a_migration(self, lock_seconds: float | None = None) -> Generator[None]:
+        """Let a statement run as long as it may, in the block, and wait so long for locks."""
+        usual = self.lock_seconds, self.call_seconds
+        self.call_seconds = inf
+        if lock_seconds is not None:
+            self.lock_seconds = lock_seconds
+        try:
+            yield
+        finally:
+            self.lock_seconds, self.call_seconds = usual
