@@ -24,7 +24,7 @@ LOCK := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= CUSTOM_COMPILE_COMMAND='make r
 export PYTHONDONTWRITEBYTECODE =
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-postgres soak check bench bench-check bench-clients bench-growth \
+.PHONY: help demo test test-postgres soak failover check bench bench-check bench-clients bench-growth \
 	bench-peers bench-startup plots format schema requirements wheel clean
 
 help: ## Show this list
@@ -47,6 +47,10 @@ test-postgres: $(DEV) ## Run what needs PostgreSQL, on the server that the envir
 soak: MINUTES := 10
 soak: $(DEV) ## Attack leases for MINUTES=10 in all, on both databases
 	$(BIN)/python -m tests.concurrency.soak --minutes $(MINUTES)
+
+failover: FAILOVERS := 10
+failover: $(DEV) ## Let PostgreSQL clusters fail, FAILOVERS=10 times in each way
+	$(BIN)/python -m forgedb.testing.failover --failovers $(FAILOVERS)
 
 # Pyright comes whole from its package, node too: it has nothing to ask a network.
 check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1

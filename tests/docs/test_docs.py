@@ -22,6 +22,8 @@ import forgedb
 from forgedb.audit.stream import OWN_ACTIONS
 from forgedb.cli import exit_code_of
 from forgedb.errors import ForgeDbError
+from forgedb.testing.failover import verdict as failover
+from forgedb.testing.failover.suite import RUNS
 from forgedb.testing.history import RULES
 from tests.docs.blocks import blocks_of
 from tests.docs.page import EXEMPT
@@ -282,6 +284,12 @@ def test_the_soaks_page_names_every_rule_of_a_history():
     page = page_text("docs/soak.md")
     for rule in RULES:
         assert f"`{rule}`" in page
+
+
+def test_the_failovers_page_names_every_rule_and_every_kind():
+    page = page_text("docs/failover.md")
+    for name in (*failover.RULES, *RUNS):
+        assert f"| `{name}` |" in page
 
 
 def test_the_readme_names_every_folder_and_every_dependency():

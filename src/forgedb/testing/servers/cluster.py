@@ -22,7 +22,7 @@ Replication = Literal["asynchronous", "on", "remote_apply"]
 
 DATABASE: Final = "forge"
 
-SERVERS: Final = 3
+STANDBYS: Final = 2
 
 SETTINGS: Final[Mapping[str, str]] = {
     "max_connections": "100",
@@ -49,7 +49,7 @@ CATCH_UP_SECONDS_MAX = 60.0
 
 
 class Cluster:
-    """A context manager: one primary and two standbys, with an empty database ``forge``.
+    """A context manager: a primary and its standbys, two or none, with an empty database ``forge``.
 
     ``programs`` is a folder of PostgreSQL's programs.  With ``slow_seconds`` all that clients and
     standbys say to a server, and hear of it, takes so much longer.  The servers are stopped and
@@ -61,6 +61,7 @@ class Cluster:
         programs: Path,
         *,
         replication: Replication = "asynchronous",
+        standbys: int = STANDBYS,
         slow_seconds: float = 0.0,
         folder: str | None = None,
         settings: Mapping[str, str] = SETTINGS,
@@ -74,12 +75,14 @@ class Cluster:
         except BaseException:
             self._stack.close()
             raise
-        names = [f"n{number}" for number in range(SERVERS)]
+        names = [f"n{number}" for number in range(1 + standbys)]
         self.servers = [
             Server(self.programs, name, {**settings, **_waits_for(replication, names, name)})
             for name in names
         ]
         self.primary = self.servers[0]
+        self._made = len(self.servers)
+        self._settings = settings
         self._networks: dict[str, Network] = {}
 
     def __enter__(self) -> Cluster:
@@ -91,10 +94,6 @@ class Cluster:
                     network.delay(self._slow_seconds)
                     self._networks[server.name] = network
             self.primary.create()
-            hba = self.primary.data / "pg_hba.conf"
-            hba.write_text(
-                "host all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n"
-            )
             waits_for = self.primary.settings["synchronous_standby_names"]
             self.primary.settings["synchronous_standby_names"] = ""
             self.primary.start()
@@ -139,9 +138,9 @@ class Cluster:
         self.primary.kill()
         return self.primary
 
-    def stop_sending(self) -> list[int]:
+    def stop_sending(self, *, at_most: int = STANDBYS) -> list[int]:
         """Stop the processes that send the primary's log: its standbys lag; return their ids."""
-        stopped = self.primary.walsenders()
+        stopped = self.primary.walsenders()[:at_most]
         processes.send(stopped, signal.SIGSTOP)
         return stopped
 
@@ -169,7 +168,7 @@ class Cluster:
                 )[0]
             )
             for server in self.standbys
-            if server.running
+            if server.answers
         }
 
     def promote(self, server: Server) -> None:
@@ -177,9 +176,28 @@ class Cluster:
         server.promote()
         self.primary = server
         for standby in self.standbys:
-            if standby.running and standby.query("SELECT pg_is_in_recovery()") == [True]:
+            if standby.answers and standby.query("SELECT pg_is_in_recovery()") == [True]:
                 standby.follow(self._conninfo())
                 standby.configure()
+
+    def spare(self, programs: Path | None = None) -> Server:
+        """One more server, no part of the cluster and not created yet; of other programs, if given.
+
+        ``take_over`` puts it in the primary's place.
+        """
+        self._made += 1
+        own = self.programs if programs is None else Programs(programs, self.room)
+        server = Server(own, f"n{self._made}", self._settings)
+        self._stack.callback(server.kill)
+        return server
+
+    def take_over(self, server: Server) -> None:
+        """Start a spare server in the place of the primary, which has stopped, and of the rest."""
+        server.port = self.primary.port
+        self.servers = [server]
+        self.primary = server
+        server.start()
+        server.wait_until_primary()
 
     def rejoin(self, server: Server, *, rewind: bool = False) -> None:
         """Have a server that isn't the primary follow it, whatever it was, and start it.
@@ -221,7 +239,7 @@ class Cluster:
         (goal,) = self.primary.query("SELECT pg_current_wal_flush_lsn()::text")
         give_up_at = time.monotonic() + CATCH_UP_SECONDS_MAX
         for standby in self.standbys:
-            while standby.running:
+            while standby.answers:
                 received = f"SELECT pg_last_wal_receive_lsn() >= '{goal}'"
                 if standby.query(received) == [True]:
                     break

@@ -75,7 +75,8 @@ class Programs:
             return folder
         installed = folder.parents[1]
         for part in (installed, installed.with_name(f"{installed.name}.libs")):
-            shutil.copytree(part, self.room / part.name, symlinks=True, dirs_exist_ok=True)
+            if not (self.room / part.name).exists():
+                shutil.copytree(part, self.room / part.name, symlinks=True)
         return self.room / folder.relative_to(installed.parent)
 
     def has(self, program: str) -> bool:

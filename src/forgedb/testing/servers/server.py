@@ -42,7 +42,7 @@ SETTINGS: Mapping[str, str] = {
 MEMORY_LINE = 6
 """Of postmaster.pid: the key and the id of its shared memory."""
 
-LOG_CHARS_MAX = 4000
+LOG_CHARS_MAX = 2000
 
 
 class Server:
@@ -103,6 +103,11 @@ class Server:
     def running(self) -> bool:
         """Whether its process is there, frozen or not."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def answers(self) -> bool:
+        """Whether it runs and isn't frozen."""
+        return self.running and not self._frozen
 
     def start(self) -> None:
         """Start it, and wait until it takes connections.  Raises Unavailable, with its log."""
@@ -192,6 +197,21 @@ class Server:
         signal_file = self.data / "standby.signal"
         signal_file.touch()
         self.programs.hand_over(signal_file)
+
+    def recover(self, **settings: str) -> None:
+        """Have its next start replay a log, as these settings say, and be a primary then."""
+        self.settings.update({"recovery_target_action": "promote", **settings})
+        signal_file = self.data / "recovery.signal"
+        signal_file.touch()
+        self.programs.hand_over(signal_file)
+
+    def wait_until_primary(self) -> None:
+        """Wait until it takes changes.  Raises Unavailable."""
+        give_up_at = time.monotonic() + START_SECONDS_MAX
+        while self.query("SELECT pg_is_in_recovery()") == [True]:
+            if time.monotonic() > give_up_at:
+                raise Unavailable(f"{self!r} is still a standby: {self.last_words()}")
+            time.sleep(0.02)
 
     def configure(self, **settings: str) -> None:
         """Change settings; where it runs, it has read them when this returns."""
