@@ -14,9 +14,16 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from forgedb.drivers.postgres.errors import DRIVER_ERRORS, is_lost, is_stale, translate
+from forgedb.drivers.postgres.errors import (
+    DRIVER_ERRORS,
+    is_lost,
+    is_read_only,
+    is_stale,
+    translate,
+)
 from forgedb.drivers.postgres.link import SEPARATOR, Answer, Link, Sent
 from forgedb.drivers.postgres.packing import COPY_BEGIN, COPY_END, Column, copied
+from forgedb.drivers.postgres.timelines import OldTimeline, Server
 from forgedb.drivers.postgres.values import DECODERS
 from forgedb.drivers.postgres.waiting import NotReplicated, Overdue
 from forgedb.errors import ForgeDbError, InvalidValue, Unavailable
@@ -82,10 +89,12 @@ class PostgresConnection:
         link: Link[Any],
         where: str,
         clock: Callable[[], datetime] | None,
+        server: Server,
         *,
         has_own_session: bool = True,
     ) -> None:
         self.link = link
+        self.server = server
         self._begin_write = [BEGIN_WRITE] if has_own_session else [BEGIN_WRITE, WARNINGS_TOLD]
         self._where = where
         self._clock = clock
@@ -93,6 +102,8 @@ class PostgresConnection:
         """What goes ahead of the next statement, in the same round trip."""
         self._changed = False
         """Whether the transaction may have changed something."""
+        self._is_reading = False
+        """Whether it was begun to read alone."""
         self.lent_at = 0.0
         """When the pool was asked for it, by the monotonic clock."""
         self.spent = False
@@ -101,6 +112,8 @@ class PostgresConnection:
         """Whether the call that it is lent to has less time left than is usual."""
         self.is_silent = False
         """Whether it was given up, since the server didn't answer."""
+        self.is_read_only = False
+        """Whether the server refused to write, and another host may not."""
 
     async def drive(self, steps: Steps[R]) -> R:
         """Carry out an operation's steps; what a step raises is raised inside it."""
@@ -209,6 +222,7 @@ class PostgresConnection:
     def begin(self, *, read_only: bool) -> None:
         self._owed = [BEGIN_READ] if read_only else [*self._begin_write]
         self._changed = False
+        self._is_reading = read_only
 
     async def commit(self) -> None:
         """Commit.  Raises Unavailable, whose outcome is unknown where no reply came."""
@@ -220,6 +234,10 @@ class PostgresConnection:
                 f"the connection was lost before the transaction was committed: {self._where}",
                 retryable=True,
             )
+        if self._changed and self.server.is_overtaken:
+            await self.rollback()
+            overtaken = OldTimeline(self.server)
+            raise Unavailable(f"nothing was committed: {overtaken}", retryable=True) from overtaken
         try:
             (answer,) = await self._together([COMMIT])
         except DRIVER_ERRORS as error:
@@ -259,6 +277,11 @@ class PostgresConnection:
                 await self.link.ask(COMMIT if is_idle else ROLLBACK)
         except DRIVER_ERRORS:
             await self.link.close()
+
+    @property
+    def _is_reading_alone(self) -> bool:
+        """Whether a transaction is open that was begun without a right to write."""
+        return self._is_reading and not self._is_idle
 
     @property
     def _is_idle(self) -> bool:
@@ -309,6 +332,9 @@ class PostgresConnection:
         translated = translate(error, self._where, step)
         self.spent = self.spent or is_stale(error)
         self.is_silent = self.is_silent or (isinstance(error, Overdue) and error.is_cut)
+        if self.server.has_others and is_read_only(error) and not self._is_reading_alone:
+            self.spent = self.is_read_only = True
+            translated = Unavailable(f"{translated}; another host may take it", retryable=True)
         if isinstance(step, Run):
             translated.number = number = getattr(error, "number", 0)
             if isinstance(error, psycopg.Error) and error.diag.statement_position:

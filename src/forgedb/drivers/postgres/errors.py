@@ -92,7 +92,11 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(cause, Overdue):
         return False
     return isinstance(cause, psycopg.Error) and (
-        cause.sqlstate in RETRIED or is_lost(cause) or is_stale(cause)
+        cause.sqlstate in RETRIED
+        or is_lost(cause)
+        or is_stale(cause)
+        # Where no other host could take it, it was told as final.
+        or (is_read_only(cause) and error.retryable)
     )
 
 
@@ -107,6 +111,11 @@ def is_lost(error: BaseException | None) -> bool:
             error, psycopg_pool.PoolTimeout | psycopg_pool.PoolClosed
         )
     return error.sqlstate.startswith(_LOST)
+
+
+def is_read_only(error: BaseException | None) -> bool:
+    """Whether the server takes no writes, or the transaction was begun without."""
+    return isinstance(error, psycopg.errors.ReadOnlySqlTransaction)
 
 
 def is_stale(error: BaseException | None) -> bool:

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import contextmanager, suppress
-from math import ceil
 from typing import Any
 
 import psycopg
@@ -22,7 +21,11 @@ from psycopg.conninfo import conninfo_to_dict
 from forgedb.dao.telling import CHANNEL, LOCK_CLASS
 from forgedb.drivers import forks
 from forgedb.drivers.bells import Bell
+from forgedb.drivers.blocked import finish
+from forgedb.drivers.postgres.hosts import BlockingDialer, Hosts
 from forgedb.drivers.postgres.options import PostgresOptions
+from forgedb.drivers.postgres.timelines import Server
+from forgedb.drivers.postgres.waiting import PatientConnection
 
 LISTEN = f"LISTEN {CHANNEL}".encode()
 
@@ -69,8 +72,9 @@ CONNECTING = {
 class Listener:
     """Rings the bells of who waits for a repository when a lease of it has ended."""
 
-    def __init__(self, options: PostgresOptions) -> None:
+    def __init__(self, options: PostgresOptions, hosts: Hosts | None = None) -> None:
         self._options = options
+        self._hosts = hosts or Hosts(options)
         self._lock = threading.Lock()
         self._bells: dict[str, set[Bell]] = {}
         self._heard: set[str] = set()
@@ -168,8 +172,8 @@ class Listener:
         with ear:
             while self._is_needed():
                 try:
-                    with self._connected() as raw:
-                        self._listen(raw, ear)
+                    with self._connected() as (raw, server):
+                        self._listen(raw, ear, server)
                 except (psycopg.Error, OSError):
                     self._rest(ear)
 
@@ -193,25 +197,27 @@ class Listener:
                     _drain(ear)
 
     @contextmanager
-    def _connected(self) -> Generator[psycopg.Connection[Any]]:
-        options = self._options
-        given = conninfo_to_dict(options.url)
-        ours = {**CONNECTING, "connect_timeout": ceil(options.pool_timeout_seconds)}
-        more: dict[str, Any] = {key: ours[key] for key in ours if key not in given}
-        raw: psycopg.Connection[Any] = psycopg.connect(
-            options.url, autocommit=True, client_encoding="UTF8", prepare_threshold=None, **more
+    def _connected(self) -> Generator[tuple[psycopg.Connection[Any], Server]]:
+        given = conninfo_to_dict(self._options.url)
+        more: dict[str, Any] = {key: CONNECTING[key] for key in CONNECTING if key not in given}
+        raw, server = finish(
+            self._hosts.connect(
+                BlockingDialer(PatientConnection),
+                "",
+                {"autocommit": True, "client_encoding": "UTF8", "prepare_threshold": None, **more},
+            )
         )
         try:
             with self._lock:
                 self._raw = raw
-            yield raw
+            yield raw, server
         finally:
             with self._lock:
                 self._raw = None
                 self._heard.clear()
             raw.close()
 
-    def _listen(self, raw: psycopg.Connection[Any], ear: socket.socket) -> None:
+    def _listen(self, raw: psycopg.Connection[Any], ear: socket.socket, server: Server) -> None:
         """Listen for who waits, until for some time nobody has."""
         if _is_pooled(raw):
             # Whatever is set on this session would be another's the next moment.
@@ -223,7 +229,8 @@ class Listener:
         with selectors.DefaultSelector() as selector:
             selector.register(raw.pgconn.socket, selectors.EVENT_READ)
             selector.register(ear, selectors.EVENT_READ)
-            while not self._over:
+            # An old primary hears of nothing that is done on the new one.
+            while not (self._over or server.is_overtaken):
                 is_complete = self._follow(raw)
                 now = time.monotonic()
                 if self._bells:

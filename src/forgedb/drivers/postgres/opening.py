@@ -7,15 +7,24 @@ from forgedb.drivers.blocked import Blocked, finish
 from forgedb.drivers.postgres.options import PostgresOptions
 from forgedb.drivers.postgres.pool import AwaitedPool, BlockingPool, Clock
 from forgedb.drivers.postgres.runner import PostgresRunner
+from forgedb.drivers.postgres.timelines import Timelines
 from forgedb.drivers.turns import TaskTurns, ThreadTurns
 from forgedb.operations.binding import SchemaCheck
 
 
 def open_blocking(
-    options: PostgresOptions, clock: Clock, schema_check: SchemaCheck | None
+    options: PostgresOptions,
+    clock: Clock,
+    schema_check: SchemaCheck | None,
+    *,
+    timelines: Timelines | None = None,
 ) -> Blocked:
-    """A runner for threads.  Raises Unavailable where the server can't be reached."""
-    runner = PostgresRunner(BlockingPool(options, clock), ThreadTurns, ThreadBell, schema_check)
+    """A runner for threads; ``timelines`` are what its handle has seen already.
+
+    Raises Unavailable where the server can't be reached.
+    """
+    pool = BlockingPool(options, clock, timelines)
+    runner = PostgresRunner(pool, ThreadTurns, ThreadBell, schema_check)
     finish(runner.open())
     return Blocked(runner)
 

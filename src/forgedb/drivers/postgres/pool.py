@@ -8,22 +8,30 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Generator
 from datetime import datetime
-from math import ceil
 from types import coroutine
 from typing import Any, LiteralString
 from weakref import WeakSet
 
 import psycopg
 import psycopg_pool
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from forgedb.drivers import forks, refusals
+from forgedb.drivers.blocked import finish
 from forgedb.drivers.postgres.connection import PostgresConnection
+from forgedb.drivers.postgres.hosts import (
+    AwaitedDialer,
+    BlockingDialer,
+    Dialer,
+    Hosts,
+    is_starting,
+    may_pass,
+)
 from forgedb.drivers.postgres.kept import Kept
 from forgedb.drivers.postgres.link import AwaitedLink, BlockingLink, Link
 from forgedb.drivers.postgres.options import PostgresOptions
 from forgedb.drivers.postgres.preparing import NOT_BY_ITSELF, Preparing
+from forgedb.drivers.postgres.timelines import Server, Timelines
 from forgedb.drivers.postgres.values import ADAPTERS
 from forgedb.drivers.postgres.waiting import Patient, PatientAsyncConnection, PatientConnection
 from forgedb.errors import Unavailable
@@ -41,15 +49,14 @@ table anew for each value costs more than the search."""
 WARNINGS_TOLD = "SET client_min_messages TO warning"
 """A COMMIT warns where its standby wasn't waited for; a role may be set to hear of errors alone."""
 
-_STARTING_UP = ("is starting up", "in recovery mode", "not yet accepting connections")
-_STOPPING = ("is shutting down", "terminating connection")
-_FULL = ("too many", "connection slots")
-"""In what a server says that refuses a connection for now; psycopg has no SQLSTATE of it."""
-
 CLOSE_SECONDS = 2.0
 
 WAITING_COUNTS = 0.1
 """The part of its time from which on it matters that a call has waited for a connection."""
+
+PRIMARY_SECONDS_FIRST = 0.02
+PRIMARY_SECONDS_MAX = 1.0
+"""The pauses between two looks for a primary, while there are standbys alone."""
 
 FIRST_LOOK_SECONDS = 0.02
 """How long the first connection is waited for before looking whether it was refused."""
@@ -65,9 +72,12 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 class Pool(ABC):
     """What lends connections; the last attempt to open one that failed is remembered."""
 
-    def __init__(self, options: PostgresOptions, clock: Clock) -> None:
+    def __init__(
+        self, options: PostgresOptions, clock: Clock, timelines: Timelines | None = None
+    ) -> None:
         self.options = options
         self.clock = clock
+        self.hosts = Hosts(options, timelines)
         self.refused: psycopg.Error | None = None
         self._connected = False
         self._forked = False
@@ -93,18 +103,64 @@ class Pool(ABC):
             try:
                 return await self._lend(FIRST_LOOK_SECONDS)
             except psycopg_pool.PoolTimeout as error:
-                refused = self.refused is not None and not _is_starting(self.refused)
-                if refused or time.monotonic() > give_up_at:
+                if self._is_refused_for_good() or time.monotonic() > give_up_at:
                     raise self._exhausted() from (self.refused or error)
 
-    async def take(self) -> PostgresConnection:
+    def _is_refused_for_good(self) -> bool:
+        """Whether it is of no use to wait for the first connection."""
+        if self.refused is None:
+            return False
+        # Of several the primary may have died, and another one be promoted.
+        waited_for = may_pass if self.hosts.are_several else is_starting
+        return not waited_for(self.refused)
+
+    async def take(self, *, to_write: bool = False) -> PostgresConnection:
         """An idle connection, a new one, or the next one given back.
 
-        Raises Unavailable (none was free in time), UsageError (closed, or of another process).
+        Of several hosts the primary's is given to write, and to read where there is one.
+
+        Raises Unavailable (none was free in time, or no host is a primary), UsageError (closed, or
+        of another process).
         """
         connection = self._kept.take()
-        if connection is not None:
-            return connection
+        if connection is None:
+            connection = await self._asked_for()
+        if not self._is_fit(connection.server, to_write):
+            return await self._exchanged(connection, to_write)
+        return connection
+
+    def _is_fit(self, server: Server, to_write: bool) -> bool:
+        if server.timeline < server.highest.timeline:
+            return False
+        hosts = self.hosts
+        return not (server.in_recovery and hosts.seeks_primary and (to_write or hosts.has_primary))
+
+    async def _exchanged(
+        self, connection: PostgresConnection, to_write: bool
+    ) -> PostgresConnection:
+        """Another connection in the place of one that is out of use."""
+        began = time.monotonic()
+        give_up_at = began + self._patience_seconds()
+        pause = 0.0
+        while not self._is_fit(connection.server, to_write):
+            if time.monotonic() > give_up_at:
+                await self.give(connection)
+                raise Unavailable(
+                    f"no host of {self.options.shown} takes writes: {self.hosts.passed_over}",
+                    retryable=True,
+                )
+            connection.spent = True
+            await self.give(connection)
+            if connection.server.in_recovery:
+                # It may be being promoted.
+                await self.sleep(pause)
+                pause = min(2 * pause or PRIMARY_SECONDS_FIRST, PRIMARY_SECONDS_MAX)
+            connection = self._kept.take() or await self._asked_for()
+        self._count_waiting(connection, time.monotonic() - began)
+        return connection
+
+    async def _asked_for(self) -> PostgresConnection:
+        """What the pool lends."""
         if self._forked:
             raise refusals.forked()
         # Before it is lent: a pool that is drained meanwhile must have it back.
@@ -148,11 +204,13 @@ class Pool(ABC):
             await connection.link.close()
         if connection.is_late:
             self.as_usual(connection)
-        if connection.is_silent:
-            # The others would keep who gets them waiting as long.
-            await self.drain()
         if not self._forked and (left := self._kept.keep(connection)) is not None:
+            if left.link.lost:
+                self.hosts.look_again()
             await self._give(left)
+        if connection.is_silent or connection.is_read_only:
+            # The others would do no better by who gets them: they are of the same server.
+            await self.drain()
 
     async def close(self) -> None:
         if not self._forked:
@@ -161,12 +219,14 @@ class Pool(ABC):
 
     async def renew(self) -> None:
         """Replace the idle connections that are lost, after one was found so."""
+        self.hosts.look_again()
         await self._let_go()
         with at_most(LEAVING_SECONDS):
             await self._check()
 
     async def drain(self) -> None:
         """Replace all connections, those in use when they are given back."""
+        self.hosts.look_again()
         await self._drain()
         await self._let_go()
 
@@ -212,12 +272,6 @@ class Pool(ABC):
     @abstractmethod
     async def _lend(self, timeout_seconds: float) -> PostgresConnection: ...
 
-    def patient(self, given: dict[str, Any]) -> dict[str, Any]:
-        """What psycopg is to connect with: the pool would leave it a second."""
-        if "connect_timeout" in conninfo_to_dict(self.options.url):
-            return {key: value for key, value in given.items() if key != "connect_timeout"}
-        return {**given, "connect_timeout": ceil(self.options.pool_timeout_seconds)}
-
     def limit(self, raw: Patient) -> None:
         """Let none of its calls last for ever."""
         raw.call_seconds, raw.url = self.options.call_timeout_seconds, self.options.url
@@ -229,18 +283,24 @@ class Pool(ABC):
             return TIMES_AS_READ
         return f"{TIMES_AS_READ}; {WARNINGS_TOLD}; {ONE_PLAN}"
 
-    def missed(self, error: BaseException) -> None:
-        """Remember why there is no new connection."""
-        if isinstance(error, psycopg.Error):
+    async def connect(self, dialer: Dialer[Any], link: type[Link[Any]], given: Any) -> Any:
+        """A new connection, with what is lent of it."""
+        given.pop("connect_timeout", None)
+        try:
+            raw, server = await self.hosts.connect(dialer, self.settings(), given)
+        except psycopg.Error as error:
             self.refused = error
-
-    def lent(self, link: Link[Any]) -> PostgresConnection:
-        """What is lent of a new connection."""
+            raise
         self.refused = None
         self._connected = True
-        self._links.add(link)
+        self.limit(raw)
+        opened = link(raw, Preparing(self.options.prepare_threshold))
+        self._links.add(opened)
         is_own = self.options.prepare_threshold is not None
-        return PostgresConnection(link, self.options.shown, self.clock, has_own_session=is_own)
+        raw.lent = PostgresConnection(
+            opened, self.options.shown, self.clock, server, has_own_session=is_own
+        )
+        return raw
 
     def _settings(self) -> dict[str, Any]:
         options = self.options
@@ -264,8 +324,9 @@ class Pool(ABC):
         options = self.options
         if self.refused is not None:
             words = " ".join(str(self.refused).split())
-            may_change = "FATAL:" not in words or _says(words, *_STARTING_UP, *_STOPPING, *_FULL)
-            return Unavailable(f"{options.shown} can't be reached: {words}", retryable=may_change)
+            return Unavailable(
+                f"{options.shown} can't be reached: {words}", retryable=may_pass(self.refused)
+            )
         if not self._connected:
             return Unavailable(
                 f"{options.shown} didn't answer within {options.pool_timeout_seconds:g} s",
@@ -283,27 +344,21 @@ class _BlockingConnection(PatientConnection):
     lent: PostgresConnection
 
     @classmethod
-    def connect(cls, conninfo: str = "", *, lender: Pool, **kwargs: Any) -> Any:  # type: ignore[override]
-        raw = None
-        try:
-            raw = super().connect(conninfo, **lender.patient(kwargs))
-            lender.limit(raw)
-            # A pooler may take who comes, and have no server for the first statement.
-            raw.execute(lender.settings())
-        except BaseException as error:
-            lender.missed(error)
-            if raw is not None:
-                raw.close()
-            raise
-        raw.lent = lender.lent(BlockingLink(raw, Preparing(lender.options.prepare_threshold)))
-        return raw
+    def connect(  # type: ignore[override]
+        cls, conninfo: str = "", *, lender: Pool | None = None, **kwargs: Any
+    ) -> Any:
+        if lender is None:
+            return super().connect(conninfo, **kwargs)
+        return finish(lender.connect(BlockingDialer(cls), BlockingLink, kwargs))
 
 
 class BlockingPool(Pool):
     """For threads."""
 
-    def __init__(self, options: PostgresOptions, clock: Clock) -> None:
-        super().__init__(options, clock)
+    def __init__(
+        self, options: PostgresOptions, clock: Clock, timelines: Timelines | None = None
+    ) -> None:
+        super().__init__(options, clock, timelines)
         self._pool = psycopg_pool.ConnectionPool(
             connection_class=_BlockingConnection,
             reconnect_failed=self._keep_trying,
@@ -348,27 +403,21 @@ class _AwaitedConnection(PatientAsyncConnection):
     lent: PostgresConnection
 
     @classmethod
-    async def connect(cls, conninfo: str = "", *, lender: Pool, **kwargs: Any) -> Any:  # type: ignore[override]
-        raw = None
-        try:
-            raw = await super().connect(conninfo, **lender.patient(kwargs))
-            lender.limit(raw)
-            # A pooler may take who comes, and have no server for the first statement.
-            await raw.execute(lender.settings())
-        except BaseException as error:
-            lender.missed(error)
-            if raw is not None:
-                await raw.close()
-            raise
-        raw.lent = lender.lent(AwaitedLink(raw, Preparing(lender.options.prepare_threshold)))
-        return raw
+    async def connect(  # type: ignore[override]
+        cls, conninfo: str = "", *, lender: Pool | None = None, **kwargs: Any
+    ) -> Any:
+        if lender is None:
+            return await super().connect(conninfo, **kwargs)
+        return await lender.connect(AwaitedDialer(cls), AwaitedLink, kwargs)
 
 
 class AwaitedPool(Pool):
     """For tasks of one event loop."""
 
-    def __init__(self, options: PostgresOptions, clock: Clock) -> None:
-        super().__init__(options, clock)
+    def __init__(
+        self, options: PostgresOptions, clock: Clock, timelines: Timelines | None = None
+    ) -> None:
+        super().__init__(options, clock, timelines)
         self._pool = psycopg_pool.AsyncConnectionPool(
             connection_class=_AwaitedConnection,
             reconnect_failed=self._keep_trying,
@@ -431,11 +480,3 @@ async def _going_on(work: Coroutine[Any, Any, None], waits_for: object) -> None:
 def _after(work: Coroutine[Any, Any, None], waits_for: object) -> Generator[object, None, None]:
     yield waits_for
     yield from work
-
-
-def _is_starting(refused: psycopg.Error) -> bool:
-    return _says(str(refused), *_STARTING_UP)
-
-
-def _says(words: str, *reasons: str) -> bool:
-    return any(reason in words for reason in reasons)

@@ -50,7 +50,7 @@ class PostgresRunner(Async):
         self._pool = pool
         self._turns = turns
         self._bells = bells
-        self._listener = Listener(pool.options)
+        self._listener = Listener(pool.options, pool.hosts)
         self._user = turns().user
         self._schema_check = schema_check
         self.schema_ready = schema_check is None
@@ -108,7 +108,7 @@ class PostgresRunner(Async):
     async def write(self, steps: Steps[R]) -> R:
         if self._in_transaction:
             self._refuse_outer_use()
-        connection = await self._pool.take()
+        connection = await self._pool.take(to_write=True)
         try:
             connection.begin(read_only=False)
             try:
@@ -126,7 +126,7 @@ class PostgresRunner(Async):
         """One connection for the block: committed at its end, rolled back if it raises."""
         if self._in_transaction:
             self._refuse_outer_use()
-        connection = await self._take_alive()
+        connection = await self._take_alive(to_write=not read_only)
         try:
             connection.begin(read_only=read_only)
             transaction = PostgresTransaction(self, connection, read_only, self._turns())
@@ -162,10 +162,10 @@ class PostgresRunner(Async):
         finally:
             self._listener.remove(repository_id, bell)
 
-    async def _take_alive(self) -> PostgresConnection:
+    async def _take_alive(self, *, to_write: bool = False) -> PostgresConnection:
         """A connection for a block that can't be run again if it turns out to be gone."""
         while True:
-            connection = await self._pool.take()
+            connection = await self._pool.take(to_write=to_write)
             alive = False
             try:
                 alive = await connection.link.is_alive()
@@ -194,9 +194,10 @@ class PostgresRunner(Async):
 
         assert isinstance(self._pool, AwaitedPool), "threads call it themselves"
         options, clock = self._pool.options, self._pool.clock
+        timelines = self._pool.hosts.timelines
 
         def call() -> R:
-            runner = open_blocking(options, clock, None)
+            runner = open_blocking(options, clock, None, timelines=timelines)
             try:
                 return work(runner)
             finally:
