@@ -44,6 +44,9 @@ EXCEPTIONS = {
         " id; in the order of ids every open lease would be read"
     ),
     "forgedb.migrations.history.EXIST": "SQLite's own table of the schema has a row an index",
+    "forgedb.migrations.history.SUSPECT": "SQLite's own table of the schema has a row an index",
+    "forgedb.shape.catalogue.PARTS": "SQLite's own table of the schema is read whole",
+    "forgedb.shape.catalogue.VERSION": "the history has a row a file, and its last is read",
     "forgedb.migrations.history.SELECT_ALL": "the history has a row a file, and is read whole",
     "forgedb.migrations.history.SELECT_BEGUN": "there is hardly ever a row, and all are read",
 }
@@ -112,7 +115,11 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apsw.Connecti
 
 def _params(statement: Sql) -> dict[str, Any]:
     # Lists are the parameters that take part in the plan.
-    lists = {"oids": apsw.carray((b"\0" * 20,)), "ids": apsw.carray(("",))}
+    lists = {
+        "oids": apsw.carray((b"\0" * 20,)),
+        "ids": apsw.carray(("",)),
+        "names": apsw.carray(("",)),
+    }
     return {name: lists.get(name) for name in compile_text(statement.sqlite, "sqlite").names}
 
 
@@ -201,6 +208,10 @@ POSTGRES_EXCEPTIONS = {
         " repository would be twice as large"
     ),
     "forgedb.migrations.applying.DEFERRABLE": "it looks at every constraint of the database",
+    "forgedb.migrations.history.SUSPECT": "it looks at what was hung onto the history's tables",
+    "forgedb.shape.catalogue.NO_TABLES": "it looks at the tables of the schema",
+    "forgedb.shape.catalogue.PARTS": "it looks at every part of the schema",
+    "forgedb.shape.catalogue.VERSION": "the history has a row a file, and its last is read",
     "forgedb.migrations.history.SELECT_ALL": "the history has a row a file, and is read whole",
     "forgedb.migrations.history.SELECT_BEGUN": "there is hardly ever a row, and all are read",
     "forgedb.migrations.invalid.INVALID_INDEXES": "it looks at every index of the database",

@@ -203,18 +203,23 @@ class MigrationError(ForgeDbError):
 
 
 class MigrationDrift(ForgeDbError):
-    """An applied migration is not the file that is there now."""
+    """An applied migration is not the file that is there now, or a table not what it made.
 
-    def __init__(self, file: str, expected: str, found: str) -> None:
-        super().__init__(file, expected, found)
+    ``file`` is the file, or the table; ``advice`` says what to do, where it isn't about a file.
+    """
+
+    def __init__(self, file: str, expected: str, found: str, advice: str = "") -> None:
+        super().__init__(file, expected, found, advice)
         self.file = file
         self.expected = expected
         self.found = found
+        self.advice = advice
 
     def __str__(self) -> str:
+        advice = self.advice or "put the applied text back, and make the change in a new migration"
         return (
             f"{self.file} is not what was applied (expected {self.expected}, found {self.found}):"
-            " put the applied text back, and make the change in a new migration"
+            f" {advice}"
         )
 
 

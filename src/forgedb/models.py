@@ -325,13 +325,15 @@ class VerifyProblem(msgspec.Struct, frozen=True):
     """One thing that the audit trail doesn't prove.
 
     ``seq`` None means the stream as a whole; ``stream_id`` None, that it is about the
-    ``checkpoint`` of this number itself, or about all of them.
+    ``checkpoint`` of this number itself, or about all of them; or, where ``schema`` names a part
+    of the schema, about the guards of all that is written.
     """
 
     stream_id: Ulid | None
     seq: int | None
     what: str
     checkpoint: int | None = None
+    schema: str | None = None
 
 
 class AnchoredRange(msgspec.Struct, frozen=True):

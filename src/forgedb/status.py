@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from forgedb.database import Database
-from forgedb.errors import SchemaOutdated
+from forgedb.errors import SchemaOutdated, UsageError
+from forgedb.shape.comparing import Difference, differences
 
 COUNTS = {
     "projects": "SELECT count(*) FROM projects WHERE deleted_at IS NULL",
@@ -31,7 +32,10 @@ class _Last(msgspec.Struct):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Counts are of live rows; ``size`` is the database's own, in bytes."""
+    """Counts are of live rows; ``size`` is the database's own, in bytes.
+
+    ``differences`` are from the schema that the migrations make, without the harmless.
+    """
 
     database: str
     schema_version: int
@@ -44,20 +48,31 @@ class Status(msgspec.Struct, frozen=True):
     objects: int
     audit_entries: int
     last_change_at: datetime | None
+    differences: list[Difference] = []
 
 
 def read_status(db: Database, shown_url: str) -> Status:
-    """The database's state, at one moment.  Raises SchemaOutdated, MigrationDrift."""
+    """The database's state, at one moment.
+
+    Raises SchemaOutdated, MigrationDrift (the schema is so different that it can't be read).
+    """
     pending = db.pending_migrations()
     if pending:
         raise SchemaOutdated([migration.label for migration in pending])
     now = datetime.now(UTC)
     with db.transaction(read_only=True) as tx:
+        tx._runner.require_schema("read")
+        found = [each for each in tx._runner.read(differences()) if not each.harmless]
         query = tx.client.query_value
-        counts = {
-            name: query(text, {"now": now} if ":now" in text else None)
-            for name, text in COUNTS.items()
-        }
+        try:
+            counts = {
+                name: query(text, {"now": now} if ":now" in text else None)
+                for name, text in COUNTS.items()
+            }
+        except UsageError as error:
+            if not found:
+                raise
+            raise found[0].as_drift() from error
         (last,) = tx.client.query_as(_Last, "SELECT max(at) FROM audit_entries")
         return Status(
             shown_url,
@@ -65,4 +80,5 @@ def read_status(db: Database, shown_url: str) -> Status:
             query(SIZE[tx.client.dialect]),
             **counts,
             last_change_at=last.at,
+            differences=found,
         )

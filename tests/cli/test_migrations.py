@@ -134,7 +134,12 @@ def test_what_was_done_is_told_as_json(forgedb: Forgedb, folder: Path, own: list
     shown = forgedb.data("migrate", "status", *own)
     assert shown["migrations"][1]["applied_at"] == applied["applied_at"]
     assert shown["invalid_indexes"] == []
-    assert forgedb.data("migrate", "verify", *own) == {"checked": 2, "problems": [], "pending": []}
+    assert forgedb.data("migrate", "verify", *own) == {
+        "checked": 2,
+        "problems": [],
+        "pending": [],
+        "differences": [],
+    }
     assert forgedb.data("migrate", "resolve", *own) == {"unfinished": [], "invalid_indexes": []}
     made = forgedb.data("migrate", "new", "more", *own)
     assert made == {"files": [f"{folder}/0003_more.sql"]}

@@ -45,9 +45,7 @@ class Anchored(NamedTuple):
 
     def verify(self, stream: str | None = None, **options: Any) -> VerifyReport:
         given = {"public_keys": [KEY.public_key], "anchors": self.lines} | options
-        report: VerifyReport = self.tampered.tx.audit.verify(stream, **given)
-        assert report.ok is (report.problems == [])
-        return report
+        return self.tampered.verify(stream, **given)
 
     def named(self, **options: Any) -> list[VerifyProblem]:
         """What the checkpoints add to what the bare chain finds."""

@@ -729,7 +729,7 @@ def test_a_stream_whose_name_is_no_text_is_told_of_and_the_rest_still_walked(
     if tx.client.dialect == "postgres":
         # Its text is always text, and here an id: one that no stream has.
         expression, named = f"'{LAST_ID}'", LAST_ID
-    entries = tx.audit.verify().entries
+    entries = tampered.verify().entries
     with without_checks(tampered, "audit_entries"):
         tampered.execute(
             f"UPDATE audit_entries SET stream_id = {expression}"
@@ -737,8 +737,8 @@ def test_a_stream_whose_name_is_no_text_is_told_of_and_the_rest_still_walked(
             stream=rich.fork.id,
         )
         tampered.execute("UPDATE projects SET name = 'x' WHERE id = :id", id=rich.project.id)
-        report = tx.audit.verify()
-        later = tx.audit.verify(after=rich.fork.id)
+        report = tampered.verify()
+        later = tampered.verify(after=rich.fork.id)
     assert report.entries == entries
     told = {problem.stream_id for problem in report.problems}
     assert told == {rich.fork.id, rich.project.id, named}

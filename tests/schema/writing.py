@@ -1,4 +1,4 @@
-"""Writes what is generated from the migrations: each database's schema.sql, and the data model.
+"""Writes what is generated from the migrations: schema.sql, each version's parts, the data model.
 
 ``make schema`` runs it; a test compares what it would write with what is there.
 """
@@ -12,7 +12,10 @@ from pathlib import Path
 
 import forgedb
 from forgedb.ddl import schema_sql
+from forgedb.migrations.files import load, packaged
 from forgedb.schema import Table, mermaid, read_schema
+from forgedb.shape import parts
+from forgedb.shape.catalogue import PARTS
 from tests.servers.postgres import Databases, PostgresServer, embedded_programs
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +28,29 @@ _row = re.compile(r"^\| `(\w+)` \|(?:.*\|)? (.*) \|$", re.MULTILINE)
 
 def path_of(dialect: str) -> Path:
     return ROOT / "schema" / dialect / "schema.sql"
+
+
+NAMES = {
+    "sqlite": "SELECT name FROM sqlite_schema WHERE type = 'table'",
+    "postgres": """
+        SELECT relname::text FROM pg_class
+        WHERE relnamespace = current_schema()::regnamespace AND relkind NOT IN ('i', 'I')
+        UNION
+        SELECT proname::text FROM pg_proc WHERE pronamespace = current_schema()::regnamespace
+        UNION
+        SELECT typname::text FROM pg_type
+        WHERE typnamespace = current_schema()::regnamespace AND typtype = 'd'
+    """,
+}
+"""Of all that is there: of a schema that the migrations alone have made."""
+
+
+def live_parts(db: forgedb.Database) -> bytes:
+    """The parts of the whole schema, as the file of its version has them."""
+    dialect = db.client.dialect
+    names = tuple(str(name) for (name,) in db.client.query(NAMES[dialect]))
+    found = db.client.query(getattr(PARTS, dialect), {"names": names})
+    return parts.written(parts.as_read(*row) for row in found)
 
 
 def data_model(page: str, on_sqlite: list[Table], on_postgres: list[Table]) -> str:
@@ -54,22 +80,25 @@ def _drawn(on_sqlite: Table, on_postgres: Table, before: str) -> str:
 
 @contextmanager
 def databases() -> Iterator[tuple[forgedb.Database, forgedb.Database]]:
-    """One on SQLite and one on PostgreSQL, both migrated."""
+    """One on SQLite and one on PostgreSQL, both empty."""
     with (
         PostgresServer(embedded_programs()) as server,
         Databases(server.url("postgres")) as databases,
-        databases.new(migrated=True) as url,
+        databases.new() as url,
         forgedb.connect(url) as on_postgres,
         forgedb.connect("sqlite://") as on_sqlite,
     ):
-        on_sqlite.migrate()
         yield on_sqlite, on_postgres
 
 
 def main() -> None:
     with databases() as both:
         for db in both:
-            path = path_of(db.client.dialect)
+            dialect = db.client.dialect
+            for migration in load(packaged(dialect)):
+                db.migrate(migration.version)
+                Path(parts.path_of(dialect, migration.version)).write_bytes(live_parts(db))
+            path = path_of(dialect)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(schema_sql(db))
         page = data_model(DATA_MODEL.read_text(), *map(read_schema, both))

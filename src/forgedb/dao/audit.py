@@ -18,12 +18,20 @@ from forgedb.audit.verify import Asked, verify_streams
 from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.projects import lock_project
 from forgedb.dao.repositories import advanced, lock_repository, stream_of
-from forgedb.errors import InvalidValue, NotFound
+from forgedb.errors import InvalidValue, NotFound, UsageError
 from forgedb.ids import Ulid, check_ulid
-from forgedb.models import AuditEntry, Checkpoint, Page, VerifyProgress, VerifyReport
+from forgedb.models import (
+    AuditEntry,
+    Checkpoint,
+    Page,
+    VerifyProblem,
+    VerifyProgress,
+    VerifyReport,
+)
 from forgedb.operations.binding import Dao, H_co, read, snapshot, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Change, Steps, Together, lookup, many, rows
+from forgedb.shape.comparing import differences
 from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import check_integer, check_text, check_time
 
@@ -224,6 +232,9 @@ class AuditDao(Dao[H_co]):
     ) -> Steps[VerifyReport]:
         """Prove one stream's history, or all; what is wrong is reported, not raised.
 
+        So is what of the schema isn't as the migrations made it: a guard that is gone let others
+        write what the streams don't tell of.
+
         With ``public_keys`` also by the checkpoints that the database holds and, with
         ``anchors``, by those whose lines were kept elsewhere: an open file, or any lines.
 
@@ -251,22 +262,21 @@ class AuditDao(Dao[H_co]):
                 )
         if since_checkpoint is not None:
             check_integer("since_checkpoint", since_checkpoint, least=1)
-        comparison = None
-        if public_keys:
-            comparison = yield from compare_checkpoints(
-                stream, after, public_keys, anchors, since_checkpoint
-            )
-        since = None
-        if comparison is not None and since_checkpoint is not None:
-            since = comparison.trusted
-        found = yield from verify_streams(Asked(stream, after, since, report))
-        if comparison is not None:
-            found = yield from comparison.told_in(found)
-        # A stream that isn't there is unknown, unless a checkpoint knows of it.
-        is_named = any(problem.stream_id == stream for problem in found.problems)
-        if stream is not None and not found.entries and not is_named:
-            raise NotFound("stream", stream)
-        return msgspec.structs.replace(found, since_checkpoint=since_checkpoint)
+        guards = [each for each in (yield from differences()) if not each.harmless]
+        problems = [VerifyProblem(None, None, str(each), schema=each.name) for each in guards]
+        asked = Asked(stream, after, None, report)
+        try:
+            found = yield from _proven(asked, public_keys, anchors, since_checkpoint)
+        except UsageError as error:
+            if not guards:
+                raise
+            what = f"so the streams can't be read: {error}"
+            problems.append(VerifyProblem(None, None, what, schema=guards[0].name))
+            found = VerifyReport(False, 0, 0, [])
+        problems = [*found.problems, *problems]
+        return msgspec.structs.replace(
+            found, ok=not problems, problems=problems, since_checkpoint=since_checkpoint
+        )
 
     @snapshot
     def export(self, file: IO[Any]) -> Steps[int]:
@@ -290,6 +300,30 @@ class AuditDao(Dao[H_co]):
             if len(entries) < EXPORT_ENTRIES_A_READ:
                 return count
             last_stream, last_seq = entries[-1].stream_id, entries[-1].seq
+
+
+def _proven(
+    asked: Asked,
+    public_keys: Sequence[Verifier],
+    anchors: Iterable[str | bytes] | None,
+    since_checkpoint: int | None,
+) -> Steps[VerifyReport]:
+    """What the streams that were asked for prove by themselves and, with keys, by checkpoints."""
+    comparison = None
+    if public_keys:
+        comparison = yield from compare_checkpoints(
+            asked.stream_id, asked.after, public_keys, anchors, since_checkpoint
+        )
+        if since_checkpoint is not None:
+            asked = asked._replace(since=comparison.trusted)
+    found = yield from verify_streams(asked)
+    if comparison is not None:
+        found = yield from comparison.told_in(found)
+    # A stream that isn't there is unknown, unless a checkpoint knows of it.
+    is_named = any(problem.stream_id == asked.stream_id for problem in found.problems)
+    if asked.stream_id is not None and not found.entries and not is_named:
+        raise NotFound("stream", asked.stream_id)
+    return found
 
 
 def _position(key: str, entry: AuditEntry) -> object:

@@ -9,14 +9,19 @@ from typing import Any
 
 import msgspec
 
-from forgedb.errors import Conflict, UsageError
+from forgedb.errors import Conflict, MigrationDrift, UsageError
 from forgedb.migrations.applied import AppliedMigration, Numbered
 from forgedb.migrations.files import MigrationFile, digest
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import SelectOne, Steps, change, many, rows
+from forgedb.operations.steps import Select, SelectOne, Steps, change, many, rows, together
 from forgedb.sql.catalogue import Sql, sql
 
 TABLE = "schema_migrations"
+
+SUSPECT_ADVICE = (
+    "nothing of it was used, since what others put there would run as you: find out who made it,"
+    " and drop it, or what was added, or migrate as the role that it belongs to"
+)
 
 _WORDS = """
 all analyse analyze and any array as asc asymmetric authorization binary both case cast
@@ -37,6 +42,7 @@ COLUMNS = len(AppliedMigration.__struct_fields__)
 
 _is_table = re.compile(r"[a-z_][a-z0-9_]{0,49}").fullmatch
 
+# What another role has made since the look for it is refused; SQLite's one writer looks and makes.
 CREATE = sql(
     sqlite="""
     CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -51,7 +57,7 @@ CREATE = sql(
     ) STRICT
     """,
     postgres="""
-    CREATE TABLE IF NOT EXISTS schema_migrations (
+    CREATE TABLE schema_migrations (
         version     bigint NOT NULL,
         name        text COLLATE "C" NOT NULL,
         checksum    text COLLATE "C" NOT NULL,
@@ -82,7 +88,7 @@ CREATE_BEGUN = sql(
     ) STRICT
     """,
     postgres="""
-    CREATE TABLE IF NOT EXISTS schema_migrations_begun (
+    CREATE TABLE schema_migrations_begun (
         version       bigint NOT NULL PRIMARY KEY,
         name          text COLLATE "C" NOT NULL,
         state         text COLLATE "C" NOT NULL,
@@ -121,6 +127,104 @@ EXIST = sql(
         to_regclass('schema_migrations_begun') IS NOT NULL
     """,
 )
+
+# What would run code of somebody else's, or read something else, as it is read; then as it is
+# written.  Each function is named with its schema, and each operator is given the types that it
+# is for: another role's, of types that fit better, would be taken instead.
+SUSPECT = sql(
+    sqlite="""
+    SELECT name, true, CASE type WHEN 'table' THEN 'a virtual table' ELSE 'a ' || type END
+    FROM sqlite_schema
+    WHERE name COLLATE NOCASE IN ('schema_migrations', 'schema_migrations_begun')
+      AND (type <> 'table' OR rootpage = 0)
+    UNION ALL
+    SELECT tbl_name, false, 'a table with the trigger ' || name
+    FROM sqlite_schema
+    WHERE type = 'trigger'
+      AND tbl_name COLLATE NOCASE IN ('schema_migrations', 'schema_migrations_begun')
+    """,
+    postgres="""
+    WITH tables (oid, name, kind, owner) AS (
+        SELECT c.oid, CAST(c.relname AS text), c.relkind, c.relowner
+        FROM pg_class AS c
+        WHERE c.oid IN (
+            CAST(pg_catalog.to_regclass('schema_migrations') AS oid),
+            CAST(pg_catalog.to_regclass('schema_migrations_begun') AS oid))
+    ),
+    me (oid, is_superuser) AS (
+        SELECT r.oid, r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user
+    )
+    SELECT t.name, true,
+        CASE t.kind
+            WHEN 'v' THEN 'a view'
+            WHEN 'm' THEN 'a materialized view'
+            WHEN 'f' THEN 'a foreign table'
+            ELSE 'no plain table'
+        END
+    FROM tables AS t
+    WHERE t.kind <> 'r'
+    UNION ALL
+    SELECT t.name, true, 'a temporary table'
+    FROM tables AS t JOIN pg_class AS c ON c.oid = t.oid
+    WHERE c.relpersistence = 't'
+    UNION ALL
+    SELECT t.name, true, 'a table with row security'
+    FROM tables AS t JOIN pg_class AS c ON c.oid = t.oid
+    WHERE c.relrowsecurity
+    UNION ALL
+    SELECT t.name, true, 'a table with rows of ' || CAST(c.relname AS text)
+    FROM tables AS t
+    JOIN pg_inherits AS i ON i.inhparent = t.oid
+    JOIN pg_class AS c ON c.oid = i.inhrelid
+    UNION ALL
+    SELECT t.name, true, 'a table whose column ' || CAST(a.attname AS text) || ' is of the type '
+        || pg_catalog.format_type(a.atttypid, a.atttypmod)
+    FROM tables AS t
+    JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_type AS y ON y.oid = a.atttypid
+    JOIN pg_namespace AS n ON n.oid = y.typnamespace
+    WHERE t.kind = 'r' AND n.nspname <> 'pg_catalog'
+    UNION ALL
+    SELECT t.name, false, 'a table of the role ' || CAST(r.rolname AS text)
+    FROM tables AS t
+    CROSS JOIN me
+    JOIN pg_roles AS r ON r.oid = t.owner
+    WHERE r.oid <> me.oid
+      AND NOT r.rolsuper
+      AND r.oid <> (
+          SELECT d.datdba FROM pg_database AS d WHERE d.datname = pg_catalog.current_database())
+      AND (me.is_superuser OR NOT pg_catalog.pg_has_role(r.oid, CAST('USAGE' AS text)))
+    UNION ALL
+    SELECT t.name, false, 'a table with the trigger ' || CAST(g.tgname AS text)
+    FROM tables AS t JOIN pg_trigger AS g ON g.tgrelid = t.oid AND NOT g.tgisinternal
+    UNION ALL
+    SELECT t.name, false, 'a table with the rule ' || CAST(r.rulename AS text)
+    FROM tables AS t JOIN pg_rewrite AS r ON r.ev_class = t.oid
+    WHERE t.kind = 'r'
+    UNION ALL
+    SELECT t.name, false, 'a table with a default of ' || CAST(a.attname AS text)
+    FROM tables AS t
+    JOIN pg_attrdef AS d ON d.adrelid = t.oid
+    JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = d.adnum
+    UNION ALL
+    SELECT t.name, false, 'a table whose rule ' || CAST(k.conname AS text) || ' calls a function'
+    FROM tables AS t
+    JOIN pg_constraint AS k ON k.conrelid = t.oid
+    JOIN pg_depend AS d
+      ON d.classid = CAST(CAST('pg_constraint' AS regclass) AS oid) AND d.objid = k.oid
+    WHERE d.refclassid <> CAST(CAST('pg_class' AS regclass) AS oid)
+    UNION ALL
+    SELECT t.name, false, 'a table whose index ' || CAST(c.relname AS text) || ' calls a function'
+    FROM tables AS t
+    JOIN pg_index AS i ON i.indrelid = t.oid
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_depend AS d
+      ON d.classid = CAST(CAST('pg_class' AS regclass) AS oid) AND d.objid = c.oid
+    WHERE d.refclassid <> CAST(CAST('pg_class' AS regclass) AS oid)
+      AND d.refclassid <> CAST(CAST('pg_constraint' AS regclass) AS oid)
+    """,
+)
+"""By table: whether it may not even be read, and what it is."""
 
 
 class BegunMigration(Numbered, frozen=True):
@@ -208,15 +312,21 @@ class HistoryTable:
         self.name = self._table = table
         self._statements: dict[Sql, Sql] = {}
 
-    def read(self, *, creating: bool = False) -> Steps[History]:
+    def read(self, *, creating: bool = False, writing: bool = False) -> Steps[History]:
         """What has been applied or begun; nothing where the tables aren't there.
 
-        ``creating`` makes the first of them, if it is found nowhere along a search_path: CREATE
-        TABLE IF NOT EXISTS looks in one schema.
+        ``creating`` makes the first of them, if it is found nowhere along a search_path, and goes
+        before what is ``writing``.
 
-        Raises UsageError (the table is another program's).
+        Raises UsageError (the table is another program's), MigrationDrift (it would read, or run,
+        what somebody else put there).
         """
-        ((has_applied, columns_known, has_begun),) = yield from rows(self._of(EXIST))
+        suspect, ((has_applied, columns_known, has_begun),) = yield from together(
+            Select(self._of(SUSPECT), {}, None), Select(self._of(EXIST), {}, None)
+        )
+        for table, is_for_readers, what in suspect:
+            if is_for_readers or creating or writing:
+                raise MigrationDrift(table, "a plain table of one's own", what, SUSPECT_ADVICE)
         if not has_applied:
             if creating:
                 yield from change(self._of(CREATE))

@@ -13,20 +13,25 @@ from forgedb.errors import LockTimeout
 from forgedb.operations.steps import Now, Select, SelectOne, Steps, rows, together
 from forgedb.sql.catalogue import sql
 
+# Said before anything is known of the database, and so with each function's schema and exact types:
+# another role's of the same name, that fits better, would be called instead.
+#
 # Every statement of the transaction gives up on a lock after lock_timeout: one that queued for
 # longer would hold up all who come behind it.
 TRY_LOCK = sql(
     sqlite="SELECT true, :lock_wait",
     postgres="""
     SELECT
-        pg_try_advisory_xact_lock(hashtextextended('forgedb.migrations', 0)),
-        set_config('lock_timeout', :lock_wait, true)
+        pg_catalog.pg_try_advisory_xact_lock(
+            pg_catalog.hashtextextended(CAST('forgedb.migrations' AS text), CAST(0 AS bigint))
+        ),
+        pg_catalog.set_config('lock_timeout', :lock_wait, true)
     """,
 )
 
 QUEUE_BRIEFLY = sql(
     sqlite="SELECT :lock_wait WHERE false",
-    postgres="SELECT set_config('lock_timeout', :lock_wait, true)",
+    postgres="SELECT pg_catalog.set_config('lock_timeout', :lock_wait, true)",
 )
 
 HOLDER = sql(
@@ -38,7 +43,7 @@ HOLDER = sql(
     WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1
       AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND (held.classid::bigint << 32 | held.objid::bigint)
-        = hashtextextended('forgedb.migrations', 0)
+        = pg_catalog.hashtextextended(CAST('forgedb.migrations' AS text), CAST(0 AS bigint))
     """,
 )
 

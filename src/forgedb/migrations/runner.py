@@ -23,6 +23,7 @@ from forgedb.migrations.files import DIALECTS, MigrationFile, load, packaged
 from forgedb.migrations.history import TABLE, BegunMigration, History, HistoryTable
 from forgedb.operations.binding import Mode, Sync
 from forgedb.operations.steps import Steps, now
+from forgedb.shape.comparing import Difference, differences, require_tables
 
 if TYPE_CHECKING:
     from forgedb.migrations.alone import Alone, Resolution
@@ -110,10 +111,15 @@ class Runner:
 
         Raises MigrationError, MigrationDrift, UsageError (no such target).
         """
+        return self._lacking(target, allow_out_of_order=allow_out_of_order)
+
+    def _lacking(
+        self, target: int | None, *, allow_out_of_order: bool, writing: bool = False
+    ) -> list[MigrationFile]:
         files, self._files = self._files or load(self.directory), None
         _check_target(files, target, self.directory)
         self._checked = files
-        history = self._history()
+        history = self._history(writing=writing)
         unknown = others_files(files, history, self._table.name)
         if unknown is not None:
             raise unknown
@@ -215,6 +221,15 @@ class Runner:
 
         return [index.full for index in self._database.read(invalid_indexes())]
 
+    def differences(self) -> list[Difference]:
+        """What of the schema isn't as the applied migrations made it, the harmless last.
+
+        Known of forgedb's own migrations alone.  Raises UsageError, MigrationDrift (the history).
+        """
+        if self._given != (None, TABLE) or not self._history().applied:
+            return []
+        return self._database.snapshot(differences())
+
     def resolve(self, version: int, how: Resolution) -> list[str]:
         """Let the next run go on with an unfinished file, or take it as applied.
 
@@ -249,10 +264,11 @@ class Runner:
                 copied.close()
 
     def _planned(self, target: int | None, *, allow_out_of_order: bool) -> list[Script]:
-        pending = self.check(target, allow_out_of_order=allow_out_of_order)
+        pending = self._lacking(target, allow_out_of_order=allow_out_of_order, writing=True)
+        scripts = [self._parsed(migration) for migration in pending]
         if pending and self._progress is not None:
             self._progress.planned(pending)
-        return [self._parsed(migration) for migration in pending]
+        return scripts
 
     def _parsed(self, migration: MigrationFile) -> Script:
         known = self._scripts.get(migration.checksum)
@@ -313,16 +329,20 @@ class Runner:
         if self._progress is not None:
             self._progress.applied(applied)
 
-    def _history(self) -> History:
-        if self._database.dialect == "sqlite":
-            return self._database.read(self._table.read())
-        return self._patience().write(self._read_history)
+    def _history(self, *, writing: bool = False) -> History:
+        """The history, and where it is going to be written, whether it may be.
 
-    def _read_history(self) -> Steps[History]:
+        Raises MigrationDrift, UsageError.
+        """
+        if self._database.dialect == "sqlite":
+            return self._database.read(self._table.read(writing=writing))
+        return self._patience().write(partial(self._read_history, writing))
+
+    def _read_history(self, writing: bool) -> Steps[History]:
         from forgedb.migrations.locking import queue_briefly
 
         yield from queue_briefly(self._lock_wait_seconds)
-        return (yield from self._table.read())
+        return (yield from self._table.read(writing=writing))
 
 
 class _RolledBack(Exception):
@@ -346,6 +366,8 @@ def directory_for(directory: str | os.PathLike[str] | None, dialect: Dialect) ->
 def schema_check(dialect: Dialect, mode: Mode) -> Steps[bool]:
     """Whether the database has what this code needs; SchemaOutdated, MigrationError if not.
 
+    Raises MigrationDrift for what isn't a table, before anything is read from it.
+
     A database that is newer than the code may be read, and warns of it.
     """
     files = load(packaged(dialect))
@@ -355,6 +377,7 @@ def schema_check(dialect: Dialect, mode: Mode) -> Steps[bool]:
     if lacking:
         raise SchemaOutdated(lacking)
     newer = [each for each in states if each.state == "newer"]
+    yield from require_tables(dialect, files[-1].version, may_lack=bool(newer))
     if newer:
         if mode == "write":
             problem = problem_of(newer[0], states)

@@ -309,6 +309,8 @@ def _place(problem: VerifyProblem) -> str:
     if problem.stream_id is not None:
         entry = "" if problem.seq is None else f" entry {problem.seq}"
         return f"{problem.stream_id}{entry}"
+    if problem.schema is not None:
+        return "schema"
     return "checkpoints" if problem.checkpoint is None else f"checkpoint {problem.checkpoint}"
 
 

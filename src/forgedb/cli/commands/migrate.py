@@ -182,30 +182,36 @@ def status(ctx: click.Context, as_json: bool) -> None:
     ctx.exit(_exit_code(states, invalid))
 
 
-@command.command(short_help="Compare the history with the files.")
+@command.command(short_help="Compare history and schema with the files.")
 @folder_options
 @json_option
 @click.pass_context
 def verify(ctx: click.Context, as_json: bool) -> None:
-    """Compare the history with the files; exit 0 if they agree, 3 pending, 4 drift, 1 else."""
+    """Compare the history with the files; exit 0 if they agree, 3 pending, 4 drift, 1 else.
+
+    Of forgedb's own migrations the live schema is compared too, part by part, with what they made.
+    """
     from forgedb.migrations.comparison import problem_of
     from forgedb.migrations.invalid import unused
 
     with _runner(looks_only=True) as runner:
         states, invalid = runner.states(), runner.invalid_indexes()
-        options = runner.options
+        options, differences = runner.options, runner.differences()
     problems = [
         str(found)
         for each in states
         if (found := problem_of(each, states, options=options)) is not None
     ]
     problems += [unused([index]) for index in invalid]
+    problems += [str(each) for each in differences if not each.harmless]
+    harmless = [str(each) for each in differences if each.harmless]
     pending = [each.label for each in states if each.state in ("pending", "running")]
     running = [each.begun for each in states if each.state == "running" and each.begun]
     if as_json:
-        from forgedb.cli.output import print_json
+        from forgedb.cli.output import jsonable, print_json
 
-        print_json({"checked": len(states), "problems": problems, "pending": pending})
+        shown = {"problems": problems, "pending": pending, "differences": jsonable(differences)}
+        print_json({"checked": len(states), **shown})
     else:
         at_work = {begun.label: _at_work(begun) for begun in running}
         for words in [*problems, *(at_work.get(each, f"{each} is pending") for each in pending)]:
@@ -213,7 +219,10 @@ def verify(ctx: click.Context, as_json: bool) -> None:
         if not problems and not pending:
             many = "" if len(states) == 1 else "s"
             click.echo(f"{len(states)} migration{many}, each as it was applied")
-    ctx.exit(_exit_code(states, invalid))
+        for words in harmless:
+            click.echo(words)
+    is_drift = any(not each.harmless for each in differences)
+    ctx.exit(EXIT_DRIFT if is_drift else _exit_code(states, invalid))
 
 
 @command.command(short_help="Record migrations as applied without running them.")

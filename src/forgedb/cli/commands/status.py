@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from forgedb.cli.options import Command, database, given_url, json_option
 from forgedb.cli.output import jsonable, print_json, size_text, text
 
+if TYPE_CHECKING:
+    from forgedb.status import Status
+
+EXIT_DRIFT = 4
+
 
 @click.command(cls=Command)
 @json_option
-def command(as_json: bool) -> None:
-    """Say what the database holds; exit 3 if it needs migrating."""
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Say what the database holds; exit 3 if it needs migrating.
+
+    Exit 4, and each difference, if its schema isn't as its migrations made it.
+    """
     from forgedb.status import read_status
     from forgedb.url import redacted
 
@@ -19,10 +30,22 @@ def command(as_json: bool) -> None:
         status = read_status(db, redacted(given_url()))
     if as_json:
         print_json(jsonable(status))
-        return
+    else:
+        _print(status)
+    if status.differences:
+        ctx.exit(EXIT_DRIFT)
+
+
+def _print(status: Status) -> None:
+    many = len(status.differences)
+    state = "up to date"
+    if many:
+        state = f"{many} difference{'' if many == 1 else 's'} from what its migrations make"
     click.echo(f"{'database':<14}  {status.database}")
-    click.echo(f"{'schema':<14}  version {status.schema_version}, up to date")
+    click.echo(f"{'schema':<14}  version {status.schema_version}, {state}")
+    for each in status.differences:
+        click.echo(f"{'':<14}  {each}")
     click.echo(f"{'size':<14}  {size_text(status.size)}")
-    for name in status.__struct_fields__[3:-1]:
+    for name in status.__struct_fields__[3:-2]:
         click.echo(f"{name.replace('_', ' '):<14}  {getattr(status, name):,}")
     click.echo(f"{'last change':<14}  {text(status.last_change_at)}")

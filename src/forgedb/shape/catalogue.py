@@ -1,0 +1,286 @@
+"""A live database's schema as parts: a row each, of its kind, name, table, and text.
+
+Asked for by the names that the migrations make, so that an application's own tables in the same
+schema are left alone; what was hung onto a table of forgedb's is told, whoever did it.
+
+On PostgreSQL nothing here may run what another role has put in the way.  Each function is named
+with its schema, and each operator is given the very types that it is for: a function of the same
+name with types that fit better would be taken in its place, from any schema of the search_path.
+"""
+
+from __future__ import annotations
+
+from forgedb.sql.catalogue import sql
+
+_OWN = """
+home (oid) AS (
+    SELECT relnamespace FROM pg_class
+    WHERE oid = CAST(pg_catalog.to_regclass('schema_migrations') AS oid)
+),
+own (oid, name) AS (
+    SELECT c.oid, CAST(c.relname AS text)
+    FROM pg_catalog.unnest(CAST(:names AS text[])) AS asked (name)
+    JOIN pg_class AS c
+      ON c.oid = CAST(pg_catalog.to_regclass(pg_catalog.quote_ident(asked.name)) AS oid)
+    UNION
+    SELECT c.oid, CAST(c.relname AS text)
+    FROM own
+    JOIN pg_inherits AS i ON i.inhparent = own.oid
+    JOIN pg_class AS c ON c.oid = i.inhrelid
+)
+"""
+"""Each relation that a statement finds by these names, and all that is read along with it."""
+
+_KIND = """
+CASE c.relkind
+    WHEN 'r' THEN 'a table'
+    WHEN 'p' THEN 'a table with partitions'
+    WHEN 'v' THEN 'a view'
+    WHEN 'm' THEN 'a materialized view'
+    WHEN 'f' THEN 'a foreign table'
+    WHEN 'S' THEN 'a sequence'
+    ELSE 'no table'
+END
+"""
+
+# A table of SQLite's that is virtual has no page of its own.
+NO_TABLES = sql(
+    sqlite="""
+    SELECT asked.value, CASE WHEN s.type IS NULL THEN NULL
+        WHEN s.type <> 'table' THEN 'a view'
+        ELSE 'a virtual table'
+    END
+    FROM carray(:names) AS asked
+    LEFT JOIN sqlite_schema AS s
+      ON s.name = asked.value COLLATE NOCASE AND s.type IN ('table', 'view')
+    WHERE s.type IS NULL OR s.type <> 'table' OR s.rootpage = 0
+    """,
+    postgres=f"""
+    WITH RECURSIVE {_OWN}
+    SELECT asked.name, CAST(NULL AS text)
+    FROM pg_catalog.unnest(CAST(:names AS text[])) AS asked (name)
+    WHERE pg_catalog.to_regclass(pg_catalog.quote_ident(asked.name)) IS NULL
+    UNION ALL
+    SELECT own.name,
+        CASE
+            WHEN c.relkind NOT IN ('r', 'p') THEN {_KIND}
+            WHEN c.relpersistence = 't' THEN 'a temporary table'
+            WHEN c.relhasrules THEN 'a table with a rule'
+            WHEN c.relrowsecurity THEN 'a table with row security'
+            ELSE 'a table without a key'
+        END
+    FROM own
+    JOIN pg_class AS c ON c.oid = own.oid
+    WHERE c.relkind NOT IN ('r', 'p')
+       OR c.relpersistence = 't'
+       OR c.relrowsecurity
+       OR c.relhasrules AND EXISTS (SELECT 1 FROM pg_rewrite AS r WHERE r.ev_class = c.oid)
+       OR NOT EXISTS (
+           SELECT 1 FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid)
+    """,
+)
+"""The tables, of those that there must be, that aren't there (NULL) or are something else."""
+
+_FUNCTION = """
+CASE WHEN p.prokind IN ('f', 'p') THEN
+    pg_catalog.replace(
+        pg_catalog.pg_get_functiondef(p.oid),
+        ' FUNCTION ' || pg_catalog.quote_ident(CAST(n.nspname AS text)) || '.',
+        ' FUNCTION ')
+ELSE 'no function' END
+"""
+
+# An owner's own, a superuser's and an extension's may be what they like.
+_STRANGERS = """
+NOT EXISTS (
+    SELECT 1 FROM pg_depend AS d
+    WHERE d.classid = CAST(CAST({catalogue} AS regclass) AS oid) AND d.objid = {oid}
+      AND d.deptype = 'e')
+AND NOT EXISTS (
+    SELECT 1 FROM pg_roles AS r
+    WHERE r.oid = {owner}
+      AND (r.rolsuper OR r.oid = (SELECT t.relowner FROM pg_class AS t
+          WHERE t.oid = CAST(pg_catalog.to_regclass('schema_migrations') AS oid))))
+"""
+
+PARTS = sql(
+    sqlite="""
+    SELECT
+        CASE WHEN own.value = lower(s.name) THEN 'table' ELSE s.type END,
+        CASE WHEN own.value = lower(s.name) THEN own.value ELSE s.name END,
+        own.value,
+        coalesce(s.sql, '')
+    FROM sqlite_schema AS s
+    JOIN carray(:names) AS own
+      ON own.value = lower(s.tbl_name)
+      OR s.type = 'view' AND instr(lower(s.sql), own.value) > 0
+    """,
+    postgres=f"""
+    WITH RECURSIVE {_OWN},
+    path (oid) AS (
+        SELECT oid FROM home
+        UNION
+        SELECT n.oid FROM pg_namespace AS n
+        WHERE n.nspname = ANY (pg_catalog.current_schemas(false))
+    )
+    SELECT 'table', own.name, own.name,
+        {_KIND}
+        || CASE c.relpersistence
+            WHEN 'u' THEN ' that is unlogged'
+            WHEN 't' THEN ' that is temporary'
+            ELSE '' END
+        || CASE WHEN c.relnamespace = home.oid THEN '' ELSE ' in another schema' END
+        || coalesce(
+            ' by ' || CASE c.relkind WHEN 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) END, '')
+        || coalesce((
+            SELECT pg_catalog.string_agg(
+                ' of ' || CAST(above.relname AS text), '' ORDER BY i.inhseqno)
+            FROM pg_inherits AS i JOIN pg_class AS above ON above.oid = i.inhparent
+            WHERE i.inhrelid = c.oid), '')
+        || coalesce(' ' || CASE WHEN c.relispartition
+            THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) END, '')
+        || CASE WHEN c.relrowsecurity THEN ' with row security' ELSE '' END
+        || CASE WHEN c.relforcerowsecurity THEN ' that is forced' ELSE '' END
+    FROM own JOIN pg_class AS c ON c.oid = own.oid CROSS JOIN home
+
+    UNION ALL
+    SELECT 'column', CAST(a.attname AS text), own.name,
+        pg_catalog.format_type(a.atttypid, a.atttypmod)
+        || CASE WHEN a.attcollation = t.typcollation THEN ''
+            ELSE coalesce((SELECT ' COLLATE ' || CAST(o.collname AS text)
+                FROM pg_collation AS o WHERE o.oid = a.attcollation), '') END
+        || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
+        || CASE WHEN a.attnotnull AND EXISTS (
+            SELECT 1 FROM pg_constraint AS k
+            WHERE k.conrelid = c.oid AND k.contype = 'n' AND NOT k.convalidated
+              AND a.attnum = ANY (k.conkey)) THEN ' NOT VALID' ELSE '' END
+        || CASE a.attidentity WHEN '' THEN '' ELSE ' IDENTITY ' || CAST(a.attidentity AS text) END
+        || CASE a.attgenerated WHEN '' THEN coalesce(' DEFAULT ' || own_default.text, '')
+            ELSE ' GENERATED ' || coalesce(own_default.text, '') END
+    FROM own
+    JOIN pg_class AS c ON c.oid = own.oid AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_type AS t ON t.oid = a.atttypid
+    CROSS JOIN LATERAL (SELECT (
+        SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef AS d
+        WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum)) AS own_default (text)
+    WHERE NOT c.relispartition OR a.attislocal OR own_default.text IS DISTINCT FROM (
+        SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+        FROM pg_inherits AS i
+        JOIN pg_attribute AS above ON above.attrelid = i.inhparent AND above.attname = a.attname
+        JOIN pg_attrdef AS d ON d.adrelid = i.inhparent AND d.adnum = above.attnum
+        WHERE i.inhrelid = c.oid)
+
+    UNION ALL
+    SELECT 'constraint', CAST(k.conname AS text), own.name,
+        pg_catalog.pg_get_constraintdef(k.oid, true)
+        || coalesce((
+            SELECT ' that is not in use' FROM pg_index AS x
+            WHERE k.contype IN ('p', 'u', 'x') AND x.indexrelid = k.conindid
+              AND NOT (x.indisvalid AND x.indisready AND x.indislive)), '')
+        || CASE WHEN EXISTS (
+            SELECT 1 FROM pg_trigger AS g
+            JOIN pg_constraint AS one ON one.oid = g.tgconstraint
+            WHERE (one.oid = k.oid OR one.conparentid = k.oid) AND g.tgisinternal
+              AND g.tgenabled <> 'O') THEN ' that is disabled' ELSE '' END
+    FROM own
+    JOIN pg_class AS c ON c.oid = own.oid
+    JOIN pg_constraint AS k ON k.conrelid = c.oid
+    WHERE k.contype IN ('p', 'u', 'x', 'c', 'f')
+      AND (NOT c.relispartition OR k.conislocal AND k.conparentid = 0)
+
+    UNION ALL
+    SELECT 'index', CAST(c.relname AS text), own.name,
+        pg_catalog.pg_get_indexdef(c.oid, 0, true)
+        || CASE WHEN x.indisvalid AND x.indisready AND x.indislive THEN ''
+            ELSE ' that is not in use' END
+    FROM own
+    JOIN pg_index AS x ON x.indrelid = own.oid
+    JOIN pg_class AS c ON c.oid = x.indexrelid
+    WHERE NOT c.relispartition AND NOT EXISTS (
+        SELECT 1 FROM pg_constraint AS k
+        WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))
+
+    UNION ALL
+    SELECT 'trigger', CAST(g.tgname AS text), own.name,
+        pg_catalog.pg_get_triggerdef(g.oid, true)
+        || CASE g.tgenabled WHEN 'O' THEN '' WHEN 'D' THEN ' that is disabled'
+            WHEN 'R' THEN ' that fires on a replica alone' ELSE ' that fires on a replica too' END
+    FROM own
+    JOIN pg_trigger AS g ON g.tgrelid = own.oid AND NOT g.tgisinternal
+    LEFT JOIN pg_trigger AS above ON above.oid = g.tgparentid
+    WHERE above.oid IS NULL OR above.tgenabled <> g.tgenabled
+
+    UNION ALL
+    SELECT 'rule', CAST(r.rulename AS text), own.name, pg_catalog.pg_get_ruledef(r.oid, true)
+    FROM own JOIN pg_rewrite AS r ON r.ev_class = own.oid
+    WHERE r.rulename <> '_RETURN'
+
+    UNION ALL
+    SELECT 'policy', CAST(p.polname AS text), own.name,
+        coalesce(pg_catalog.pg_get_expr(p.polqual, p.polrelid), 'true')
+    FROM own JOIN pg_policy AS p ON p.polrelid = own.oid
+
+    UNION ALL
+    SELECT DISTINCT 'view', CAST(c.relname AS text), own.name, 'a view of it'
+    FROM own
+    JOIN pg_depend AS d
+      ON d.refobjid = own.oid AND d.refclassid = CAST(CAST('pg_class' AS regclass) AS oid)
+     AND d.classid = CAST(CAST('pg_rewrite' AS regclass) AS oid)
+    JOIN pg_rewrite AS r ON r.oid = d.objid
+    JOIN pg_class AS c ON c.oid = r.ev_class AND c.oid <> own.oid
+
+    UNION ALL
+    SELECT 'domain',
+        CASE WHEN t.typnamespace = home.oid THEN '' ELSE CAST(n.nspname AS text) || '.' END
+        || CAST(t.typname AS text),
+        '',
+        CASE t.typtype WHEN 'd' THEN '' ELSE 'no domain: ' END
+        || pg_catalog.format_type(t.typbasetype, t.typtypmod)
+        || coalesce((SELECT ' COLLATE ' || CAST(o.collname AS text)
+            FROM pg_collation AS o WHERE o.oid = t.typcollation), '')
+        || coalesce(' DEFAULT ' || t.typdefault, '')
+        || CASE WHEN t.typnotnull THEN ' NOT NULL' ELSE '' END
+        || coalesce((
+            SELECT pg_catalog.string_agg(
+                ' CONSTRAINT ' || CAST(k.conname AS text) || ' '
+                || pg_catalog.pg_get_constraintdef(k.oid, true),
+                '' ORDER BY CAST(k.conname AS text) COLLATE "C")
+            FROM pg_constraint AS k WHERE k.contypid = t.oid AND k.contype = 'c'), '')
+    FROM path
+    CROSS JOIN home
+    JOIN pg_type AS t ON t.typnamespace = path.oid AND t.typtype IN ('d', 'e', 'r', 'b')
+    JOIN pg_namespace AS n ON n.oid = path.oid
+    WHERE CAST(t.typname AS text) = ANY (CAST(:names AS text[]))
+
+    UNION ALL
+    SELECT 'function',
+        CASE WHEN p.pronamespace = home.oid THEN '' ELSE CAST(n.nspname AS text) || '.' END
+        || CAST(p.proname AS text) || '('
+        || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
+        '', {_FUNCTION}
+    FROM path
+    CROSS JOIN home
+    JOIN pg_proc AS p ON p.pronamespace = path.oid
+    JOIN pg_namespace AS n ON n.oid = path.oid
+    WHERE CAST(p.proname AS text) = ANY (CAST(:names AS text[]))
+       OR EXISTS (
+           SELECT 1 FROM pg_proc AS b JOIN pg_namespace AS m ON m.oid = b.pronamespace
+           WHERE b.proname = p.proname AND m.nspname = 'pg_catalog')
+      AND {_STRANGERS.format(catalogue="'pg_proc'", oid="p.oid", owner="p.proowner")}
+
+    UNION ALL
+    SELECT 'operator', CAST(n.nspname AS text) || '.' || CAST(o.oprname AS text), '',
+        pg_catalog.format_type(o.oprleft, -1) || ', ' || pg_catalog.format_type(o.oprright, -1)
+    FROM path
+    JOIN pg_operator AS o ON o.oprnamespace = path.oid
+    JOIN pg_namespace AS n ON n.oid = path.oid
+    WHERE {_STRANGERS.format(catalogue="'pg_operator'", oid="o.oid", owner="o.oprowner")}
+    """,
+)
+
+VERSION = sql(
+    sqlite="SELECT 'sqlite', version FROM schema_migrations ORDER BY version DESC LIMIT 1",
+    postgres="SELECT 'postgres', version FROM schema_migrations ORDER BY version DESC LIMIT 1",
+)
+"""Which parts to compare with: of which database, and of which version."""

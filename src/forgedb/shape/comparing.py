@@ -1,0 +1,142 @@
+"""What of a live database's schema isn't as its migrations made it: each part by its name.
+
+A guard that is gone is found here and nowhere else: the history of migrations still has its file,
+and the audit trail its entries.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from forgedb.errors import MigrationDrift
+from forgedb.operations.steps import Steps, rows
+from forgedb.shape.catalogue import NO_TABLES, PARTS, VERSION
+from forgedb.shape.parts import KINDS, Part, as_read, asked_for, parts_of, path_of, tables_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from forgedb.sql.lexer import Dialect
+
+EXCERPT_CHARS = 60
+
+HARMLESS = ("index", "view")
+"""What may be added without changing what forgedb's statements do; a unique index may not."""
+
+AS_MADE = "put it back as the migrations make it (`forgedb schema --format sql` on a new database)"
+
+What = Literal["missing", "added", "different"]
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A part that is missing, was added, or is not what the migrations make; ``table`` has it.
+
+    ``expected`` and ``found`` are its whole text.  What is ``harmless`` is only mentioned.
+    """
+
+    kind: str
+    name: str
+    table: str
+    what: What
+    expected: str | None
+    found: str | None
+    harmless: bool = False
+
+    @property
+    def named(self) -> str:
+        """The part's kind and name, and its table's."""
+        on = f" on {self.table}" if self.table and self.table != self.name else ""
+        return f"{self.kind} {self.name}{on}"
+
+    def __str__(self) -> str:
+        named = self.named
+        if self.what == "missing":
+            return f"{named} is missing: {AS_MADE}"
+        if self.what == "added":
+            if self.harmless:
+                return f"{named} was added, which is no fault"
+            return f"{named} was added: find out who made it, and drop it"
+        expected, found = self.parting
+        return f"{named} is different (expected {expected!r}, found {found!r}): {AS_MADE}"
+
+    @property
+    def parting(self) -> tuple[str, str]:
+        """What was expected and what was found, from shortly before where they part."""
+        return _excerpts(self.expected or "nothing", self.found or "nothing")
+
+    def as_drift(self) -> MigrationDrift:
+        """The error for what can't be read because of it."""
+        return MigrationDrift(self.named, *self.parting, AS_MADE)
+
+
+def differences() -> Steps[list[Difference]]:
+    """What of the schema isn't as the applied migrations made it, the harmless last.
+
+    Of a database that is newer than this code, and of one without a history, nothing is known.
+    """
+    for dialect, version in (yield from rows(VERSION)):
+        if os.path.exists(path_of(dialect, version)):
+            return (yield from compared(parts_of(dialect, version)))
+    return []
+
+
+def compared(expected: Sequence[Part]) -> Steps[list[Difference]]:
+    """What of the schema isn't as these parts are."""
+    found = yield from rows(PARTS, names=asked_for(expected))
+    there = {part.key: part for row in found for part in (as_read(*row),)}
+    found_differences: list[Difference] = []
+    for part in expected:
+        live = there.pop(part.key, None)
+        if live is None:
+            told = Difference(*_named(part), "missing", part.text, None)
+        elif live.text != part.text:
+            told = Difference(*_named(part), "different", part.text, live.text)
+        else:
+            continue
+        found_differences.append(told)
+    for part in there.values():
+        harmless = part.kind in HARMLESS and not part.text.upper().startswith("CREATE UNIQUE")
+        found_differences.append(
+            Difference(*_named(part), "added", None, part.text, harmless=harmless)
+        )
+    found_differences.sort(key=_rank)
+    return found_differences
+
+
+def require_tables(dialect: Dialect, version: int, *, may_lack: bool = False) -> Steps[None]:
+    """Refuse what isn't a table before anything is read from it: a view might never end.
+
+    Raises MigrationDrift.
+    """
+    for name, found in (yield from rows(NO_TABLES, names=tables_of(dialect, version))):
+        if found is None and may_lack:
+            continue
+        raise MigrationDrift(name, "a table", found or "nothing of that name", AS_MADE)
+
+
+def _rank(each: Difference) -> tuple[bool, int, str, str]:
+    """Tables first, since what is wrong with them takes much along."""
+    kind = KINDS.index(each.kind) if each.kind in KINDS else len(KINDS)
+    return each.harmless, kind, each.table, each.name
+
+
+def _named(part: Part) -> tuple[str, str, str]:
+    return part.kind, part.name, part.table
+
+
+def _excerpts(expected: str, found: str) -> tuple[str, str]:
+    at = next(
+        (place for place, (one, other) in enumerate(zip(expected, found)) if one != other),  # noqa: B905
+        min(len(expected), len(found)),
+    )
+    begin = max(at - EXCERPT_CHARS // 3, 0)
+    return _excerpt(expected, begin), _excerpt(found, begin)
+
+
+def _excerpt(text: str, begin: int) -> str:
+    end = begin + EXCERPT_CHARS
+    shown = " ".join(text[begin:end].split())
+    return f"{'...' if begin else ''}{shown}{'...' if end < len(text) else ''}"
