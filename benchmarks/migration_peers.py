@@ -1,7 +1,7 @@
 """The same 200 files by other migration runners, each as its own documentation advises.
 
 They are no dependency of anything here: `make bench-peers` installs them in a place of their own.
-On SQLite every runner gets a database in WAL mode, and synchronous NORMAL as forgedb has it; only
+On SQLite every runner gets a database in WAL mode, and synchronous FULL as forgedb has it; only
 yoyo-migrations takes no such setting, and syncs every commit.
 """
 
@@ -40,7 +40,7 @@ if engine.dialect.name == "sqlite":
     @event.listens_for(engine, "connect")
     def connected(driver, _):
         driver.isolation_level = None
-        driver.execute("PRAGMA synchronous = NORMAL")
+        driver.execute("PRAGMA synchronous = FULL")
     @event.listens_for(engine, "begin")
     def begun(connection):
         connection.exec_driver_sql("BEGIN")
@@ -206,6 +206,6 @@ def _by_alembic(program: str, url: str, folder: Path) -> list[str]:
 
 
 def _by_dbmate(program: str, url: str, folder: Path) -> list[str]:
-    settings = "_synchronous=NORMAL" if url.startswith("sqlite:") else "sslmode=disable"
+    settings = "_synchronous=FULL" if url.startswith("sqlite:") else "sslmode=disable"
     url = f"{url}{'&' if '?' in url else '?'}{settings}"
     return [program, "--url", url, "--migrations-dir", str(folder), "--no-dump-schema", "migrate"]

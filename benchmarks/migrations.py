@@ -27,7 +27,7 @@ import sys, apsw
 from pathlib import Path
 connection = apsw.Connection(sys.argv[1])
 connection.pragma("journal_mode", "wal")
-connection.pragma("synchronous", "NORMAL")
+connection.pragma("synchronous", "FULL")
 execute = connection.execute
 execute("CREATE TABLE history (name TEXT PRIMARY KEY, applied_at TEXT)")
 for file in sorted(Path(sys.argv[2]).glob("*.sql")):

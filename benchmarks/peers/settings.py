@@ -8,7 +8,7 @@ from forgedb.drivers.sqlite.connection import WRITER_CACHE_KIB
 
 PRAGMAS = {
     "journal_mode": "WAL",
-    "synchronous": "NORMAL",
+    "synchronous": "FULL",
     "foreign_keys": "ON",
     "recursive_triggers": "ON",
     "trusted_schema": "OFF",

@@ -105,7 +105,7 @@ def connect(url: str | None = None, *, actor: str | None = None, **options: Any)
     Without a URL the environment says which, and ``sqlite:///forge.db`` where it doesn't.
 
     Options of SQLite, also after a ``?`` in the URL: ``mode`` (ro, rw, rwc: rw doesn't make a new
-    file), ``synchronous`` (OFF, NORMAL, FULL, EXTRA), ``busy_timeout`` (a timedelta, or seconds),
+    file), ``synchronous`` (FULL; OFF, NORMAL, EXTRA), ``busy_timeout`` (a timedelta, or seconds),
     ``readers`` (connections that read).  Of PostgreSQL, likewise: ``pool_min_size``,
     ``pool_max_size``, ``pool_timeout`` (a timedelta, or seconds), ``prepare_threshold`` (uses
     after which a statement is prepared on the server; ``never`` behind a PgBouncer that can't

@@ -25,7 +25,7 @@ class SqliteOptions(msgspec.Struct, frozen=True):
 
     path: str
     mode: str = "rwc"
-    synchronous: str = "NORMAL"
+    synchronous: str = "FULL"
     busy_timeout_seconds: float = 10.0
     readers: int = 4
     call_timeout_seconds: float | None = CALL_TIMEOUT_SECONDS
