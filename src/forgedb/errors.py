@@ -7,8 +7,11 @@ it survives pickling on its way back from a worker process.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from forgedb.durations import rounded_up, span_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +19,10 @@ if TYPE_CHECKING:
     from forgedb.models import Lease
 
 VALUE_CHARS_MAX = 80
+VALUE_BITS_MAX = 500
 NAMES_MAX = 5
+
+_PLAIN = (str, bytes, int, float, bool, datetime, Enum, type, type(None))
 
 Outcome = Literal["not_committed", "committed", "unknown"]
 """What is known of the transaction: a lost reply to COMMIT is ``unknown``, never a failure."""
@@ -26,6 +32,10 @@ LossReason = Literal["not_holder", "expired", "ended", "superseded"]
 
 class ForgeDbError(Exception):
     """The base of every error that forgedb raises."""
+
+    def __repr__(self) -> str:
+        # Of bounded length, as the text is: what was refused may be of any size, and of any kind.
+        return f"{type(self).__name__}({', '.join(map(shown, self.args))})"
 
     position: int | None = None
     number: int = 0
@@ -42,7 +52,7 @@ class InvalidValue(ForgeDbError, ValueError):
         self.why = why
 
     def __str__(self) -> str:
-        return f"{self.field} {shown(self.value)} is refused: {self.why}"
+        return f"{named(self.field)} {shown(self.value)} is refused: {self.why}"
 
 
 class LineRefused(InvalidValue):
@@ -106,12 +116,14 @@ class LeaseHeld(Conflict):
 
     def __str__(self) -> str:
         lease = self.lease
-        held_by = f"you ({lease.holder})" if self.is_mine else lease.holder
+        holder = named(lease.holder)
+        held_by = f"you ({holder})" if self.is_mine else holder
         purpose = f" for {shown(lease.purpose)}" if lease.purpose else ""
         return (
             f"the write lease on repository {lease.repository_id} is held by {held_by}{purpose}"
-            f" since {lease.acquired_at:%Y-%m-%d %H:%M:%S} UTC: wait until it is released, or"
-            f" until it expires at {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+            f" since {lease.acquired_at:%Y-%m-%d %H:%M:%S} UTC, and for"
+            f" {span_text(rounded_up(self.retry_after))} more at most: wait until it is released,"
+            f" or until it expires at {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC"
         )
 
 
@@ -265,10 +277,30 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """The value as it may stand in a message: quoted, and of bounded length."""
+    """The value as it may stand in a message: quoted, and of bounded length, whatever it is."""
     if isinstance(value, timedelta):
-        return str(value)
-    if isinstance(value, str | bytes) and len(value) > VALUE_CHARS_MAX:
+        return span_text(value)
+    if isinstance(value, str | bytes | bytearray) and len(value) > VALUE_CHARS_MAX:
         return f"{value[:VALUE_CHARS_MAX]!r}... ({len(value)} long)"
-    text = repr(value)
+    if isinstance(value, int) and value.bit_length() > VALUE_BITS_MAX:
+        return f"a number of {value.bit_length()} bits"
+    try:
+        text = repr(value) if isinstance(value, _PLAIN) else _briefly(value)
+    except Exception:  # noqa: BLE001 - whatever its own repr makes of it
+        return f"<{type(value).__name__}>"
     return text if len(text) <= 2 * VALUE_CHARS_MAX else text[: 2 * VALUE_CHARS_MAX] + "..."
+
+
+def named(name: object) -> str:
+    """A name that a caller gave, such as a field's: as it is where it reads like one."""
+    return name if isinstance(name, str) and name.isprintable() and len(name) < 80 else shown(name)
+
+
+def _briefly(value: object) -> str:
+    """The first few items of what holds others: all may be more than there is memory for."""
+    # Imported where it is needed: most errors are about a text or a number.
+    from reprlib import Repr
+
+    brief = Repr()
+    brief.maxstring = brief.maxother = 2 * VALUE_CHARS_MAX
+    return brief.repr(value)

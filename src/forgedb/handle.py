@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from forgedb.errors import UsageError
 from forgedb.operations.binding import Context, H_co
 from forgedb.url import DatabaseUrl, parse_url, url_from_environment
-from forgedb.validation import check_optional_text, check_time
+from forgedb.validation import check_ip_address, check_name, check_optional_text, check_time
 
 if TYPE_CHECKING:
     from forgedb.dao.audit import AuditDao
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 ACTOR_CHARS_MAX = 200
 REQUEST_ID_CHARS_MAX = 200
-SOURCE_IP_CHARS_MAX = 45
 REASON_CHARS_MAX = 2000
 
 Clock = Callable[[], datetime] | None
@@ -97,9 +96,9 @@ def make_context(
 ) -> Context:
     """Who acts, checked.  Raises InvalidValue."""
     return Context(
-        check_optional_text("actor", actor, ACTOR_CHARS_MAX, length_min=1),
-        check_optional_text("request_id", request_id, REQUEST_ID_CHARS_MAX, length_min=1),
-        check_optional_text("source_ip", source_ip, SOURCE_IP_CHARS_MAX, length_min=1),
+        None if actor is None else check_name("actor", actor, ACTOR_CHARS_MAX),
+        None if request_id is None else check_name("request_id", request_id, REQUEST_ID_CHARS_MAX),
+        None if source_ip is None else check_ip_address("source_ip", source_ip),
         check_optional_text("reason", reason, REASON_CHARS_MAX, length_min=1),
     )
 

@@ -7,11 +7,12 @@ Lengths of text are in characters.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from forgedb.durations import span_text
 from forgedb.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ PAGE_ITEMS_MAX = 1000
 INTEGER_MAX = 2**63 - 1
 
 SLUG_PATTERN = "[a-z0-9][a-z0-9._-]{0,99}"
+
+IP_ADDRESS_CHARS_MAX = 45
+
+_NOT_SEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories of controls, formats (among them marks of direction) and line ends."""
 
 _is_slug = re.compile(SLUG_PATTERN).fullmatch
 
@@ -49,6 +55,43 @@ def check_optional_text(
     field: str, value: object, length_max: int, *, length_min: int = 0
 ) -> str | None:
     return None if value is None else check_text(field, value, length_max, length_min=length_min)
+
+
+def check_name(field: str, value: object, length_max: int) -> str:
+    """The name of who acts, or of a request: as it is read, so it is.  Raises InvalidValue."""
+    name = check_text(field, value, length_max, length_min=1)
+    if name != name.strip():
+        raise InvalidValue(field, value, "it begins or ends with a blank: leave that out")
+    if name.isascii() and name.isprintable():
+        return name
+    # Imported where it is needed: few names are of more than ASCII.
+    from unicodedata import category
+
+    for character in name:
+        if category(character) in _NOT_SEEN:
+            raise InvalidValue(
+                field,
+                value,
+                f"U+{ord(character):04X} can't be seen, or changes how the rest is read: leave it"
+                " out",
+            )
+    return name
+
+
+def check_ip_address(field: str, value: object) -> str:
+    """An IPv4 or IPv6 address, kept as it is written.  Raises InvalidValue."""
+    from ipaddress import ip_address
+
+    address = check_text(field, value, IP_ADDRESS_CHARS_MAX, length_min=1)
+    try:
+        ip_address(address)
+    except ValueError:
+        pass
+    else:
+        # A zone may be any text, but interfaces have names of these.
+        if re.fullmatch(r"[0-9A-Fa-f:.]+(%[0-9A-Za-z_.-]+)?", address):
+            return address
+    raise InvalidValue(field, value, "it must be an IPv4 or IPv6 address, without a port or a name")
 
 
 def check_slug(field: str, value: object) -> str:
@@ -84,6 +127,18 @@ def check_integer(field: str, value: object, *, least: int = 0, greatest: int = 
     return int(value)
 
 
+def check_flag(field: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise InvalidValue(field, value, "it must be True or False")
+
+
+def check_offers(field: str, value: object, names: Iterable[str], what: str) -> None:
+    """Refuse what hasn't these methods or attributes.  Raises InvalidValue."""
+    if not all(hasattr(value, name) for name in names):
+        raise InvalidValue(field, value, f"it must be {what}")
+
+
 def check_limit(value: object, *, greatest: int = PAGE_ITEMS_MAX) -> int:
     return check_integer("limit", value, least=1, greatest=greatest)
 
@@ -92,7 +147,13 @@ def check_time(field: str, value: object) -> datetime:
     """An aware time, in UTC.  Raises InvalidValue."""
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise InvalidValue(field, value, "it must be a datetime with a time zone")
-    return value if value.tzinfo is UTC else value.astimezone(UTC)
+    if value.tzinfo is UTC:
+        return value
+    try:
+        return value.astimezone(UTC)
+    except Exception as error:
+        # Out of the years that there are, or whatever the zone itself raises.
+        raise InvalidValue(field, value, "it is no time of the years 1 to 9999 in UTC") from error
 
 
 def check_duration(
@@ -105,7 +166,9 @@ def check_duration(
     if not isinstance(value, timedelta):
         raise InvalidValue(field, value, "it must be a timedelta")
     if not least <= value <= greatest:
-        raise InvalidValue(field, value, f"it must be {least} to {greatest} long")
+        raise InvalidValue(
+            field, value, f"it must be {span_text(least)} to {span_text(greatest)} long"
+        )
     return value
 
 

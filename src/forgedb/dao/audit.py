@@ -18,6 +18,7 @@ from forgedb.audit.verify import Asked, verify_streams
 from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.projects import lock_project
 from forgedb.dao.repositories import advanced, lock_repository, stream_of
+from forgedb.dao.writing import line_writer
 from forgedb.errors import InvalidValue, NotFound, UsageError
 from forgedb.ids import Ulid, check_ulid
 from forgedb.models import (
@@ -33,7 +34,7 @@ from forgedb.operations.rows import columns
 from forgedb.operations.steps import Change, Steps, Together, lookup, many, rows
 from forgedb.shape.comparing import differences
 from forgedb.sql.catalogue import Sql, sql
-from forgedb.validation import check_integer, check_text, check_time
+from forgedb.validation import check_integer, check_offers, check_text, check_time
 
 ACTION_CHARS_MAX = 100
 CHANGES_CHARS_MAX = 1_000_000
@@ -203,6 +204,7 @@ class AuditDao(Dao[H_co]):
 
         Raises InvalidValue (what the signer gives is no key id or signature).
         """
+        check_offers("signer", signer, ["key_id", "sign"], "a SigningKey, or another Signer")
         return (yield from take_checkpoint(signer))
 
     @snapshot
@@ -212,12 +214,8 @@ class AuditDao(Dao[H_co]):
         ``file`` is open for writing, as text or as bytes.  Raises InvalidValue.
         """
         check_integer("after", after)
-        is_text = hasattr(file, "encoding")
-        return (
-            yield from write_checkpoints(
-                lambda line: file.write(line if is_text else line.encode()), after
-            )
-        )
+        write_line = line_writer(file)
+        return (yield from write_checkpoints(lambda line: write_line(line.encode()), after))
 
     @snapshot
     def verify(
@@ -247,6 +245,13 @@ class AuditDao(Dao[H_co]):
         Raises InvalidValue (also where the anchors hold no line, or come without a key), NotFound
         (no project or repository has that stream, nor any entry or anchor; no such checkpoint).
         """
+        keys: object = public_keys
+        if not isinstance(keys, Collection) or isinstance(keys, str | bytes):
+            raise InvalidValue("public_keys", public_keys, "it must be a list of keys")
+        for key in public_keys:
+            check_offers("public_keys", key, ["key_id", "verify"], "of PublicKeys, or Verifiers")
+        if report is not None and not callable(report):
+            raise InvalidValue("report", report, "it must be a function of a VerifyProgress")
         for name, given in (("anchors", anchors), ("since_checkpoint", since_checkpoint)):
             if given is not None and not public_keys:
                 raise InvalidValue(
@@ -284,7 +289,7 @@ class AuditDao(Dao[H_co]):
 
         ``file`` is open for writing, as text or as bytes.  Hashes are in hexadecimal.
         """
-        write_line = _line_writer(file)
+        write_line = line_writer(file)
         last_stream, last_seq, count = "", 0, 0
         while True:
             entries = yield from many(
@@ -295,7 +300,7 @@ class AuditDao(Dao[H_co]):
                 limit=EXPORT_ENTRIES_A_READ,
             )
             for entry in entries:
-                write_line(entry)
+                write_line(_line(entry))
             count += len(entries)
             if len(entries) < EXPORT_ENTRIES_A_READ:
                 return count
@@ -387,13 +392,7 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(cast("tuple[Any, ...]", value)) == 2
 
 
-def _line_writer(file: IO[Any]) -> Callable[[AuditEntry], None]:
-    is_text = hasattr(file, "encoding")
-
-    def write_line(entry: AuditEntry) -> None:
-        fields = {name: getattr(entry, name) for name in entry.__struct_fields__}
-        fields["entry_hash"] = entry.entry_hash_hex
-        line = msgspec.json.encode(fields) + b"\n"
-        file.write(line.decode() if is_text else line)
-
-    return write_line
+def _line(entry: AuditEntry) -> bytes:
+    fields = {name: getattr(entry, name) for name in entry.__struct_fields__}
+    fields["entry_hash"] = entry.entry_hash_hex
+    return msgspec.json.encode(fields) + b"\n"

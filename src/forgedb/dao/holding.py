@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Generic
 
 from forgedb.dao.held import HeldLease
+from forgedb.durations import span_text
 from forgedb.errors import (
     ForgeDbError,
     InvalidValue,
@@ -206,7 +207,9 @@ def _checked_wait(wait: timedelta | float) -> timedelta:
     if isinstance(wait, int | float) and not isinstance(wait, bool):
         if not 0 <= wait <= WAIT_MAX.total_seconds():
             raise InvalidValue(
-                "wait", wait, f"it must be 0 to {WAIT_MAX.total_seconds():.0f} seconds"
+                "wait",
+                wait,
+                f"it must be 0 to {WAIT_MAX.total_seconds():.0f} seconds, {span_text(WAIT_MAX)}",
             )
         return timedelta(seconds=wait)
     if not isinstance(wait, timedelta):

@@ -20,6 +20,7 @@ from forgedb.dao.lease_lines import (
     ImportedLine,
     by_ids,
 )
+from forgedb.dao.writing import line_writer
 from forgedb.ids import Ulid
 from forgedb.lease_log.lines import Acquired, Event, Forced, Released, written
 from forgedb.models import Lease
@@ -77,7 +78,7 @@ BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
 
 def export_log(file: IO[Any]) -> Steps[int]:
     """What ``leases.export_jsonl`` does."""
-    is_text = hasattr(file, "encoding")
+    write_line = line_writer(file)
     names: dict[Ulid, str] = {}
     count = 0
     at, entry_id = BEFORE_ALL, ""
@@ -93,7 +94,7 @@ def export_log(file: IO[Any]) -> Steps[int]:
                 break
             for each in _in_order(moment):
                 line = written(_event(each, (yield from _name(each, names)))) + b"\n"
-                file.write(line.decode() if is_text else line)
+                write_line(line)
                 count += 1
             moment = []
         if is_last:

@@ -47,7 +47,7 @@ from forgedb.dao.repositories import (
     RepositoriesDao,
     stream_of,
 )
-from forgedb.errors import InvalidValue, LineRefused, NotFound
+from forgedb.errors import InvalidValue, LineRefused, NotFound, named
 from forgedb.ids import ULID_PATTERN, Ulid, check_ulid, new_ulid
 from forgedb.lease_log.lines import LINE_BYTES_MAX, Acquired, Ended, Event, name_of, parse
 from forgedb.lease_log.rules import (
@@ -71,7 +71,7 @@ from forgedb.models import (
 )
 from forgedb.operations.binding import Context, Dao
 from forgedb.operations.steps import Steps, change, change_many, many, now, rows
-from forgedb.validation import check_text, slug_like
+from forgedb.validation import check_offers, check_text, slug_like
 
 CHUNK_LINES = 1000
 """Lines that are read, looked up and written together: what an import needs of memory."""
@@ -90,6 +90,7 @@ def import_log(
     dao: Dao[Any], file: IO[bytes], source: str | None, create_missing: Ulid | None
 ) -> Steps[LeaseImport]:
     """What ``leases.import_jsonl`` does."""
+    check_offers("file", file, ["readline"], "open for reading bytes: open(…, 'rb')")
     named = _checked_source(getattr(file, "name", None) if source is None else source)
     if create_missing is not None:
         check_ulid("create_missing", create_missing)
@@ -411,7 +412,7 @@ class _Import:
                 raise InvalidValue(
                     "lease_id",
                     event.lease_id,
-                    f"another lease has this id, of {there.holder} since"
+                    f"another lease has this id, of {named(there.holder)} since"
                     f" {text(there.acquired_at)}: give this one another id",
                 )
             self._counted["already_there"] += 1

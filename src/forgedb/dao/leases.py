@@ -26,6 +26,7 @@ from forgedb.errors import (
     LeaseHeld,
     LeaseLost,
     Unavailable,
+    named,
 )
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import (
@@ -44,6 +45,7 @@ from forgedb.validation import (
     check_duration,
     check_integer,
     check_limit,
+    check_name,
     check_optional_text,
     check_text,
     check_time,
@@ -170,7 +172,7 @@ class LeasesDao(Dao[H_co]):
         too), NotFound, Conflict (the repository is archived or read-only).
         """
         asked_by = _holder(self.context, holder)
-        check_text("to", to, HOLDER_CHARS_MAX, length_min=1)
+        check_name("to", to, HOLDER_CHARS_MAX)
         check_text("note", note, REASON_CHARS_MAX)
         if to == asked_by:
             raise InvalidValue("to", to, "it holds the lease already: name another holder")
@@ -414,7 +416,8 @@ def _acquired(
     The time is no earlier than the database's clock, so that no more is left of the lease than it
     says: after a backstep that the clock hasn't made up for, it is later.
     """
-    asked_by = _holder(context, holder)
+    granted_to = context.actor if holder is None else holder
+    asked_by = check_name("holder", granted_to, HOLDER_CHARS_MAX)
     check_text("purpose", purpose, PURPOSE_CHARS_MAX)
     check_duration("duration", duration, greatest=LEASE_DURATION_MAX)
     check_optional_text("idempotency_key", idempotency_key, KEY_CHARS_MAX, length_min=1)
@@ -471,6 +474,7 @@ def required(
 
 
 def _holder(context: Context, holder: str | None) -> str:
+    """Whose lease it is meant to be: leases of a log have holders of any name."""
     return check_text(
         "holder", context.actor if holder is None else holder, HOLDER_CHARS_MAX, length_min=1
     )
@@ -526,14 +530,16 @@ def _lock_lease(lease_id: Ulid) -> Steps[tuple[LockedRepository, Lease, datetime
 
 def _check_holder(lease: Lease, asked_by: str) -> None:
     if lease.holder != asked_by:
-        raise LeaseLost("not_holder", f"it is {lease.holder}'s, not {asked_by}'s")
+        raise LeaseLost("not_holder", f"it is {named(lease.holder)}'s, not {named(asked_by)}'s")
 
 
 def _check_live(lease: Lease, at: datetime) -> None:
     if lease.end_reason is EndReason.EXPIRED or (lease.ended_at is None and lease.expires_at <= at):
         raise LeaseLost("expired", f"at {lease.expires_at}")
     if lease.ended_at is not None:
-        raise LeaseLost("ended", f"{lease.end_reason} by {lease.ended_by} at {lease.ended_at}")
+        raise LeaseLost(
+            "ended", f"{lease.end_reason} by {named(lease.ended_by)} at {lease.ended_at}"
+        )
 
 
 def _check_active(repository_id: Ulid, locked: LockedRepository) -> None:

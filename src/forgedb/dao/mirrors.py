@@ -31,6 +31,7 @@ from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import (
     check_duration,
     check_enum,
+    check_flag,
     check_limit,
     check_optional_text,
     check_text,
@@ -105,12 +106,6 @@ def check_credential_ref(field: str, value: object) -> str | None:
     return check_optional_text(field, value, CREDENTIAL_REF_CHARS_MAX, length_min=1)
 
 
-def check_enabled(field: str, value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise InvalidValue(field, value, "it must be True or False")
-
-
 def check_interval(field: str, value: object) -> int | None:
     """The interval in seconds, or None for a mirror that runs by hand.  Raises InvalidValue."""
     if value is None:
@@ -128,7 +123,7 @@ def check_next_run_at(field: str, value: object) -> datetime | None:
 UPDATABLE: Checks = {
     "remote_url": check_remote_url,
     "credential_ref": check_credential_ref,
-    "enabled": check_enabled,
+    "enabled": check_flag,
     "interval": check_interval,
     "next_run_at": check_next_run_at,
 }
@@ -161,7 +156,7 @@ class MirrorsDao(Dao[H_co]):
         check_remote_url("remote_url", remote_url)
         interval_seconds = check_interval("interval", interval)
         check_credential_ref("credential_ref", credential_ref)
-        check_enabled("enabled", enabled)
+        check_flag("enabled", enabled)
         first_run_at = check_next_run_at("next_run_at", next_run_at)
         locked, at = yield from lock_repository(repository_id)
         mirror = Mirror(

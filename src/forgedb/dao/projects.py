@@ -14,7 +14,7 @@ from forgedb.operations.binding import Dao, H_co, read, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import NOW, SelectOne, Steps, lookup, now, rows, together
 from forgedb.sql.catalogue import sql
-from forgedb.validation import check_enum, check_slug, check_text
+from forgedb.validation import check_enum, check_flag, check_slug, check_text
 
 NAME_CHARS_MAX = 200
 DESCRIPTION_CHARS_MAX = 10_000
@@ -143,7 +143,7 @@ class ProjectsDao(Dao[H_co]):
         """Projects in the order of their ids.  Raises InvalidValue."""
         return page(
             Project,
-            LIST_ALL if include_deleted else LIST_LIVE,
+            LIST_ALL if check_flag("include_deleted", include_deleted) else LIST_LIVE,
             limit,
             lambda project: project.id,
             after=after_id(after),

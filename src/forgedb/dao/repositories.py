@@ -10,14 +10,14 @@ from forgedb.audit.stream import Stream
 from forgedb.dao.paging import after_id, page
 from forgedb.dao.projects import check_description, check_visibility
 from forgedb.dao.revision import Checks, checked, establish, revise
-from forgedb.errors import InvalidValue, NotFound, StillReferenced
+from forgedb.errors import InvalidValue, NotFound, StillReferenced, named
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import ObjectFormat, Page, Project, Repository, RepositoryState, Visibility
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import NOW, Change, SelectOne, Steps, lookup, now, one, rows, together
 from forgedb.sql.catalogue import sql
-from forgedb.validation import check_enum, check_slug, check_text
+from forgedb.validation import check_enum, check_flag, check_slug, check_text
 
 BRANCH_CHARS_MAX = 255
 
@@ -231,7 +231,7 @@ class RepositoriesDao(Dao[H_co]):
         """A project's repositories in the order of their ids.  Raises InvalidValue."""
         return page(
             Repository,
-            LIST_ALL if include_deleted else LIST_LIVE,
+            LIST_ALL if check_flag("include_deleted", include_deleted) else LIST_LIVE,
             limit,
             lambda repository: repository.id,
             project_id=check_ulid("project_id", project_id),
@@ -337,7 +337,7 @@ def _refuse_if_needed(repository_id: Ulid, at: datetime) -> Steps[None]:
     if holders:
         raise StillReferenced(
             "leases.repository_id",
-            f"repository {repository_id} has a live lease, held by {holders[0][0]}:"
+            f"repository {repository_id} has a live lease, held by {named(holders[0][0])}:"
             " release it first",
         )
     dependents = yield from rows(ANY_LIVE_DEPENDENT, id=repository_id)

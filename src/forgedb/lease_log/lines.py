@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, cast
 
 import msgspec
 
+from forgedb.durations import span_text
 from forgedb.errors import InvalidValue
 from forgedb.models import LEASE_DURATION_MAX
 from forgedb.validation import check_text
@@ -195,7 +196,7 @@ def _check_term(event: Acquired) -> None:
         raise InvalidValue(
             "expires_at",
             _shown(event.expires_at),
-            f"that is {term} after `at`, and no lease is longer than 72 hours:"
+            f"that is {span_text(term)} after `at`, and no lease is longer than 72 hours:"
             " correct it, or take the lease out",
         )
 

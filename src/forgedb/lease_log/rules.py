@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
-from forgedb.errors import InvalidValue, shown
+from forgedb.errors import InvalidValue, named, shown
 from forgedb.ids import Ulid
 from forgedb.lease_log.lines import Acquired, Ended, Event, Forced, Released
 from forgedb.models import EndReason, Lease
@@ -40,7 +40,7 @@ def check_grant(event: Acquired, last: Lease | None, last_id: str | None = None)
     """
     if last is None:
         return
-    held = f"lease {last_id or last.id} of {last.holder}"
+    held = f"lease {last_id or last.id} of {named(last.holder)}"
     if last.ended_at is None and last.expires_at > event.at:
         raise InvalidValue(
             "lease_id",
@@ -86,7 +86,7 @@ def check_end(event: Ended, lease: Lease) -> None:
             "lease_id",
             event.lease_id,
             f"it ended at {text(lease.ended_at)} already ({lease.end_reason} by"
-            f" {lease.ended_by}): a lease ends once, so take the line out",
+            f" {named(lease.ended_by)}): a lease ends once, so take the line out",
         )
     if event.at >= lease.expires_at:
         raise InvalidValue(
