@@ -27,6 +27,37 @@ BEGIN
 END;
 $function$;
 
+CREATE OR REPLACE FUNCTION forgedb_system_identifier()
+ RETURNS text
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    RETURN (SELECT control.system_identifier FROM pg_catalog.pg_control_system() AS control);
+EXCEPTION
+    WHEN OTHERS THEN
+        RETURN NULL;
+END;
+$function$;
+
+CREATE OR REPLACE FUNCTION forgedb_timeline()
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF pg_catalog.pg_is_in_recovery() THEN
+        RETURN (SELECT checkpoint.timeline_id FROM pg_catalog.pg_control_checkpoint() AS checkpoint);
+    END IF;
+    RETURN (
+        'x' || pg_catalog.substr(
+            pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8
+        )
+    )::bit(32)::bigint;
+EXCEPTION
+    WHEN OTHERS THEN
+        RETURN NULL;
+END;
+$function$;
+
 CREATE OR REPLACE FUNCTION forgedb_touch_updated_at()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -95,6 +126,23 @@ CREATE TABLE audit_entries (
     CONSTRAINT audit_entries_seq_check CHECK (seq >= 1),
     CONSTRAINT audit_entries_source_ip_check CHECK (length(source_ip) >= 1 AND length(source_ip) <= 45),
     CONSTRAINT audit_entries_target_type_check CHECK (length(target_type) >= 1 AND length(target_type) <= 50)
+);
+
+CREATE TABLE database_identity (
+    id ulid NOT NULL,
+    era bigint NOT NULL,
+    system_identifier text COLLATE "C",
+    database_oid bigint,
+    audit_seq bigint NOT NULL,
+    audit_head bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT database_identity_one_per_id PRIMARY KEY (id),
+    CONSTRAINT database_identity_audit_head_check CHECK (octet_length(audit_head) = 32),
+    CONSTRAINT database_identity_audit_seq_check CHECK (audit_seq >= 0),
+    CONSTRAINT database_identity_created_at_check CHECK (created_at >= '0001-01-01 00:00:00+00'::timestamp with time zone AND created_at <= '9999-12-31 23:59:59.999999+00'::timestamp with time zone),
+    CONSTRAINT database_identity_database_oid_check CHECK (database_oid >= 0),
+    CONSTRAINT database_identity_era_check CHECK (era >= '-1000000000'::integer AND era <= 1000000000),
+    CONSTRAINT database_identity_system_identifier_check CHECK (length(system_identifier) >= 1 AND length(system_identifier) <= 100)
 );
 
 CREATE TABLE lease_import_lines (
@@ -357,6 +405,15 @@ ALTER TABLE repository_relationships
 ALTER TABLE repository_relationships
     ADD CONSTRAINT repository_relationships_target_id_fkey FOREIGN KEY (target_id) REFERENCES repositories(id) ON UPDATE RESTRICT ON DELETE RESTRICT;
 
+CREATE OR REPLACE FUNCTION forgedb_database_oid()
+ RETURNS bigint
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT (pg_database.oid)::bigint AS oid
+    FROM pg_database
+   WHERE (pg_database.datname = current_database());
+END;
+
 CREATE OR REPLACE FUNCTION forgedb_descends_from(target_id ulid, source_id ulid, kind text)
  RETURNS boolean
  LANGUAGE sql
@@ -462,6 +519,16 @@ CREATE TRIGGER audit_entries_never_deleted BEFORE DELETE ON audit_entries FOR EA
 CREATE TRIGGER audit_entries_never_truncated BEFORE TRUNCATE ON audit_entries FOR EACH STATEMENT EXECUTE FUNCTION forgedb_refuse('audit_entries_append_only', 'entries can''t be deleted');
 
 CREATE TRIGGER audit_entries_never_updated BEFORE UPDATE ON audit_entries FOR EACH ROW EXECUTE FUNCTION forgedb_refuse('audit_entries_append_only', 'entries can''t be updated');
+
+CREATE TRIGGER database_identity_era_grows BEFORE UPDATE OF era ON database_identity FOR EACH ROW WHEN (new.era < old.era OR new.era > old.era AND new.audit_seq <= old.audit_seq) EXECUTE FUNCTION forgedb_refuse('database_identity_era_grows', 'era can''t decrease, and grows with an entry');
+
+CREATE TRIGGER database_identity_fixed_columns BEFORE UPDATE OF id, created_at ON database_identity FOR EACH ROW WHEN (new.id::text IS DISTINCT FROM old.id::text OR new.created_at IS DISTINCT FROM old.created_at) EXECUTE FUNCTION forgedb_refuse('database_identity_fixed_columns', 'id and created_at can''t change');
+
+CREATE TRIGGER database_identity_never_deleted BEFORE DELETE ON database_identity FOR EACH ROW EXECUTE FUNCTION forgedb_refuse('database_identity_never_deleted', 'a database has one identity');
+
+CREATE TRIGGER database_identity_never_truncated BEFORE TRUNCATE ON database_identity FOR EACH STATEMENT EXECUTE FUNCTION forgedb_refuse('database_identity_never_deleted', 'a database has one identity');
+
+CREATE TRIGGER database_identity_one_row AFTER INSERT ON database_identity FOR EACH ROW EXECUTE FUNCTION forgedb_refuse('database_identity_one_row', 'a database has one identity');
 
 CREATE TRIGGER leases_change_once BEFORE UPDATE ON leases FOR EACH ROW WHEN (old.ended_at IS NOT NULL OR new.ended_at IS NULL OR new.id::text IS DISTINCT FROM old.id::text OR new.repository_id::text IS DISTINCT FROM old.repository_id::text OR new.holder IS DISTINCT FROM old.holder OR new.purpose IS DISTINCT FROM old.purpose OR new.fencing_token IS DISTINCT FROM old.fencing_token OR new.idempotency_key IS DISTINCT FROM old.idempotency_key OR new.acquired_at IS DISTINCT FROM old.acquired_at OR new.expires_at IS DISTINCT FROM old.expires_at OR new.previous_lease_id::text IS DISTINCT FROM old.previous_lease_id::text) EXECUTE FUNCTION forgedb_refuse('leases_change_once', 'a lease changes once, from open to ended');
 

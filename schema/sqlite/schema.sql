@@ -572,6 +572,37 @@ CREATE TABLE lease_import_lines (
     )
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE database_identity (
+    id                TEXT NOT NULL PRIMARY KEY,
+    era               INTEGER NOT NULL,
+    system_identifier TEXT,
+    database_oid      INTEGER,
+    audit_seq         INTEGER NOT NULL,
+    audit_head        BLOB NOT NULL,
+    created_at        TEXT NOT NULL,
+    CONSTRAINT database_identity_id_check CHECK (
+        length(id) = 26
+        AND octet_length(id) = 26
+        AND id GLOB '[0-7]*'
+        AND id NOT GLOB '*[^0-9A-HJKMNP-TV-Z]*'
+    ),
+    -- The effective era, which goes into a token's upper half, must fit there.
+    CONSTRAINT database_identity_era_check CHECK (era BETWEEN -1000000000 AND 1000000000),
+    CONSTRAINT database_identity_system_identifier_check CHECK (
+        length(system_identifier) BETWEEN 1 AND 100
+        AND instr(system_identifier, char(0)) = 0
+    ),
+    CONSTRAINT database_identity_database_oid_check CHECK (database_oid >= 0),
+    CONSTRAINT database_identity_audit_seq_check CHECK (audit_seq >= 0),
+    CONSTRAINT database_identity_audit_head_check CHECK (length(audit_head) = 32),
+    CONSTRAINT database_identity_created_at_check CHECK (
+        created_at > '0001'
+        AND substr(created_at, 20) GLOB '.[0-9][0-9][0-9][0-9][0-9][0-9]Z'
+        AND created_at IS strftime('%Y-%m-%dT%H:%M:%S', substr(created_at, 1, 19))
+            || substr(created_at, 20)
+    )
+) STRICT, WITHOUT ROWID;
+
 CREATE UNIQUE INDEX projects_one_live_per_slug
 ON projects (slug)
 WHERE deleted_at IS NULL;
@@ -1078,4 +1109,44 @@ BEGIN
         || printf('.%06dZ', (substr(OLD.updated_at, 21, 6) + 1) % 1000000)
     )
     WHERE id = OLD.id;
+END;
+
+CREATE TRIGGER database_identity_insert_keeps_others
+BEFORE INSERT ON database_identity
+BEGIN
+    SELECT RAISE(ABORT, 'forgedb: database_identity_one_per_id: a database has this id')
+    WHERE EXISTS (
+        SELECT 1
+        FROM database_identity
+        WHERE id = NEW.id
+    );
+END;
+
+CREATE TRIGGER database_identity_one_row
+AFTER INSERT ON database_identity
+BEGIN
+    SELECT RAISE(ABORT, 'forgedb: database_identity_one_row: a database has one identity');
+END;
+
+CREATE TRIGGER database_identity_fixed_columns
+BEFORE UPDATE OF id, created_at ON database_identity
+WHEN (NEW.id, NEW.created_at) IS NOT (OLD.id, OLD.created_at)
+BEGIN
+    SELECT RAISE(ABORT, 'forgedb: database_identity_fixed_columns: id and created_at can''t change');
+END;
+
+CREATE TRIGGER database_identity_era_grows
+BEFORE UPDATE OF era ON database_identity
+WHEN NEW.era < OLD.era OR (NEW.era > OLD.era AND NEW.audit_seq <= OLD.audit_seq)
+BEGIN
+    SELECT RAISE(
+        ABORT,
+        'forgedb: database_identity_era_grows: era can''t decrease, and grows with an entry'
+    );
+END;
+
+CREATE TRIGGER database_identity_never_deleted
+BEFORE DELETE ON database_identity
+BEGIN
+    SELECT RAISE(ABORT, 'forgedb: database_identity_never_deleted: a database has one identity');
 END;

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from forgedb.models import AnchoredRange as AnchoredRange
     from forgedb.models import AuditEntry as AuditEntry
     from forgedb.models import Checkpoint as Checkpoint
+    from forgedb.models import DatabaseIdentity as DatabaseIdentity
     from forgedb.models import Direction as Direction
     from forgedb.models import EndReason as EndReason
     from forgedb.models import Lease as Lease
@@ -106,6 +107,7 @@ _HOMES = {
         "AnchoredRange",
         "AuditEntry",
         "Checkpoint",
+        "DatabaseIdentity",
         "Direction",
         "EndReason",
         "Lease",

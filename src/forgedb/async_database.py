@@ -9,7 +9,13 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from forgedb.handle import Handle, make_context, postgres_installed, understood
+from forgedb.handle import (
+    Handle,
+    first_write,
+    make_context,
+    postgres_installed,
+    understood,
+)
 from forgedb.operations.binding import Async
 
 if TYPE_CHECKING:
@@ -117,11 +123,13 @@ async def connect_async(
         from forgedb.drivers.sqlite.options import sqlite_options
 
         runner = await AsyncSqliteRunner.open(
-            sqlite_options(parsed.path, given), clock, schema_check
+            sqlite_options(parsed.path, given), clock, schema_check, first_write()
         )
     else:
         with postgres_installed():
             from forgedb.drivers.postgres.opening import open_awaited
             from forgedb.drivers.postgres.options import postgres_options
-        runner = await open_awaited(postgres_options(parsed.path, given), clock, schema_check)
+        runner = await open_awaited(
+            postgres_options(parsed.path, given), clock, schema_check, first_write()
+        )
     return AsyncDatabase(runner, context, parsed)

@@ -9,7 +9,13 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from forgedb.handle import Handle, make_context, postgres_installed, understood
+from forgedb.handle import (
+    Handle,
+    first_write,
+    make_context,
+    postgres_installed,
+    understood,
+)
 from forgedb.operations.binding import Sync
 
 if TYPE_CHECKING:
@@ -125,10 +131,14 @@ def connect(url: str | None = None, *, actor: str | None = None, **options: Any)
         from forgedb.drivers.sqlite.options import sqlite_options
         from forgedb.drivers.sqlite.runner import SqliteRunner
 
-        runner = SqliteRunner(sqlite_options(parsed.path, given), clock, schema_check)
+        runner = SqliteRunner(
+            sqlite_options(parsed.path, given), clock, schema_check, first_write()
+        )
     else:
         with postgres_installed():
             from forgedb.drivers.postgres.opening import open_blocking
             from forgedb.drivers.postgres.options import postgres_options
-        runner = open_blocking(postgres_options(parsed.path, given), clock, schema_check)
+        runner = open_blocking(
+            postgres_options(parsed.path, given), clock, schema_check, first_write()
+        )
     return Database(runner, context, parsed)

@@ -31,6 +31,9 @@ PRIVILEGES = {
     "repository_relationships": "SELECT, INSERT, DELETE",
     "audit_checkpoints": "SELECT, INSERT",
     "lease_import_lines": "SELECT, INSERT, UPDATE (lease_id)",
+    "database_identity": (
+        "SELECT, UPDATE (era, system_identifier, database_oid, audit_seq, audit_head)"
+    ),
     "schema_migrations": "SELECT",
 }
 

@@ -9,12 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic
 
 from forgedb.errors import UsageError
-from forgedb.operations.binding import Context, H_co
+from forgedb.operations.binding import Context, FirstWrite, H_co
+from forgedb.operations.steps import Steps
 from forgedb.url import DatabaseUrl, parse_url, url_from_environment
 from forgedb.validation import check_ip_address, check_name, check_optional_text, check_time
 
 if TYPE_CHECKING:
     from forgedb.dao.audit import AuditDao
+    from forgedb.dao.identity import IdentityDao
     from forgedb.dao.leases import LeasesDao
     from forgedb.dao.mirrors import MirrorsDao
     from forgedb.dao.objects import ObjectsDao
@@ -44,6 +46,12 @@ class Handle(Generic[H_co]):
     def actor(self) -> str | None:
         """On whose behalf this handle acts."""
         return self._context.actor
+
+    @cached_property
+    def identity(self) -> IdentityDao[H_co]:
+        from forgedb.dao.identity import IdentityDao
+
+        return IdentityDao(self._runner, self._context)
 
     @cached_property
     def projects(self) -> ProjectsDao[H_co]:
@@ -114,6 +122,18 @@ def understood(
     clock = options.pop("clock", None)
     checked = None if clock is None else (lambda: check_time("clock()", clock()))
     return parsed, checked, {**parsed.options, **options}
+
+
+def first_write() -> FirstWrite:
+    """What goes ahead of a database's first write: a look whether it is where it was."""
+
+    def check(context: Context) -> Steps[bool]:
+        # Imported by those who write.
+        from forgedb.dao.identity import check_standing
+
+        return check_standing(context)
+
+    return FirstWrite(check)
 
 
 @contextmanager

@@ -88,6 +88,21 @@ class RelationshipKind(StrEnum):
     OBJECT_POOL = "object_pool"
 
 
+class DatabaseIdentity(msgspec.Struct, frozen=True, gc=False):
+    """Which database this is, and its era, with which its fencing tokens begin.
+
+    ``system_identifier`` is what its cluster, or its file, is known by; ``database_oid`` is its
+    number in the cluster, None on SQLite.  In another place than that it has been restored,
+    upgraded or copied.
+    """
+
+    id: Ulid
+    era: int
+    system_identifier: str | None
+    database_oid: int | None
+    created_at: datetime
+
+
 class Project(msgspec.Struct, frozen=True, gc=False):
     """A namespace of repositories."""
 

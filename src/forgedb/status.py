@@ -27,6 +27,28 @@ SIZE = {
 }
 
 
+PLACE = {
+    "sqlite": "SELECT era, NULL FROM database_identity",
+    "postgres": "SELECT era, forgedb_timeline() FROM database_identity",
+}
+
+SYNCHRONOUS = "SELECT synchronous FROM pragma_synchronous"
+
+# Others than superusers see of a standby that it is there, and no more.
+SETTINGS = """
+SELECT current_setting('fsync') = 'on', current_setting('synchronous_commit'),
+    current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)
+"""
+
+ON_SQLITE = (
+    "nothing is synced: a machine that crashes can lose everything (synchronous=OFF)",
+    "a machine that crashes can lose what was acknowledged last (synchronous=NORMAL)",
+    "a machine that crashes loses nothing that was acknowledged (synchronous=FULL)",
+    "a machine that crashes loses nothing that was acknowledged (synchronous=EXTRA)",
+)
+"""By the number of the setting."""
+
+
 class _Last(msgspec.Struct):
     at: datetime | None
 
@@ -34,12 +56,17 @@ class _Last(msgspec.Struct):
 class Status(msgspec.Struct, frozen=True):
     """Counts are of live rows; ``size`` is the database's own, in bytes.
 
-    ``differences`` are from the schema that the migrations make, without the harmless.
+    ``era`` is what fencing tokens begin with now; ``timeline`` is the server's, None on SQLite, and
+    where the service doesn't say, which counts as 1.  ``durability`` says what a lost machine takes
+    with it.  ``differences`` are from the schema that the migrations make, without the harmless.
     """
 
     database: str
     schema_version: int
     size: int
+    era: int
+    timeline: int | None
+    durability: str
     projects: int
     repositories: int
     live_leases: int
@@ -74,11 +101,31 @@ def read_status(db: Database, shown_url: str) -> Status:
                 raise
             raise found[0].as_drift() from error
         (last,) = tx.client.query_as(_Last, "SELECT max(at) FROM audit_entries")
+        ((era, timeline),) = tx.client.query(PLACE[tx.client.dialect])
         return Status(
             shown_url,
             query("SELECT max(version) FROM schema_migrations"),
             query(SIZE[tx.client.dialect]),
+            era + (timeline or 1) - 1,
+            timeline,
+            _durability(tx),
             **counts,
             last_change_at=last.at,
             differences=found,
         )
+
+
+def _durability(db: Database) -> str:
+    """What a machine takes with it that is lost, in a sentence."""
+    if db.client.dialect == "sqlite":
+        level: int = db.client.query_value(SYNCHRONOUS)
+        return ON_SQLITE[level]
+    ((fsync, commit, names, standbys),) = db.client.query(SETTINGS)
+    if not fsync:
+        return "nothing is synced: a machine that crashes can lose everything (fsync=off)"
+    beside = f"synchronous_commit={commit}, {standbys} standby(s)"
+    if commit == "off":
+        return f"a server that crashes can lose what was acknowledged last, but no lease ({beside})"
+    if names and commit != "local":
+        return f"a lost primary takes nothing with it that was acknowledged ({beside}: {names})"
+    return f"a lost primary takes with it what no standby has yet ({beside}, asynchronous)"

@@ -23,6 +23,7 @@ E = TypeVar("E", bound=Enum)
 PAGE_ITEMS_DEFAULT = 100
 PAGE_ITEMS_MAX = 1000
 INTEGER_MAX = 2**63 - 1
+REASON_CHARS_MAX = 2000
 
 SLUG_PATTERN = "[a-z0-9][a-z0-9._-]{0,99}"
 
@@ -92,6 +93,14 @@ def check_ip_address(field: str, value: object) -> str:
         if re.fullmatch(r"[0-9A-Fa-f:.]+(%[0-9A-Za-z_.-]+)?", address):
             return address
     raise InvalidValue(field, value, "it must be an IPv4 or IPv6 address, without a port or a name")
+
+
+def check_reason(reason: object) -> str:
+    """Why something is done that the history is to explain.  Raises InvalidValue."""
+    checked = check_text("reason", reason, REASON_CHARS_MAX, length_min=1)
+    if not checked.strip():
+        raise InvalidValue("reason", reason, "it must say why: the history keeps it")
+    return checked
 
 
 def check_slug(field: str, value: object) -> str:

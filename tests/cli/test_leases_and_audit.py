@@ -144,3 +144,14 @@ def test_an_export_never_goes_over_a_file_that_is_there(forgedb: Forgedb, reposi
     assert refused.code == 2
     assert "is there already" in refused.error
     assert forgedb.ok("audit", "verify") == "2 entries in 2 streams: nothing wrong\n"
+
+
+def test_an_era_is_shown_and_advanced_with_a_reason(forgedb: Forgedb) -> None:
+    shown = forgedb.data("era", "show")
+    assert shown["era"] == 0
+    assert forgedb("era", "advance").code == 2
+    advanced = forgedb.data("era", "advance", "--reason", "a snapshot was put back")
+    assert (advanced["id"], advanced["era"]) == (shown["id"], 1024)
+    assert "era             1024" in forgedb.ok("status")
+    (entry,) = forgedb.data("audit", "list", "--action", "database.advance_era")["items"]
+    assert entry["reason"] == "a snapshot was put back"

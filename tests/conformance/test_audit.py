@@ -58,7 +58,8 @@ def all_entries(db: Database) -> list[AuditEntry]:
 
 def test_every_kind_of_change_that_the_daos_make_is_in_the_rich_history(rich: Rich) -> None:
     kinds = {entry.action for entry in all_entries(rich.db)}
-    assert kinds >= forgedb.dao.audit.OWN_ACTIONS
+    # A database has an id of chance, and the rich history the same hashes everywhere.
+    assert kinds >= forgedb.dao.audit.OWN_ACTIONS - {"database.advance_era"}
 
 
 def test_an_entry_carries_the_whole_context_of_its_change(db: Database, clock: Clock) -> None:
@@ -169,8 +170,14 @@ def test_each_change_leaves_one_entry_with_its_context_in_its_own_stream(
             lambda: ada.audit.record("scan.done", repository.id, {"found": [None, 3]}),
             "repository",
         ),
+        ("database.advance_era", lambda: ada.identity.advance_era("test"), "database"),
     ]
-    streams = {"project": project.id, "repository": repository.id, "other": other.id}
+    streams = {
+        "project": project.id,
+        "repository": repository.id,
+        "other": other.id,
+        "database": db.identity.get().id,
+    }
     assert {action for action, _, _ in changes} >= forgedb.dao.audit.OWN_ACTIONS - {
         "lease.handover",
         "lease.rebase",
@@ -179,7 +186,7 @@ def test_each_change_leaves_one_entry_with_its_context_in_its_own_stream(
     }
     for action, change, stream in changes:
         before = all_entries(db)
-        last_seq = max(it.seq for it in before if it.stream_id == streams[stream])
+        last_seq = max((it.seq for it in before if it.stream_id == streams[stream]), default=0)
         clock.pass_by(timedelta(seconds=1))
         change()
         (entry,) = [it for it in all_entries(db) if it not in before]

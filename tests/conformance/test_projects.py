@@ -407,7 +407,7 @@ def test_a_database_without_tables_asks_for_a_migration(connect: Connect) -> Non
         ):
             with pytest.raises(SchemaOutdated, match="forgedb migrate") as raised:
                 call()
-            assert raised.value.pending == ("0001_initial",)
+            assert raised.value.pending[0] == "0001_initial"
         empty.migrate()
         assert empty.projects.list().items == []
 

@@ -900,3 +900,76 @@ def test_an_entry_that_is_no_text_any_more_is_named_and_the_rest_still_read(
     problems = tampered.problems()
     assert (problems[0].stream_id, problems[0].seq) == (stream, 3)
     assert problems[0].what.startswith("it can't be read: ")
+
+
+# The era, and the tokens that it begins.
+
+
+def test_an_era_that_no_entry_tells_of_is_named(tampered: Tampered) -> None:
+    identity = tampered.tx.identity.get()
+    tampered.execute("UPDATE database_identity SET era = era + 1")
+    assert tampered.first() == (identity.id, None)
+
+
+def test_an_era_that_was_set_back_is_named(tampered: Tampered) -> None:
+    identity = tampered.tx.identity.get()
+    tampered.tx.identity.advance_era("test")
+    assert tampered.problems() == []
+    tampered.execute("UPDATE database_identity SET era = 1")
+    (problem,) = tampered.problems()
+    assert (problem.stream_id, problem.seq) == (identity.id, 1)
+    assert problem.what == f"database {identity.id} has era 1, not 1024"
+
+
+def test_an_advance_that_was_taken_away_is_named(tampered: Tampered) -> None:
+    identity = tampered.tx.identity.get()
+    tampered.tx.identity.advance_era("test")
+    tampered.execute("DELETE FROM audit_entries WHERE stream_id = :id", id=identity.id)
+    assert tampered.first() == (identity.id, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "token", "fits"),
+    [
+        (0, 1, True),
+        (7, 8, True),
+        (7, 9, False),
+        (7, 7, False),
+        (7, 6, False),
+        (7, (1 << 32) - 1, False),
+        (7, 1 << 32, True),
+        (7, (1024 << 32) + 12345, True),
+        ((1024 << 32) + 5, (1024 << 32) + 6, True),
+        ((1024 << 32) + 5, (1024 << 32) + 7, False),
+        ((1024 << 32) + 5, (1025 << 32) + 1, True),
+        ((1024 << 32) + 5, (1023 << 32) + 9, False),
+        ((1024 << 32) + 5, 6, False),
+    ],
+)
+def test_a_token_follows_by_one_or_is_of_a_later_era(before: int, token: int, fits: bool) -> None:
+    assert forgedb.audit.replay.follows(before, token) is fits
+
+
+def test_a_token_that_follows_no_other_is_named(tampered: Tampered) -> None:
+    """A forger makes the lease, its entry and all hashes fit: its token alone gives it away."""
+    repository = tampered.rich.repository
+    tampered.tx.leases.force_release(tampered.rich.lease.id, "test")
+    lease = tampered.tx.leases.acquire(repository.id)
+    forged, seq = lease.fencing_token + 5, tampered.last_seq(repository.id)
+    tampered.execute(
+        "UPDATE audit_entries SET changes = CAST(replace(CAST(changes AS text), :old, :new) AS"
+        f" {'json' if tampered.tx.client.dialect == 'postgres' else 'text'})"
+        " WHERE stream_id = :stream AND seq = :seq",
+        old=f'"fencing_token":[null,{lease.fencing_token}]',
+        new=f'"fencing_token":[null,{forged}]',
+        stream=repository.id,
+        seq=seq,
+    )
+    tampered.execute("UPDATE leases SET fencing_token = :t WHERE id = :id", t=forged, id=lease.id)
+    tampered.execute(
+        "UPDATE repositories SET lease_epoch = :t WHERE id = :id", t=forged, id=repository.id
+    )
+    rehash(tampered, repository.id, 1, head=True)
+    (problem,) = tampered.problems()
+    assert (problem.stream_id, problem.seq) == (repository.id, seq)
+    assert problem.what == f"its fencing token {forged} doesn't follow {lease.fencing_token - 1}"

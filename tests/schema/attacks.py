@@ -35,6 +35,7 @@ NEVER_DELETED = (
     ("leases", "leases_never_deleted"),
     ("audit_entries", "audit_entries_append_only"),
     ("audit_checkpoints", "audit_checkpoints_append_only"),
+    ("database_identity", "database_identity_never_deleted"),
 )
 
 FIXED = (
@@ -49,6 +50,8 @@ FIXED = (
     ("mirrors", "created_at", LATER),
     ("repository_relationships", "id", FREE),
     ("repository_relationships", "created_at", LATER),
+    ("database_identity", "id", FREE),
+    ("database_identity", "created_at", LATER),
 )
 
 CHANGES_OF_AN_ENDED_LEASE = (

@@ -9,8 +9,15 @@ from typing import Any
 import forgedb.ids
 
 MIGRATIONS = Path(forgedb.ids.__file__).parent / "migrations"
-SQLITE_SCRIPT = (MIGRATIONS / "sqlite" / "0001_initial.sql").read_text(encoding="utf-8")
-POSTGRES_SCRIPT = (MIGRATIONS / "postgres" / "0001_initial.sql").read_text(encoding="utf-8")
+
+
+def _script(dialect: str) -> str:
+    files = sorted((MIGRATIONS / dialect).glob("*.sql"))
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+SQLITE_SCRIPT = _script("sqlite")
+POSTGRES_SCRIPT = _script("postgres")
 
 TIME = "2026-11-22T10:00:00.000000Z"
 LATER = "2026-11-23T10:00:00.000000Z"
@@ -149,6 +156,15 @@ VALID: dict[str, dict[str, Any]] = {
         "lease_id": LEASE,
         "imported_at": TIME,
     },
+    "database_identity": {
+        "id": FREE,
+        "era": 0,
+        "system_identifier": "7000000000000000001",
+        "database_oid": 5,
+        "audit_seq": 0,
+        "audit_head": bytes(32),
+        "created_at": TIME,
+    },
 }
 
 # What is there before each test: the parents of the rows above, and one row to attack a table.
@@ -183,4 +199,5 @@ ULID_COLUMNS = (
     ("repository_relationships", "source_id"),
     ("repository_relationships", "target_id"),
     ("lease_import_lines", "lease_id"),
+    ("database_identity", "id"),
 )

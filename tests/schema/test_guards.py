@@ -94,6 +94,23 @@ def test_a_live_repository_may_have_the_path_of_a_deleted_one(raw: Raw) -> None:
     raw.execute("UPDATE repositories SET slug = 'gone' WHERE id = :id", id=OTHER_REPOSITORY)
 
 
+def test_a_database_has_one_identity(raw: Raw, refused: Refused) -> None:
+    with refused("database_identity_one_row"):
+        insert(raw, "database_identity")
+    ((identity,),) = raw.execute("SELECT id FROM database_identity")
+    with refused("database_identity_one_per_id"):
+        insert(raw, "database_identity", id=identity)
+
+
+def test_an_era_never_comes_back_and_grows_with_an_entry_alone(raw: Raw, refused: Refused) -> None:
+    raw.execute("UPDATE database_identity SET era = era + 1024, audit_seq = audit_seq + 1")
+    with refused("database_identity_era_grows"):
+        raw.execute("UPDATE database_identity SET era = era - 1, audit_seq = audit_seq + 1")
+    with refused("database_identity_era_grows"):
+        raw.execute("UPDATE database_identity SET era = era + 1")
+    raw.execute("UPDATE database_identity SET era = era, system_identifier = '7'")
+
+
 # Nothing of the past is deleted, and little of it changes.
 
 

@@ -23,6 +23,7 @@ ONLY_SQLITE_TRIGGERS = {
     "leases_insert_keeps_others",
     "audit_entries_insert_keeps_others",
     "audit_checkpoints_insert_keeps_others",
+    "database_identity_insert_keeps_others",
 }
 """Against REPLACE, which PostgreSQL hasn't; its unique keys have the names of their rules."""
 
@@ -33,6 +34,7 @@ ONLY_POSTGRES_TRIGGERS = {
     "leases_never_truncated",
     "audit_entries_never_truncated",
     "audit_checkpoints_never_truncated",
+    "database_identity_never_truncated",
     # SQLite has one writer at a time.
     "repository_relationships_insert_locks_kind",
     "repository_relationships_update_locks_kind",

@@ -72,6 +72,8 @@ IMPOSSIBLE_TIMES = (
     "-infinity",
 )
 
+IDENTITY = "database_identity"
+
 TIME_COLUMNS = (
     ("projects", "created_at"),
     ("projects", "updated_at"),
@@ -229,7 +231,8 @@ def test_an_id_that_is_no_ulid_is_refused(raw: Raw, table: str, column: str) -> 
     assert [bad for bad in BAD_ULIDS if accepted(raw, table, column, bad)] == []
 
 
-@pytest.mark.parametrize(("table", "column"), ULID_COLUMNS)
+# An identity can't be inserted a second time, whatever its values.
+@pytest.mark.parametrize(("table", "column"), [c for c in ULID_COLUMNS if c[0] != IDENTITY])
 def test_every_ulid_is_taken(raw: Raw, table: str, column: str) -> None:
     raw.drop_foreign_keys()
     assert [good for good in GOOD_ULIDS if not accepted(raw, table, column, good)] == []
@@ -364,6 +367,7 @@ NULLABLE: dict[str, set[str]] = {
     "repository_relationships": {"target_id", "target_url"},
     "audit_checkpoints": set(),
     "lease_import_lines": {"repository_id", "lease_id"},
+    "database_identity": {"system_identifier", "database_oid"},
 }
 
 
@@ -391,7 +395,12 @@ TOGETHER |= {
 
 @pytest.mark.parametrize(
     ("table", "column"),
-    [(table, column) for table in NULLABLE for column in sorted(NULLABLE[table])],
+    [
+        (table, column)
+        for table in NULLABLE
+        for column in sorted(NULLABLE[table])
+        if table != IDENTITY
+    ],
 )
 def test_null_is_taken_where_a_model_has_none(raw: Raw, table: str, column: str) -> None:
     insert(raw, table, **(TOGETHER.get(column, {}) | {column: None}))
@@ -573,6 +582,30 @@ def test_a_line_may_wait_for_its_lease_and_its_ids_need_not_be_ulids(
 ) -> None:
     insert(raw, "lease_import_lines", repository_id="repo/9", legacy_lease_id="9", lease_id=None)
     insert(raw, "lease_import_lines", line_number=3, legacy_lease_id="10", imported_at=TIME)
+
+
+def test_an_identity_has_an_era_that_fits_into_a_token_and_a_place(
+    raw: Raw, refused: Refused
+) -> None:
+    for era in (10**9 + 1, -(10**9) - 1):
+        with refused("database_identity_era_check"):
+            insert(raw, IDENTITY, era=era)
+    for place in ("", "7" * 101):
+        with refused("database_identity_system_identifier_check"):
+            insert(raw, IDENTITY, system_identifier=place)
+    with refused("database_identity_database_oid_check"):
+        insert(raw, IDENTITY, database_oid=-1)
+    with refused("database_identity_audit_seq_check"):
+        insert(raw, IDENTITY, audit_seq=-1)
+    with refused("database_identity_audit_head_check"):
+        insert(raw, IDENTITY, audit_head=bytes(31))
+    with refused("database_identity_created_at_check", WRONG_TYPE):
+        insert(raw, IDENTITY, created_at="0000-01-01T00:00:00.000000Z")
+
+
+def test_an_identity_may_be_in_a_place_that_nobody_knows(raw: Raw) -> None:
+    raw.execute("UPDATE database_identity SET system_identifier = NULL, database_oid = NULL")
+    raw.execute("UPDATE database_identity SET system_identifier = '7', database_oid = 0")
 
 
 def test_every_check_of_the_schema_is_tried_above() -> None:

@@ -75,11 +75,13 @@ EXISTS = sql("""
 SELECT 1 FROM projects WHERE id = :stream_id
 UNION ALL
 SELECT 1 FROM repositories WHERE id = :stream_id
+UNION ALL
+SELECT 1 FROM database_identity WHERE id = :stream_id
 """)
 
 STREAM_ENDS = tuple(
     sql(f"SELECT id, audit_seq FROM {table} WHERE id > :after ORDER BY id LIMIT :limit")
-    for table in ("projects", "repositories")
+    for table in ("projects", "repositories", "database_identity")
 )
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from forgedb.audit.stream import NOT_AUDITED, OWN_ACTIONS
 from forgedb.ids import Ulid
-from forgedb.models import Lease, Mirror, Project, Relationship, Repository
+from forgedb.models import DatabaseIdentity, Lease, Mirror, Project, Relationship, Repository
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Select, Steps, rows, together
 from forgedb.sql.catalogue import sql
@@ -23,6 +23,9 @@ SETTLED_MAX = 1000
 """From so many targets at their end on, these are compared and forgotten."""
 
 IDS_A_READ = 1000
+
+TOKEN_COUNT_BITS = 32
+"""A fencing token's lower half counts; its upper half is the era that it was given in."""
 
 Difference: TypeAlias = tuple[int | None, str]
 """The number of the entry that tells otherwise, and what is not as it tells."""
@@ -36,10 +39,11 @@ class Kind(NamedTuple):
     owner: str
     """The column that names the stream."""
     begins: tuple[str, ...]
-    """The actions that begin a row."""
+    """The actions that begin a row; none where a migration makes it."""
 
 
 KINDS = {
+    "database": Kind(DatabaseIdentity, "database_identity", "id", ()),
     "project": Kind(Project, "projects", "id", ("project.create",)),
     "repository": Kind(Repository, "repositories", "id", ("repository.create",)),
     "lease": Kind(Lease, "leases", "repository_id", ("lease.acquire", "lease.rebase")),
@@ -77,6 +81,7 @@ UNTOLD = {
     )
     """)
     for name, kind in KINDS.items()
+    if kind.begins
 }
 """The rows of a stream that no entry of it begins."""
 
@@ -128,6 +133,11 @@ _BLANK = {
 _NOT_COMPARED = NOT_AUDITED - {"created_at"}
 
 _decode_changes = msgspec.json.Decoder(dict[str, tuple[Any, Any]]).decode
+
+
+def follows(before: int, token: int) -> bool:
+    """Whether a repository's next fencing token is the last one plus 1, or one of a later era."""
+    return token == before + 1 or token >> TOKEN_COUNT_BITS > before >> TOKEN_COUNT_BITS
 
 
 def live_rows(targets: Mapping[str, Sequence[Ulid]]) -> Steps[dict[str, dict[Ulid, Any]]]:
@@ -196,7 +206,7 @@ class Replay:
                 fields["created_at"] = msgspec.to_builtins(at)
             told = targets[target_id] = _Told(seq, fields, is_whole=True)
         elif told is None:
-            if self._is_whole and name != "lease":
+            if self._is_whole and name not in ("lease", "database"):
                 return
             # A lease that was settled, or whatever was begun before the part that is read.
             told = targets[target_id] = _Told(seq, {}, is_whole=False)
@@ -224,6 +234,10 @@ class Replay:
         if repository is None and not self._is_whole:
             repository = repositories[self._stream_id] = _Told(seq, {}, is_whole=False)
         if repository is not None and repository.fields is not None:
+            before = repository.fields.get("lease_epoch")
+            if before is not None and not follows(before, token):
+                what = f"its fencing token {token} doesn't follow {before}"
+                self._found.append((seq, what))
             repository.fields["lease_epoch"] = token
 
     @property
@@ -277,7 +291,7 @@ class Replay:
                     what = f"{name} {target_id} is gone without an entry"
                     self._found.append((told.seq, what))
                 continue
-            self._there[name] += told.is_whole
+            self._there[name] += told.is_whole or not KINDS[name].begins
             if told.fields is None:
                 self._found.append((None, f"{name} {target_id} is there without an entry"))
                 continue

@@ -32,6 +32,7 @@ NOT_AUDITED = frozenset({"id", "created_at", "updated_at"})
 
 OWN_ACTIONS = frozenset(
     {
+        "database.advance_era",
         "lease.acquire",
         "lease.expire",
         "lease.force_release",

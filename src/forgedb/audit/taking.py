@@ -36,6 +36,10 @@ UNION ALL
 SELECT {leaf}
 FROM repositories
 WHERE audit_seq > 0 AND id > :after
+UNION ALL
+SELECT {leaf}
+FROM database_identity
+WHERE audit_seq > 0 AND id > :after
 EXCEPT
 SELECT {kept}
 ORDER BY head

@@ -172,6 +172,8 @@ _HEADS = """
 SELECT id, audit_seq, audit_head FROM repositories WHERE id {among}
 UNION ALL
 SELECT id, audit_seq, audit_head FROM projects WHERE id {among}
+UNION ALL
+SELECT id, audit_seq, audit_head FROM database_identity WHERE id {among}
 """
 
 HEADS = sql(
@@ -185,6 +187,10 @@ WHERE NOT EXISTS (SELECT 1 FROM audit_entries AS e WHERE e.stream_id = p.id)
 UNION ALL
 SELECT {id} FROM repositories AS r
 WHERE NOT EXISTS (SELECT 1 FROM audit_entries AS e WHERE e.stream_id = r.id)
+UNION ALL
+SELECT {id} FROM database_identity AS d
+WHERE (audit_seq > 0 OR era > 0)
+AND NOT EXISTS (SELECT 1 FROM audit_entries AS e WHERE e.stream_id = d.id)
 """
 
 WITHOUT_ENTRIES = sql(

@@ -23,6 +23,7 @@ COMMANDS = {
     "object": "object_",
     "audit": "audit",
     "backup": "backup",
+    "era": "era",
     "schema": "schema",
     "grants": "grants",
 }

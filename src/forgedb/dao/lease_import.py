@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple, TypeAlias
 from msgspec.structs import astuple, replace
 
 from forgedb.audit.stream import Stream, created
+from forgedb.dao.identity import Standing, next_token, standing_of
 from forgedb.dao.lease_lines import (
     ADVANCE_REPOSITORIES,
     END_LEASES,
@@ -100,7 +101,8 @@ def import_log(
         project = yield from ProjectsDao.get(dao, create_missing)
         if project.deleted_at is not None:
             raise NotFound("project", create_missing)
-    replay = _Import(dao, named, project)
+    standing = yield from standing_of(dao.context)
+    replay = _Import(dao, named, project, standing)
     remaining = _numbered(file)
     while chunk := [*islice(remaining, CHUNK_LINES)]:
         yield from replay.take(chunk)
@@ -139,8 +141,11 @@ class _Held:
 class _Import:
     """One log on its way in."""
 
-    def __init__(self, dao: Dao[Any], source: str, project: Project | None) -> None:
+    def __init__(
+        self, dao: Dao[Any], source: str, project: Project | None, standing: Standing
+    ) -> None:
         self._dao = dao
+        self._standing = standing
         self._context = dao.context
         self._source = source
         self._project = project
@@ -424,7 +429,7 @@ class _Import:
             over = expired_lease(self._context, held.last)
             self._over(held, "expire", held.last, over, event.at, origin)
         lease_id = event.lease_id if _is_ulid(event.lease_id) else new_ulid()
-        held.lease_epoch += 1
+        held.lease_epoch = next_token(held.lease_epoch, self._standing)
         lease = granted(event, lease_id, repository_id, held.lease_epoch, held.last)
         entry = held.stream.entry(event.at, "lease.acquire", lease.id, {**created(lease), **origin})
         self._entries.append(entry.params)

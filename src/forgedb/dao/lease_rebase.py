@@ -11,11 +11,11 @@ from datetime import timedelta
 from msgspec.structs import asdict, replace
 
 from forgedb.audit.stream import created
+from forgedb.dao.identity import ASK_STANDING, next_token, settled
 from forgedb.dao.leases import (
     CLOCK_BACKSTEP_MAX,
     INSERT,
     LAST,
-    check_reason,
     end_steps,
     newest_time,
 )
@@ -26,6 +26,7 @@ from forgedb.ids import Ulid, new_ulid
 from forgedb.models import EndReason, Lease
 from forgedb.operations.binding import Context
 from forgedb.operations.steps import Change, SelectOne, Steps, Together
+from forgedb.validation import check_reason
 
 PURPOSE = "the clock is right again: lease times begin anew here"
 
@@ -37,8 +38,8 @@ def rebased(context: Context, repository_id: Ulid, reason: str) -> Steps[Lease]:
     """What ``leases.rebase`` does."""
     check_reason(reason)
     newest_lease = SelectOne(LAST, {"repository_id": repository_id}, Lease)
-    locked, at, (last,) = yield from lock_and_select(
-        repository_id, newest_lease, include_deleted=True
+    locked, at, (last, standing) = yield from lock_and_select(
+        repository_id, newest_lease, ASK_STANDING, include_deleted=True
     )
     if last is None:
         raise _needless(f"repository {repository_id} never had a lease")
@@ -48,6 +49,7 @@ def rebased(context: Context, repository_id: Ulid, reason: str) -> Steps[Lease]:
             f"the clock says {at}, and the last lease of repository {repository_id} is of"
             f" {newest}, which is no more than {CLOCK_BACKSTEP_MAX.seconds} s later"
         )
+    standing = yield from settled(context, standing)
     stream = stream_of(context, locked)
     steps: list[Change] = []
     if last.ended_at is None:
@@ -66,7 +68,7 @@ def rebased(context: Context, repository_id: Ulid, reason: str) -> Steps[Lease]:
         repository_id,
         context.actor,
         PURPOSE,
-        locked.lease_epoch + 1,
+        next_token(locked.lease_epoch, standing),
         None,
         at,
         at + SHORTEST,

@@ -16,6 +16,7 @@ from msgspec.structs import asdict, replace
 from forgedb.audit.stream import Stream, changed, created
 from forgedb.dao.held import HeldLease, held_from, this_moment
 from forgedb.dao.holding import Hold
+from forgedb.dao.identity import ASK_STANDING, next_token, settled
 from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.repositories import LockedRepository, advanced, lock_and_select, stream_of
 from forgedb.dao.telling import tell
@@ -47,6 +48,7 @@ from forgedb.validation import (
     check_limit,
     check_name,
     check_optional_text,
+    check_reason,
     check_text,
     check_time,
 )
@@ -154,7 +156,7 @@ class LeasesDao(Dao[H_co]):
         Raises LeaseLost (another's, expired, or ended already), InvalidValue, NotFound.
         """
         asked_by = _holder(self.context, holder)
-        locked, lease, at = yield from _lock_lease(lease_id)
+        locked, lease, at, *_ = yield from _lock_lease(lease_id)
         _check_holder(lease, asked_by)
         _check_live(lease, at)
         return (yield from _end(self.context, locked, lease, at, EndReason.RELEASED, None))
@@ -176,10 +178,11 @@ class LeasesDao(Dao[H_co]):
         check_text("note", note, REASON_CHARS_MAX)
         if to == asked_by:
             raise InvalidValue("to", to, "it holds the lease already: name another holder")
-        locked, lease, at = yield from _lock_lease(lease_id)
+        locked, lease, at, standing = yield from _lock_lease(lease_id, ASK_STANDING)
         _check_holder(lease, asked_by)
         _check_live(lease, at)
         _check_active(lease.repository_id, locked)
+        standing = yield from settled(self.context, standing)
         stream = stream_of(self.context, locked)
         ended = replace(
             lease,
@@ -192,7 +195,7 @@ class LeasesDao(Dao[H_co]):
             lease,
             id=new_ulid(),
             holder=to,
-            fencing_token=locked.lease_epoch + 1,
+            fencing_token=next_token(locked.lease_epoch, standing),
             idempotency_key=None,
             acquired_at=at,
             previous_lease_id=lease.id,
@@ -211,7 +214,7 @@ class LeasesDao(Dao[H_co]):
         Raises NotFound, InvalidValue (also an empty reason), LeaseLost (ended or expired).
         """
         check_reason(reason)
-        locked, lease, at = yield from _lock_lease(lease_id)
+        locked, lease, at, *_ = yield from _lock_lease(lease_id)
         _check_live(lease, at)
         return (yield from _end(self.context, locked, lease, at, EndReason.FORCED, reason))
 
@@ -242,7 +245,7 @@ class LeasesDao(Dao[H_co]):
         stamped: Leases = []
         # In the order in which everyone locks repositories, so that nobody waits in a circle.
         for found in sorted(due, key=lambda lease: lease.repository_id):
-            locked, last, at = yield from _lock(found.repository_id, include_deleted=True)
+            locked, last, at, *_ = yield from _lock(found.repository_id, include_deleted=True)
             if last is not None and last.ended_at is None and last.expires_at <= at:
                 stream = stream_of(self.context, locked)
                 expired = expired_lease(self.context, last)
@@ -421,7 +424,7 @@ def _acquired(
     check_text("purpose", purpose, PURPOSE_CHARS_MAX)
     check_duration("duration", duration, greatest=LEASE_DURATION_MAX)
     check_optional_text("idempotency_key", idempotency_key, KEY_CHARS_MAX, length_min=1)
-    locked, last, at = yield from _lock(repository_id)
+    locked, last, at, standing = yield from _lock(repository_id, ASK_STANDING)
     _check_active(repository_id, locked)
     stream = stream_of(context, locked)
     if last is not None and last.ended_at is None:
@@ -432,12 +435,13 @@ def _acquired(
             raise LeaseHeld(last, last.expires_at - at, is_mine)
         expired = expired_lease(context, last)
         yield Together(end_steps(stream, "expire", last, expired, at))
+    standing = yield from settled(context, standing)
     lease = Lease(
         lease_id,
         repository_id,
         asked_by,
         purpose,
-        locked.lease_epoch + 1,
+        next_token(locked.lease_epoch, standing),
         idempotency_key,
         at,
         at + duration,
@@ -460,7 +464,7 @@ def required(
     """
     check_integer("fencing_token", fencing_token, least=1)
     check_optional_text("holder", holder, HOLDER_CHARS_MAX, length_min=1)
-    locked, last, at = yield from _lock(repository_id)
+    locked, last, at, *_ = yield from _lock(repository_id)
     if last is None or last.fencing_token < fencing_token:
         raise LeaseLost("not_holder", f"no lease was granted with fencing token {fencing_token}")
     if last.fencing_token > fencing_token:
@@ -480,31 +484,25 @@ def _holder(context: Context, holder: str | None) -> str:
     )
 
 
-def check_reason(reason: object) -> str:
-    checked = check_text("reason", reason, REASON_CHARS_MAX, length_min=1)
-    if not checked.strip():
-        raise InvalidValue("reason", reason, "it must say why: the history keeps it")
-    return checked
-
-
 def newest_time(last: Lease) -> datetime:
     """The latest time that the repository's newest lease tells of."""
     return max(last.acquired_at, last.ended_at or last.acquired_at)
 
 
 def _lock(
-    repository_id: Ulid, *, include_deleted: bool = False
-) -> Steps[tuple[LockedRepository, Lease | None, datetime]]:
-    """The repository, locked; its newest lease, and the time: never one before that lease's own.
+    repository_id: Ulid, *then: SelectOne, include_deleted: bool = False
+) -> Steps[tuple[LockedRepository, Lease | None, datetime, *tuple[Any, ...]]]:
+    """The repository, locked; its newest lease; and the time: never one before that lease's own.
 
-    Both are read when the lock is there, which is what keeps two from being granted one lease.
+    All is read when the lock is there, which is what keeps two from being granted one lease; behind
+    it comes what is selected ``then``.
     """
     newest_lease = SelectOne(LAST, {"repository_id": repository_id}, Lease)
-    locked, at, (last,) = yield from lock_and_select(
-        repository_id, newest_lease, include_deleted=include_deleted
+    locked, at, (last, *more) = yield from lock_and_select(
+        repository_id, newest_lease, *then, include_deleted=include_deleted
     )
     if last is None:
-        return locked, None, at
+        return locked, None, at, *more
     newest = newest_time(last)
     if at < newest - CLOCK_BACKSTEP_MAX:
         raise Unavailable(
@@ -513,19 +511,20 @@ def _lock(
             " was wrong then and is right now, use leases.rebase() or `forgedb lease rebase`",
             retryable=True,
         )
-    return locked, last, max(at, newest)
+    return locked, last, max(at, newest), *more
 
 
-def _lock_lease(lease_id: Ulid) -> Steps[tuple[LockedRepository, Lease, datetime]]:
+def _lock_lease(
+    lease_id: Ulid, *then: SelectOne
+) -> Steps[tuple[LockedRepository, Lease, datetime, *tuple[Any, ...]]]:
     """Lock the lease's repository, then read the lease again: it may have ended meanwhile."""
     check_ulid("lease_id", lease_id)
     seen = yield from lookup(Lease, SELECT_BY_ID, "lease", lease_id, id=lease_id)
-    locked, last, at = yield from _lock(seen.repository_id, include_deleted=True)
-    if last is not None and last.id == lease_id:
-        return locked, last, at
-    lease = yield from one(Lease, SELECT_BY_ID, id=lease_id)
-    assert lease is not None, "leases are never deleted"
-    return locked, lease, at
+    locked, lease, at, *more = yield from _lock(seen.repository_id, *then, include_deleted=True)
+    if lease is None or lease.id != lease_id:
+        lease = yield from one(Lease, SELECT_BY_ID, id=lease_id)
+        assert lease is not None, "leases are never deleted"
+    return locked, lease, at, *more
 
 
 def _check_holder(lease: Lease, asked_by: str) -> None:

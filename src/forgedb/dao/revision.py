@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias, TypeVar
 
+import msgspec
 from msgspec.structs import asdict, replace
 
 from forgedb.audit.stream import Stream, changed, created
@@ -17,6 +18,7 @@ from forgedb.sql.catalogue import Sql
 from forgedb.validation import check_fields
 
 M = TypeVar("M", Project, Repository)
+S = TypeVar("S", bound=msgspec.Struct)
 
 Checks: TypeAlias = Mapping[str, Callable[[str, object], Any]]
 """The fields that an update takes, each with the check of its value."""
@@ -35,7 +37,7 @@ def later(at: datetime, before: datetime) -> datetime:
     return max(at, before + _TICK)
 
 
-def plain(model: type[M], locked: M) -> M:
+def plain(model: type[S], locked: S) -> S:
     """The model itself, of a row that was read together with its stream's end."""
     return model(*[getattr(locked, field) for field in model.__struct_fields__])
 

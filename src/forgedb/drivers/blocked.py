@@ -31,6 +31,7 @@ class Blocked(Sync):
     def __init__(self, inner: Async) -> None:
         self._inner = inner
         self.dialect = inner.dialect
+        self.first_write = inner.first_write
 
     def __repr__(self) -> str:
         return f"Blocked({self._inner!r})"

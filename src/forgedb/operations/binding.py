@@ -60,10 +60,30 @@ class Context(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
+class FirstWrite:
+    """What is done ahead of a database's first write, in that transaction, by all its handles."""
+
+    def __init__(self, check: Callable[[Context], Steps[bool]] | None = None) -> None:
+        self._check = check
+        """Returns whether it needn't be asked again."""
+
+    def ahead_of(self, steps: Steps[R], context: Context) -> Steps[R]:
+        """The steps, with what is to be done ahead of them."""
+        return steps if self._check is None else self._checked(self._check, steps, context)
+
+    def _checked(
+        self, check: Callable[[Context], Steps[bool]], steps: Steps[R], context: Context
+    ) -> Steps[R]:
+        if (yield from check(context)):
+            self._check = None
+        return (yield from steps)
+
+
 class Sync(ABC):
     """What carries out an operation's steps and returns its result."""
 
     dialect: Dialect
+    first_write = FirstWrite()
 
     @abstractmethod
     def require_schema(self, mode: Mode) -> None:
@@ -140,6 +160,7 @@ class Async(ABC):
     """As Sync, awaited."""
 
     dialect: Dialect
+    first_write = FirstWrite()
     is_transaction = False
     schema_ready = False
     """Whether require_schema needn't be asked any more."""
@@ -245,7 +266,16 @@ class Operation(Generic[P, R_co]):
         function = self.function
         if self.needs_actor and dao.context.actor is None:
             function = _refused(function.__qualname__)
+        elif self.needs_actor:
+            function = _after_first(function, dao._runner.first_write)
         return update_wrapper(dao._runner.bound(function, dao, self.mode), self.function)
+
+
+def _after_first(function: Callable[..., Steps[R]], first: FirstWrite) -> Callable[..., Steps[R]]:
+    def steps(dao: Dao[Any], *args: Any, **kwargs: Any) -> Steps[R]:
+        return first.ahead_of(function(dao, *args, **kwargs), dao.context)
+
+    return steps
 
 
 def _refused(operation: str) -> Callable[..., Any]:

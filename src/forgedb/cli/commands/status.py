@@ -37,6 +37,8 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 
 def _print(status: Status) -> None:
+    from forgedb.status import COUNTS
+
     many = len(status.differences)
     state = "up to date"
     if many:
@@ -46,6 +48,11 @@ def _print(status: Status) -> None:
     for each in status.differences:
         click.echo(f"{'':<14}  {each}")
     click.echo(f"{'size':<14}  {size_text(status.size)}")
-    for name in status.__struct_fields__[3:-2]:
+    timeline = f", on timeline {status.timeline}" if status.timeline else ""
+    if status.timeline is None and not status.database.startswith("sqlite"):
+        timeline = "; the server doesn't tell its timeline, which counts as 1"
+    click.echo(f"{'era':<14}  {status.era}{timeline}")
+    click.echo(f"{'durability':<14}  {status.durability}")
+    for name in COUNTS:
         click.echo(f"{name.replace('_', ' '):<14}  {getattr(status, name):,}")
     click.echo(f"{'last change':<14}  {text(status.last_change_at)}")

@@ -9,13 +9,14 @@ from forgedb.drivers.postgres.pool import AwaitedPool, BlockingPool, Clock
 from forgedb.drivers.postgres.runner import PostgresRunner
 from forgedb.drivers.postgres.timelines import Timelines
 from forgedb.drivers.turns import TaskTurns, ThreadTurns
-from forgedb.operations.binding import SchemaCheck
+from forgedb.operations.binding import FirstWrite, SchemaCheck
 
 
 def open_blocking(
     options: PostgresOptions,
     clock: Clock,
     schema_check: SchemaCheck | None,
+    first_write: FirstWrite | None = None,
     *,
     timelines: Timelines | None = None,
 ) -> Blocked:
@@ -24,14 +25,17 @@ def open_blocking(
     Raises Unavailable where the server can't be reached.
     """
     pool = BlockingPool(options, clock, timelines)
-    runner = PostgresRunner(pool, ThreadTurns, ThreadBell, schema_check)
+    runner = PostgresRunner(pool, ThreadTurns, ThreadBell, schema_check, first_write)
     finish(runner.open())
     return Blocked(runner)
 
 
 async def open_awaited(
-    options: PostgresOptions, clock: Clock, schema_check: SchemaCheck | None
+    options: PostgresOptions,
+    clock: Clock,
+    schema_check: SchemaCheck | None,
+    first_write: FirstWrite | None = None,
 ) -> PostgresRunner:
     """A runner for the tasks of one event loop.  Raises Unavailable."""
     pool = AwaitedPool(options, clock)
-    return await PostgresRunner(pool, TaskTurns, TaskBell, schema_check).open()
+    return await PostgresRunner(pool, TaskTurns, TaskBell, schema_check, first_write).open()

@@ -18,7 +18,7 @@ from forgedb.drivers.postgres.pool import AwaitedPool, Pool
 from forgedb.drivers.turns import Turns
 from forgedb.errors import Unavailable, UsageError
 from forgedb.ids import Ulid
-from forgedb.operations.binding import Async, Dao, Mode, SchemaCheck, Sync
+from forgedb.operations.binding import Async, Dao, FirstWrite, Mode, SchemaCheck, Sync
 from forgedb.operations.silence import at_most
 from forgedb.operations.steps import Steps
 
@@ -46,7 +46,9 @@ class PostgresRunner(Async):
         turns: Callable[[], Turns],
         bells: Callable[[], Bell],
         schema_check: SchemaCheck | None = None,
+        first_write: FirstWrite | None = None,
     ) -> None:
+        self.first_write = first_write or FirstWrite()
         self._pool = pool
         self._turns = turns
         self._bells = bells
@@ -288,6 +290,7 @@ class PostgresTransaction(Async):
         whole: PostgresTransaction | None = None,
     ) -> None:
         self._outer = outer
+        self.first_write = outer.first_write
         self._connection = connection
         self._read_only = read_only
         self._turns = turns

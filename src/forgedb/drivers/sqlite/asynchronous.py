@@ -21,7 +21,7 @@ from forgedb.drivers.sqlite.runner import SqliteRunner
 from forgedb.drivers.turns import TaskTurns
 from forgedb.errors import Unavailable, UsageError
 from forgedb.ids import Ulid
-from forgedb.operations.binding import Async, Mode, SchemaCheck, Sync
+from forgedb.operations.binding import Async, FirstWrite, Mode, SchemaCheck, Sync
 from forgedb.operations.silence import for_a_turn
 from forgedb.operations.steps import Steps
 
@@ -35,6 +35,7 @@ class AsyncSqliteRunner(Async):
 
     def __init__(self, inner: SqliteRunner, schema_check: SchemaCheck | None) -> None:
         self._inner = inner
+        self.first_write = inner.first_write
         self._schema_check = schema_check
         self.schema_ready = schema_check is None
         shared = inner.readers is inner.writer
@@ -50,9 +51,11 @@ class AsyncSqliteRunner(Async):
         options: SqliteOptions,
         clock: Callable[[], datetime] | None = None,
         schema_check: SchemaCheck | None = None,
+        first_write: FirstWrite | None = None,
     ) -> AsyncSqliteRunner:
         """Open the file, in a thread.  Raises Unavailable."""
-        return cls(await asyncio.to_thread(SqliteRunner, options, clock), schema_check)
+        inner = await asyncio.to_thread(SqliteRunner, options, clock, None, first_write)
+        return cls(inner, schema_check)
 
     def __repr__(self) -> str:
         return f"AsyncSqliteRunner({self._inner.options.path!r})"
@@ -141,6 +144,7 @@ class AsyncSqliteTransaction(Async):
         turns: TaskTurns,
     ) -> None:
         self._outer = outer
+        self.first_write = outer.first_write
         self._lent = lent
         self._read_only = read_only
         self._turns = turns

@@ -71,6 +71,8 @@ class SqliteConnection:
     def _configure(self, options: SqliteOptions, writes: bool) -> None:
         raw = self.raw
         self.waiting = Waiting(raw, options.lock_seconds, options.call_timeout_seconds)
+        # PostgreSQL has a function of this name in the schema.
+        raw.create_scalar_function("forgedb_system_identifier", _identifier(raw), 0)
         raw.pragma("foreign_keys", True)
         raw.pragma("recursive_triggers", True)
         raw.pragma("trusted_schema", False)
@@ -292,6 +294,16 @@ class _Severed:
 
 
 _of_the_parent: list[Any] = []
+
+
+def _identifier(raw: apsw.Connection) -> Callable[..., str | None]:
+    """Gives what the file is known by, its inode's number: a copy has another.  None in memory."""
+    identifier = str(os.stat(raw.filename).st_ino) if raw.filename else None
+
+    def tell(*_: object) -> str | None:
+        return identifier
+
+    return tell
 
 
 def _enter_wal(raw: apsw.Connection, timeout_seconds: float) -> None:

@@ -21,7 +21,7 @@ from forgedb.drivers.sqlite.lent import Lent
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.errors import LockTimeout
 from forgedb.ids import Ulid
-from forgedb.operations.binding import Mode, SchemaCheck, Sync
+from forgedb.operations.binding import FirstWrite, Mode, SchemaCheck, Sync
 from forgedb.operations.steps import Steps
 
 R = TypeVar("R")
@@ -37,7 +37,9 @@ class SqliteRunner(Sync):
         options: SqliteOptions,
         clock: Callable[[], datetime] | None = None,
         schema_check: SchemaCheck | None = None,
+        first_write: FirstWrite | None = None,
     ) -> None:
+        self.first_write = first_write or FirstWrite()
         self.options = options
         self._clock = clock or _system_clock
         self._schema_check = schema_check
@@ -193,6 +195,7 @@ class SqliteTransaction(Sync):
         lock: threading.RLock | None = None,
     ) -> None:
         self._outer = outer
+        self.first_write = outer.first_write
         self._lent = lent
         self._read_only = read_only
         self._lock = lock or threading.RLock()

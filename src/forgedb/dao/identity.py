@@ -1,0 +1,256 @@
+"""Which database this is, and its era: what keeps fencing tokens from being given a second time.
+
+A server that is lost takes grants with it that somebody was told of, and a backup that is put back
+knows nothing of those made since.  So a token's upper half is the effective era, which grows with
+every such event, and its lower half counts: tokens of a later life are above all of an earlier one.
+PostgreSQL counts the promotions of standbys by itself, as timelines; all else advances the era.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TypeVar
+
+import msgspec
+from msgspec.structs import asdict, replace
+
+from forgedb.audit.replay import TOKEN_COUNT_BITS
+from forgedb.audit.stream import Stream, changed
+from forgedb.dao.revision import plain
+from forgedb.errors import AuditViolation, Conflict
+from forgedb.models import DatabaseIdentity
+from forgedb.operations.binding import Context, Dao, H_co, read, write
+from forgedb.operations.rows import columns
+from forgedb.operations.steps import Change, SelectOne, Steps, Together, now, one, rows
+from forgedb.sql.catalogue import sql
+from forgedb.validation import check_reason
+
+T = TypeVar("T")
+
+ERA_STEP = 1024
+"""More promotions than a history that was lost can have had: its timelines count as eras."""
+
+ERA_MAX = 1_000_000_000
+
+TOKEN_CHANCE_BITS = 31
+"""The first token of an era begins by chance, since two standbys that were both promoted have the
+same timeline; as many again are left to count."""
+
+_IDENTITY = columns(DatabaseIdentity)
+
+SELECT = sql(f"SELECT {_IDENTITY} FROM database_identity LIMIT 1")
+
+LOCK = sql(
+    sqlite=f"SELECT {_IDENTITY}, audit_seq, audit_head FROM database_identity LIMIT 1",
+    postgres=f"""
+    SELECT {_IDENTITY}, audit_seq, audit_head FROM database_identity LIMIT 1 FOR NO KEY UPDATE
+    """,
+)
+
+# A grant that was told of must not be lost with the server's memory, whatever the session is set
+# to: so it is set here, where it costs no round trip, until the transaction ends.
+STANDING = sql(
+    sqlite="""
+    SELECT era, system_identifier, database_oid, forgedb_system_identifier(), NULL, 1, NULL
+    FROM database_identity
+    LIMIT 1
+    """,
+    postgres="""
+    SELECT era, system_identifier, database_oid, forgedb_system_identifier(),
+        forgedb_database_oid(), coalesce(forgedb_timeline(), 1),
+        CASE
+            WHEN current_setting('synchronous_commit') = 'off'
+            THEN set_config('synchronous_commit', 'on', true)
+        END
+    FROM database_identity
+    LIMIT 1
+    """,
+)
+
+ANY_REPOSITORY = sql("SELECT 1 FROM repositories LIMIT 1")
+
+ADVANCE = sql("""
+UPDATE database_identity
+SET era = :era,
+    system_identifier = :system_identifier,
+    database_oid = :database_oid,
+    audit_seq = :audit_seq,
+    audit_head = :audit_head
+WHERE id = :id
+""")
+
+_log = logging.getLogger("forgedb")
+
+
+class LockedIdentity(DatabaseIdentity, frozen=True):
+    """The identity whose row this transaction has locked, with the end of its stream."""
+
+    audit_seq: int
+    audit_head: bytes
+
+
+class Standing(msgspec.Struct, frozen=True, gc=False):
+    """What the database is known by, and what the server, or the file, that it is in says now."""
+
+    era: int
+    system_identifier: str | None
+    database_oid: int | None
+    present_identifier: str | None
+    present_oid: int | None
+    timeline: int
+    committed_durably: str | None
+    """``on`` where the session was set not to wait for its commits."""
+
+    @property
+    def effective_era(self) -> int:
+        """The era that tokens carry: each promotion of a standby begins one, too."""
+        return self.era + self.timeline - 1
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the database isn't where it was: restored, upgraded or copied.
+
+        What the server doesn't say is no sign of that.
+        """
+        return (
+            self.present_identifier is not None
+            and self.present_identifier != self.system_identifier
+        ) or (self.present_oid is not None and self.present_oid != self.database_oid)
+
+
+ASK_STANDING = SelectOne(STANDING, {}, Standing)
+
+
+class IdentityDao(Dao[H_co]):
+    """Which database this is, and which of its lives."""
+
+    @read
+    def get(self) -> Steps[DatabaseIdentity]:
+        """The database's identity.  Raises AuditViolation (it is gone)."""
+        return _there((yield from one(DatabaseIdentity, SELECT)))
+
+    @write
+    def advance_era(self, reason: str) -> Steps[DatabaseIdentity]:
+        """Begin a new era: the next fencing tokens are above all that were ever given.
+
+        The last step of a restore that nothing can see, such as that of a whole machine's snapshot;
+        a database that was restored otherwise, upgraded or copied does it by itself.
+
+        Raises InvalidValue (also an empty reason).
+        """
+        check_reason(reason)
+        locked = _there((yield from one(LockedIdentity, LOCK)))
+        standing = yield from _standing()
+        return (yield from _advance(self.context, locked, standing, reason))
+
+
+def check_standing(context: Context) -> Steps[bool]:
+    """Ahead of a first write: begin a new era where the database isn't where it was.
+
+    Returns whether it is known to be where it was, so that it needn't be asked again.
+    """
+    standing = yield from _standing()
+    if not standing.is_elsewhere:
+        return True
+    yield from settled(context, standing)
+    return False
+
+
+def standing_of(context: Context) -> Steps[Standing]:
+    """The database's standing, once it is known to be where it is."""
+    return (yield from settled(context, (yield from _standing())))
+
+
+def settled(context: Context, standing: Standing) -> Steps[Standing]:
+    """The standing once the database is known to be where it is: of a new era, if need be."""
+    if not standing.is_elsewhere:
+        return standing
+    locked = _there((yield from one(LockedIdentity, LOCK)))
+    # Whoever had the lock may have done it.
+    standing = yield from _standing()
+    if not standing.is_elsewhere:
+        return standing
+    is_known = locked.system_identifier is not None or locked.database_oid is not None
+    is_used = locked.audit_seq > 0 or (yield from rows(ANY_REPOSITORY))
+    if is_known and is_used:
+        before = _place(standing.system_identifier, standing.database_oid)
+        after = _place(standing.present_identifier, standing.present_oid)
+        reason = f"the database was in {before}, and is in {after}: restored, upgraded or copied"
+        advanced = yield from _advance(context, locked, standing, reason)
+        _log.warning(
+            "%s; era %d begins, and fencing tokens above all that were given before",
+            reason,
+            advanced.era,
+        )
+        return replace(
+            standing,
+            era=advanced.era,
+            system_identifier=standing.present_identifier,
+            database_oid=standing.present_oid,
+        )
+    # Nothing was granted that could be granted again, or nobody had looked yet where it is.
+    there = replace(
+        plain(DatabaseIdentity, locked),
+        system_identifier=standing.present_identifier,
+        database_oid=standing.present_oid,
+    )
+    yield _moved(locked, there, None)
+    return standing
+
+
+def next_token(lease_epoch: int, standing: Standing) -> int:
+    """The fencing token after ``lease_epoch``: one more, or the first of a later era."""
+    era = standing.effective_era
+    if era <= lease_epoch >> TOKEN_COUNT_BITS:
+        return lease_epoch + 1
+    chance = int.from_bytes(os.urandom(4)) >> (32 - TOKEN_CHANCE_BITS)
+    return (era << TOKEN_COUNT_BITS) + chance
+
+
+def _standing() -> Steps[Standing]:
+    return _there((yield from one(Standing, STANDING)))
+
+
+def _there(found: T | None) -> T:
+    if found is None:
+        raise AuditViolation(
+            "the table database_identity has lost its one row, and with it the era of the fencing"
+            " tokens: restore a backup"
+        )
+    return found
+
+
+def _advance(
+    context: Context, locked: LockedIdentity, standing: Standing, reason: str
+) -> Steps[DatabaseIdentity]:
+    era = locked.era + ERA_STEP
+    if era > ERA_MAX:
+        raise Conflict("database_identity_era_check", f"era {locked.era} is the last there can be")
+    at = yield from now()
+    before = plain(DatabaseIdentity, locked)
+    after = replace(
+        before,
+        era=era,
+        # What the server doesn't say any more is kept.
+        system_identifier=standing.present_identifier or locked.system_identifier,
+        database_oid=standing.present_oid or locked.database_oid,
+    )
+    stream = Stream(context, locked.id, locked.audit_seq, locked.audit_head)
+    entry = stream.entry(
+        at, "database.advance_era", locked.id, changed(before, after), reason=reason
+    )
+    yield Together((entry, _moved(locked, after, stream)))
+    return after
+
+
+def _moved(locked: LockedIdentity, after: DatabaseIdentity, stream: Stream | None) -> Change:
+    params = asdict(after)
+    params["audit_seq"] = locked.audit_seq if stream is None else stream.seq
+    params["audit_head"] = locked.audit_head if stream is None else stream.head
+    return Change(ADVANCE, params)
+
+
+def _place(system_identifier: str | None, database_oid: int | None) -> str:
+    where = f"{system_identifier or 'an unknown place'}"
+    return where if database_oid is None else f"{where}, database {database_oid}"
