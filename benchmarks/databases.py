@@ -10,6 +10,7 @@ import apsw
 
 import forgedb
 from benchmarks.scale import Scale
+from forgedb.drivers.sqlite.checkpoints import LOG_PAGES
 from forgedb.drivers.sqlite.connection import SqliteConnection
 from forgedb.drivers.sqlite.options import sqlite_options
 
@@ -63,6 +64,8 @@ def open_raw(path: Path, *, writes: bool) -> apsw.Connection:
     options = sqlite_options(str(path), {})
     raw = SqliteConnection(options, _no_clock, writes=writes).raw
     raw.convert_binding = None
+    # By SQLite itself: this takes the place of forgedb's hook.
+    raw.wal_autocheckpoint(LOG_PAGES)
     return raw
 
 

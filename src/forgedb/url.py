@@ -18,7 +18,9 @@ DEFAULT_URL = "sqlite:///forge.db"
 SQLITE_SCHEMES = ("sqlite",)
 POSTGRES_SCHEMES = ("postgresql", "postgres")
 
-SQLITE_OPTIONS = frozenset({"busy_timeout", "call_timeout", "mode", "readers", "synchronous"})
+SQLITE_OPTIONS = frozenset(
+    {"busy_timeout", "call_timeout", "checkpoint", "mode", "readers", "synchronous"}
+)
 
 HIDDEN = "***"
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import apsw
 
 from forgedb.drivers import refusals
+from forgedb.drivers.sqlite.checkpoints import LOG_BYTES_MAX, Checkpoints
 from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, overdue, translate
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.drivers.sqlite.values import DECODERS, bind, kept
@@ -84,8 +85,15 @@ class SqliteConnection:
         if writes and journal not in ("wal", "memory") and not raw.readonly("main"):
             _enter_wal(raw, options.lock_seconds)
         raw.pragma("synchronous", options.synchronous)
+        leaves_alone = options.checkpoint == "never"
+        raw.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leaves_alone)
         if not writes:
             raw.pragma("query_only", True)
+            return
+        raw.set_wal_hook(Checkpoints(self.where, self.waiting, leaves_alone=leaves_alone))
+        if not leaves_alone:
+            # Where another program has copied it all, it is written over, and no cut is tried.
+            raw.pragma("journal_size_limit", LOG_BYTES_MAX)
 
     def close(self) -> None:
         self.raw.close()

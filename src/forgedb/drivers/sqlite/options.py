@@ -18,6 +18,7 @@ BUSY_TIMEOUT_SECONDS_MAX = 3600.0
 
 MODES = ("ro", "rw", "rwc")
 SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
+CHECKPOINT = ("auto", "never")
 
 
 class SqliteOptions(msgspec.Struct, frozen=True):
@@ -28,6 +29,7 @@ class SqliteOptions(msgspec.Struct, frozen=True):
     synchronous: str = "FULL"
     busy_timeout_seconds: float = 10.0
     readers: int = 4
+    checkpoint: str = "auto"
     call_timeout_seconds: float | None = CALL_TIMEOUT_SECONDS
 
     @property
@@ -49,6 +51,7 @@ def sqlite_options(path: str, given: Mapping[str, Any]) -> SqliteOptions:
         "synchronous": _synchronous,
         "busy_timeout": _busy_timeout,
         "readers": _readers,
+        "checkpoint": _checkpoint,
         "call_timeout": check_call_timeout,
     }
     for name in given:
@@ -68,6 +71,10 @@ def _mode(name: str, value: Any) -> str:
 
 def _synchronous(name: str, value: Any) -> str:
     return _one_of(name, value.upper() if isinstance(value, str) else value, SYNCHRONOUS)
+
+
+def _checkpoint(name: str, value: Any) -> str:
+    return _one_of(name, value, CHECKPOINT)
 
 
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
