@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from shutil import get_terminal_size
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -208,10 +208,10 @@ def checkpoint(key: str, output: str | None) -> None:
 
     with open(key, "rb") as file:
         signer = SigningKey.from_pem(file.read())
-    with ExitStack() as stack:
-        # Before anything is signed: a line that can't be written is missed later.
-        lines = stack.enter_context(_kept_lines(output))
-        db = stack.enter_context(database())
+    from forgedb.cli.anchors_file import kept_lines
+
+    # The file before anything is signed: a line that can't be written is missed later.
+    with database() as db, kept_lines(output, db) as lines:
         count = 0
         made = None
         while count == 0 or (made is not None and made.is_full):
@@ -231,9 +231,10 @@ def checkpoint(key: str, output: str | None) -> None:
 @click.option("--output", metavar="FILE", type=NEW_FILE, help="Else stdout.")
 def checkpoints(after: int, output: str | None) -> None:
     """Write the checkpoints that the database holds once more, as the same lines."""
-    with ExitStack() as stack:
-        lines = stack.enter_context(_kept_lines(output))
-        stack.enter_context(database()).audit.export_checkpoints(lines, after)
+    from forgedb.cli.anchors_file import kept_lines
+
+    with database() as db, kept_lines(output, db) as lines:
+        db.audit.export_checkpoints(lines, after)
 
 
 @command.command()
@@ -277,25 +278,6 @@ def _drawn(entries: Sequence[AuditEntry]) -> list[str]:
         changes = wrap(text(entry.changes), width, initial_indent=INDENT, subsequent_indent=INDENT)
         shown += [f"{about}{why}", ids, *changes]
     return shown
-
-
-@contextmanager
-def _kept_lines(path: str | None) -> Generator[IO[bytes]]:
-    """Standard output, or the end of a file of lines; never of a database."""
-    if path is None:
-        yield sys.stdout.buffer
-        return
-    with open(path, "a+b") as file:
-        file.seek(0)
-        first = file.read(1)
-        if first not in (b"", b"{"):
-            raise click.UsageError(f"{path} is no file of checkpoints: choose another file")
-        if first:
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                # Someone was interrupted in the midst of a line: it must not spoil the next.
-                file.write(b"\n")
-        yield file
 
 
 def _public_key(path: str) -> PublicKey:
