@@ -21,9 +21,12 @@ OLDER = 15
 # Who has no older server does without; where all is checked, a missing one is a failure.
 VERSIONS = sorted({18, *({OLDER} if OLDER in PROGRAMS or os.environ.get("CI") else ())})
 
+ON_THE_NEWEST = ("sync", "slow", "cancelled", "lagging", "split", "revived", "frozen", "dumped")
+ON_THE_OLDER = ("apply", "lagging", "frozen-sync", "recovered", "put-back", "upgraded")
+
 SHORT = [
-    *((name, 18) for name in ("sync", "apply", "slow", "cancelled")),
-    *((name, OLDER) for name in ("sync",) if OLDER in VERSIONS),
+    *((kind, 18) for kind in ON_THE_NEWEST),
+    *((kind, OLDER) for kind in ON_THE_OLDER if OLDER in VERSIONS),
 ]
 
 

@@ -54,7 +54,7 @@ def ledger(db: Database, repository_id: Ulid) -> Ledger:
     taken = db.audit.checkpoint(KEY)
     assert taken is not None
     ledger.anchored.append(Anchored("clients", taken.line, 5, 6))
-    ledger.harmed_at.append(8)
+    ledger.risked_at.append(8)
     return ledger
 
 

@@ -46,10 +46,7 @@ ANSWER_SECONDS_MAX: Final = 20.0
 
 STOP_SECONDS_MAX: Final = 60.0
 
-OPTIONS: Final = (
-    "target_session_attrs=read-write&connect_timeout=2&pool_max_size=8&pool_timeout=5"
-    "&call_timeout=3"
-)
+OPTIONS: Final = "connect_timeout=2&pool_max_size=8&pool_timeout=5&call_timeout=3"
 
 
 class Client:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from forgedb.testing.failover.restored import dump, put_back, recover, upgrade
 from forgedb.testing.failover.scene import Scene
 from forgedb.testing.servers.cluster import Cluster, Replication
 from forgedb.testing.servers.server import Server
@@ -173,6 +174,10 @@ KINDS: Final = {
             "on",
             keeps=True,
         ),
+        Kind("recovered", "a base backup is recovered to some moment", recover, standbys=0),
+        Kind("put-back", "a snapshot is put back, the era advanced by hand", put_back, standbys=0),
+        Kind("dumped", "a dump is restored on a new server", dump, standbys=0),
+        Kind("upgraded", "pg_upgrade, to the newest version", upgrade, standbys=0, keeps=True),
     )
 }
 """By name."""

@@ -67,6 +67,8 @@ class Ledger:
         """What clients were told instead of an answer."""
         self.harmed_at: list[float] = []
         """When something was done to the primary."""
+        self.risked_at: list[float] = []
+        """From when on what was acknowledged may be lost, by way of a backup or of a failure."""
         self.replaced_at: list[float] = []
         """When another server was about to become the primary: what was acknowledged between two
         of these, to clients of one crowd, one server acknowledged."""
@@ -78,9 +80,15 @@ class Ledger:
             Grant(granted.repository_id, granted.client, granted.lease_id, granted.fencing_token)
         )
 
+    def risk(self) -> float:
+        """What is acknowledged from now on may be lost; the time."""
+        now = time.monotonic()
+        self.risked_at.append(now)
+        return now
+
     def harm(self) -> float:
         """Something is done to the primary now; the time."""
-        now = time.monotonic()
+        now = self.risk()
         self.harmed_at.append(now)
         return now
 

@@ -24,8 +24,8 @@ RULES: Final = {
 """What a failover must keep to; the history that survives keeps to ``history.RULES`` besides."""
 
 SETTLED_SECONDS: Final = 1.0
-"""What was acknowledged so long before anything was done to the primary has reached its standbys,
-which nothing held up till then."""
+"""What was acknowledged so long before it was at risk has reached the standbys, which nothing held
+up till then."""
 
 LEASES_A_READ: Final = 1000
 
@@ -143,7 +143,7 @@ def anchors(
         report = db.audit.verify(public_keys=[key.public_key], anchors=lines)
         return [str(problem) for problem in report.problems]
 
-    sound_until = inf if whole else min(ledger.harmed_at) - SETTLED_SECONDS
+    sound_until = inf if whole else min(ledger.risked_at) - SETTLED_SECONDS
     sound = [it.line for it in ledger.anchored if it.answered_at < sound_until]
     for problem in problems(sound):
         yield Fault("anchor", None, f"nothing is lost, and a checkpoint says: {problem}")
