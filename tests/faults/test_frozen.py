@@ -6,14 +6,25 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import forgedb
 from forgedb import Database, ForgeDbError, NewObject, ObjectType, Unavailable
-from forgedb.drivers.postgres.waiting import PROBE_SECONDS
-from tests.faults.surfaces import Surface, beside, sleeps, until, value, waits_for_a_lock
+from forgedb.drivers.postgres.waiting import PROBE_SECONDS, Patient
+from forgedb.migrations import Runner
+from tests.faults.surfaces import (
+    Surface,
+    attempts,
+    beside,
+    refuse_first,
+    sleeps,
+    until,
+    value,
+    waits_for_a_lock,
+)
 from tests.servers.postgres import PostgresServer, server_programs
 
 CALL_SECONDS = 1.0
@@ -77,8 +88,10 @@ def test_a_read_that_gets_no_answer_is_given_up_and_the_next_one_works(
         assert "/forge" in str(error)
         assert error.outcome == "not_committed"
         assert error.retryable
-        # Every one of its connections may be as silent.
-        given_up(lambda: db.projects.get(project.id))
+        # Every one of its connections may be as silent, and there is no new one.
+        error = given_up(lambda: db.projects.get(project.id))
+        assert error.retryable
+        assert "didn't answer within" in str(error) or "can't be reached" in str(error)
     until(lambda: _works(lambda: db.projects.get(project.id)))
 
 
@@ -315,3 +328,107 @@ def test_the_time_between_the_statements_of_a_transaction_is_its_users_own(
 def test_a_call_that_may_last_for_ever_does(open_db: Surface, own_url: str) -> None:
     db = open_db(own_url, call_timeout="never")
     assert db.client.query_value("SELECT 1 FROM pg_sleep(2)") == 1
+
+
+# What lasts long by nature
+
+
+def test_an_answer_that_comes_in_parts_may_take_longer_than_its_time(
+    open_db: Surface, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    rows = db.client.query("SELECT repeat('x', 4000), pg_sleep(0.02) FROM generate_series(1, 150)")
+    assert len(rows) == 150
+
+
+def test_a_migration_takes_as_long_as_it_must(
+    server: PostgresServer, own_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "0001_slow.sql").write_text("SELECT pg_sleep(3);")
+    (tmp_path / "0002_alone.sql").write_text("-- forgedb: no-transaction\nSELECT pg_sleep(3);")
+    (tmp_path / "0003_locked.sql").write_text("LOCK TABLE projects;")
+    with forgedb.connect(own_url, **QUICK) as db, beside(own_url) as admin:
+        runner = Runner(db, tmp_path, table="slow_history", lock_wait_seconds=30)
+        assert len(runner.migrate(2)) == 2
+        with ThreadPoolExecutor(1) as threads, admin.transaction():
+            admin.execute("LOCK TABLE projects")
+            migrating = threads.submit(runner.migrate)
+            time.sleep(3 * CALL_SECONDS)
+            assert not migrating.done()
+            admin.execute("COMMIT")
+            assert len(migrating.result()) == 1
+
+
+@pytest.mark.parametrize("opening", ["", "-- forgedb: no-transaction\n"])
+def test_a_migration_is_given_up_where_the_server_answers_nobody(
+    server: PostgresServer, own_url: str, tmp_path: Path, opening: str
+) -> None:
+    (tmp_path / "0001_slow.sql").write_text(f"{opening}SELECT pg_sleep(600);")
+    with forgedb.connect(own_url, **QUICK) as db, beside(own_url) as admin:
+        runner = Runner(db, tmp_path, table="slow_history")
+        with ThreadPoolExecutor(1) as threads, ExitStack() as frozen:
+            migrating = threads.submit(runner.migrate)
+            until(lambda: sleeps(admin))
+            # It is probed, and the server answers.
+            time.sleep(2 * CALL_SECONDS)
+            assert not migrating.done()
+            frozen.enter_context(server.frozen())
+            with within(PROBE_SECONDS + 4 * GIVEN_UP_SECONDS), pytest.raises(ForgeDbError) as told:
+                migrating.result()
+            told.match("no answer within|didn't answer within|can't be reached")
+
+
+# The whole of a call
+
+
+def test_a_call_that_is_run_again_ends_in_its_time(open_db: Surface, own_url: str) -> None:
+    db = open_db(own_url, **QUICK)
+    with beside(own_url) as admin:
+        refuse_first(admin, 1_000_000)
+        error = given_up(lambda: db.projects.create("platform", "Platform"))
+        assert error.retryable
+        assert attempts(admin) > 1
+
+
+def test_waiting_for_a_connection_is_a_part_of_a_calls_time(
+    open_db: Surface, server: PostgresServer, own_url: str
+) -> None:
+    db = open_db(own_url, call_timeout=2.0, pool_timeout=60.0, pool_max_size=1)
+    project = db.projects.create("platform", "Platform")
+    with ThreadPoolExecutor(1) as threads:
+        with db.transaction():
+            began = time.monotonic()
+            waiting = threads.submit(db.projects.get, project.id)
+            with pytest.raises(Unavailable, match="stayed busy"):
+                waiting.result()
+            assert time.monotonic() - began < 4.0
+        with beside(own_url) as other, ExitStack() as locks:
+            with db.transaction():
+                locks.enter_context(other.transaction())
+                other.execute("SELECT 1 FROM projects WHERE id = %s FOR UPDATE", [project.id])
+                began = time.monotonic()
+                waiting = threads.submit(db.projects.update, project.id, name="New")
+                time.sleep(1.0)
+            with pytest.raises(Unavailable, match="wasn't done within 1 s"):
+                waiting.result()
+            assert time.monotonic() - began < 4.0
+        # Who comes next has all of its time again.
+        slow = "SELECT 1 FROM pg_sleep(1.4)"
+        assert db.client.query_value(slow) == 1
+
+
+def test_without_a_limit_a_call_never_ends(
+    server: PostgresServer, own_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that forgets call_timeout is found out by the same look as above."""
+    monkeypatch.setattr(Patient, "call_seconds", property(lambda _: None, lambda *_: None))
+    with (
+        forgedb.connect(own_url, actor="user:ada", **QUICK) as db,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        project = db.projects.create("platform", "Platform")
+        with server.frozen():
+            reading = threads.submit(db.projects.get, project.id)
+            with pytest.raises(TimeoutError):
+                reading.result(GIVEN_UP_SECONDS)
+        assert reading.result() == project

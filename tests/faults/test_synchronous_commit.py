@@ -15,6 +15,7 @@ import pytest
 
 import forgedb
 from forgedb import AsyncDatabase, Database, Unavailable
+from forgedb.drivers.postgres.waiting import Patient
 from forgedb.migrations import Runner
 from tests.faults.surfaces import Surface, beside, until, value
 from tests.servers.postgres import PostgresServer, server_programs
@@ -251,3 +252,15 @@ def test_a_hold_whose_wait_for_a_standby_is_cancelled_leaves_no_lease(
         # Nobody has it, as far as the primary knows; what is known of the release is told too.
         assert db.leases.active(repository.id) is None
         assert any("releasing lease" in note for note in error.__notes__)
+
+
+def test_a_driver_that_ignores_the_warning_is_found_out(
+    own_url: str, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Patient, "_noticed", lambda *_: None)
+    with (
+        forgedb.connect(own_url, actor="user:ada") as db,
+        commits_wait(admin),
+        pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"),
+    ):
+        cancelled_by_a_dba(admin, lambda: db.projects.create("platform", "Platform"))

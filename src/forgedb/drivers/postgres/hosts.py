@@ -27,10 +27,10 @@ from psycopg.pq import PGconn
 
 from forgedb.drivers.postgres.options import PostgresOptions
 from forgedb.drivers.postgres.timelines import OldTimeline, Server, Timelines
-from forgedb.drivers.postgres.waiting import Overdue
+from forgedb.drivers.postgres.waiting import Overdue, PatientAsyncConnection, PatientConnection
 from forgedb.operations.silence import at_most
 
-C = TypeVar("C", bound="psycopg.Connection[Any] | psycopg.AsyncConnection[Any]")
+C = TypeVar("C", bound=PatientConnection | PatientAsyncConnection)
 
 Params = dict[str, Any]
 
@@ -85,37 +85,37 @@ class Dialer(ABC, Generic[C]):
     async def close(self, raw: C) -> None: ...
 
 
-class BlockingDialer(Dialer[psycopg.Connection[Any]]):
+class BlockingDialer(Dialer[PatientConnection]):
     """For threads."""
 
     async def resolve(self, params: Params) -> list[Params]:
         return conninfo_attempts(params)
 
-    async def connect(self, url: str, params: Mapping[str, Any]) -> psycopg.Connection[Any]:
-        raw: psycopg.Connection[Any] = self._class.connect(url, **params)
+    async def connect(self, url: str, params: Mapping[str, Any]) -> PatientConnection:
+        raw: PatientConnection = self._class.connect(url, **params)
         return raw
 
-    async def ask(self, raw: psycopg.Connection[Any], text: LiteralString) -> Any:
+    async def ask(self, raw: PatientConnection, text: LiteralString) -> Any:
         return raw.execute(text)
 
-    async def close(self, raw: psycopg.Connection[Any]) -> None:
+    async def close(self, raw: PatientConnection) -> None:
         raw.close()
 
 
-class AwaitedDialer(Dialer[psycopg.AsyncConnection[Any]]):
+class AwaitedDialer(Dialer[PatientAsyncConnection]):
     """For tasks."""
 
     async def resolve(self, params: Params) -> list[Params]:
         return await conninfo_attempts_async(params)
 
-    async def connect(self, url: str, params: Mapping[str, Any]) -> psycopg.AsyncConnection[Any]:
-        raw: psycopg.AsyncConnection[Any] = await self._class.connect(url, **params)
+    async def connect(self, url: str, params: Mapping[str, Any]) -> PatientAsyncConnection:
+        raw: PatientAsyncConnection = await self._class.connect(url, **params)
         return raw
 
-    async def ask(self, raw: psycopg.AsyncConnection[Any], text: LiteralString) -> Any:
+    async def ask(self, raw: PatientAsyncConnection, text: LiteralString) -> Any:
         return await raw.execute(text)
 
-    async def close(self, raw: psycopg.AsyncConnection[Any]) -> None:
+    async def close(self, raw: PatientAsyncConnection) -> None:
         await raw.close()
 
 

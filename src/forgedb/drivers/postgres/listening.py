@@ -84,7 +84,7 @@ class Listener:
         self._thread: threading.Thread | None = None
         self._mouth: socket.socket | None = None
         """What is said here wakes the thread."""
-        self._raw: psycopg.Connection[Any] | None = None
+        self._raw: PatientConnection | None = None
         forks.watch(self)
 
     def add(self, repository_id: str, bell: Bell) -> None:
@@ -162,11 +162,7 @@ class Listener:
         with self._lock:
             if self._raw is None or self._raw.closed:
                 return
-            with (
-                suppress(OSError, psycopg.Error),
-                socket.socket(fileno=os.dup(self._raw.pgconn.socket)) as line,
-            ):
-                line.shutdown(socket.SHUT_RDWR)
+            self._raw.cut()
 
     def _run(self, ear: socket.socket) -> None:
         with ear:
@@ -197,7 +193,7 @@ class Listener:
                     _drain(ear)
 
     @contextmanager
-    def _connected(self) -> Generator[tuple[psycopg.Connection[Any], Server]]:
+    def _connected(self) -> Generator[tuple[PatientConnection, Server]]:
         given = conninfo_to_dict(self._options.url)
         more: dict[str, Any] = {key: CONNECTING[key] for key in CONNECTING if key not in given}
         raw, server = finish(
@@ -207,6 +203,7 @@ class Listener:
                 {"autocommit": True, "client_encoding": "UTF8", "prepare_threshold": None, **more},
             )
         )
+        raw.call_seconds = self._options.call_timeout_seconds
         try:
             with self._lock:
                 self._raw = raw

@@ -80,6 +80,8 @@ class Pool(ABC):
         self.hosts = Hosts(options, timelines)
         self.refused: psycopg.Error | None = None
         self._connected = False
+        self._is_silent = False
+        """Whether a connection was given up for the server's silence, and there is no new one."""
         self._forked = False
         self._links: WeakSet[Link[Any]] = WeakSet()
         # A pool that may shrink to nothing must have all of them back.
@@ -209,6 +211,7 @@ class Pool(ABC):
                 self.hosts.look_again()
             await self._give(left)
         if connection.is_silent or connection.is_read_only:
+            self._is_silent = self._is_silent or connection.is_silent
             # The others would do no better by who gets them: they are of the same server.
             await self.drain()
 
@@ -293,6 +296,7 @@ class Pool(ABC):
             raise
         self.refused = None
         self._connected = True
+        self._is_silent = False
         self.limit(raw)
         opened = link(raw, Preparing(self.options.prepare_threshold))
         self._links.add(opened)
@@ -327,7 +331,7 @@ class Pool(ABC):
             return Unavailable(
                 f"{options.shown} can't be reached: {words}", retryable=may_pass(self.refused)
             )
-        if not self._connected:
+        if self._is_silent or not self._connected:
             return Unavailable(
                 f"{options.shown} didn't answer within {options.pool_timeout_seconds:g} s",
                 retryable=True,
