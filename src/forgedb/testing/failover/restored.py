@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -113,7 +113,7 @@ def _put_in_place(scene: Scene, cluster: Cluster, server: Server, harmed_at: flo
 
 
 @contextmanager
-def _known_by_itself(scene: Scene) -> Iterator[None]:
+def _known_by_itself(scene: Scene) -> Generator[None]:
     """The era advances meanwhile, with an entry and a warning, though nobody asks for it."""
     with scene.connected() as db:
         before = db.identity.get()
