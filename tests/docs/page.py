@@ -42,6 +42,8 @@ class Page:
             "sh": self.script,
             "sql": self.sql,
             "mermaid": self.mermaid,
+            "ini": self.file,
+            "yaml": self.file,
         }
 
     def run(self) -> int:
@@ -96,6 +98,16 @@ class Page:
             for statement in split(block.text, "sqlite"):
                 params = dict.fromkeys(compile_text(statement.text, "sqlite").names)
                 db.client.query(f"EXPLAIN {statement.text}", params)
+
+    def file(self, block: Block) -> None:
+        """Write it to the current folder, under the name that its first line says.
+
+        That it does what the page says is for a test of its own: tests/failover/test_operating.py.
+        """
+        first, _, _ = block.text.partition("\n")
+        if not first.startswith("# "):
+            raise AssertionError(f"{block.place}: name the file in the first line: # /etc/…")
+        Path(Path(first.removeprefix("# ")).name).write_text(block.text)
 
     def mermaid(self, block: Block) -> None:
         """Compare it with what the live schema gives."""
