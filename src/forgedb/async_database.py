@@ -17,6 +17,7 @@ from forgedb.handle import (
     understood,
 )
 from forgedb.operations.binding import Async
+from forgedb.validation import check_path
 
 if TYPE_CHECKING:
     from forgedb.client import AsyncClient
@@ -102,7 +103,7 @@ class AsyncDatabase(Handle[Async]):
         Raises InvalidValue (it is the database itself), Conflict (it is a database in use),
         Unavailable, UsageError (PostgreSQL has tools of its own for it).
         """
-        await self._runner.backup(os.fspath(path))
+        await self._runner.backup(check_path("path", path))
 
 
 async def connect_async(

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from forgedb.errors import UsageError
+from forgedb.errors import NAMES_MAX, UsageError, named
 from forgedb.operations.binding import Async, Context, Dao, H_co, Operation, Sync
 from forgedb.operations.steps import Change, Select, Steps
 from forgedb.sql.catalogue import Sql
@@ -65,8 +65,7 @@ class Prepared:
         given: dict[str, Any] = {} if params is None else {**params}
         if set(given) != set(self.names):
             raise UsageError(
-                f"the statement takes {self._wanted()}, and was given"
-                f" {', '.join(map(str, given)) or 'none'}"
+                f"the statement takes {self._wanted()}, and was given {_listed(given)}"
             )
         return given
 
@@ -79,7 +78,11 @@ _prepared: dict[tuple[str, Dialect], Prepared] = {}
 
 def prepared(text: str, dialect: Dialect) -> Prepared:
     """The text, understood; kept, since programs send the same few texts again and again."""
-    found = _prepared.get((text, dialect))
+    try:
+        found = _prepared.get((text, dialect))
+    except TypeError:
+        # It can't be hashed, so it is no text: which is told below.
+        found = None
     if found is None:
         found = Prepared(text, dialect)
         if len(_prepared) >= COMPILED_MAX:
@@ -254,10 +257,19 @@ def _change(dao: Dao[Any], text: str, params: Params | None) -> Steps[int]:
 def _change_many(dao: Dao[Any], text: str, params: Iterable[Params]) -> Steps[int]:
     found = prepared(text, dao._runner.dialect)
     changed = 0
+    if not isinstance(params, Iterable) or isinstance(params, str | bytes | Mapping):
+        raise UsageError(f"parameters of many are mappings in a list, not {type(params).__name__}")
     # One by one: the count of many at once takes in what triggers changed.
     for given in params:
         changed += yield Change(found.statement, found.bind(given))
     return changed
+
+
+def _listed(names: Iterable[object]) -> str:
+    """The first few of the names that were given, and how many more."""
+    first = [*map(named, names)]
+    more = [f"{len(first) - NAMES_MAX} more"] if len(first) > NAMES_MAX else []
+    return ", ".join([*first[:NAMES_MAX], *more]) or "none"
 
 
 def _reads_only(dao: Dao[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from forgedb.handle import (
     understood,
 )
 from forgedb.operations.binding import Sync
+from forgedb.validation import check_path
 
 if TYPE_CHECKING:
     from forgedb.client import SyncClient
@@ -102,7 +103,7 @@ class Database(Handle[Sync]):
         Raises InvalidValue (it is the database itself), Conflict (it is a database in use),
         Unavailable.
         """
-        self._runner.backup(os.fspath(path))
+        self._runner.backup(check_path("path", path))
 
 
 def connect(url: str | None = None, *, actor: str | None = None, **options: Any) -> Database:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 VALUE_CHARS_MAX = 80
 VALUE_BITS_MAX = 500
+WORDS_CHARS_MAX = 500
 NAMES_MAX = 5
 
 _PLAIN = (str, bytes, int, float, bool, datetime, Enum, type, type(None))
@@ -294,6 +295,15 @@ def shown(value: object) -> str:
 def named(name: object) -> str:
     """A name that a caller gave, such as a field's: as it is where it reads like one."""
     return name if isinstance(name, str) and name.isprintable() and len(name) < 80 else shown(name)
+
+
+def said(words: str) -> str:
+    """What a database says, which may quote its caller: bounded, and nothing in it unseen."""
+    if len(words) > WORDS_CHARS_MAX:
+        words = f"{words[:WORDS_CHARS_MAX]}..."
+    if words.isprintable():
+        return words
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in words)
 
 
 def _briefly(value: object) -> str:

@@ -6,11 +6,12 @@ Lengths of text are in characters.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from forgedb.durations import span_text
 from forgedb.errors import InvalidValue
@@ -28,6 +29,7 @@ REASON_CHARS_MAX = 2000
 SLUG_PATTERN = "[a-z0-9][a-z0-9._-]{0,99}"
 
 IP_ADDRESS_CHARS_MAX = 45
+PATH_CHARS_MAX = 4096
 
 _NOT_SEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of controls, formats (among them marks of direction) and line ends."""
@@ -77,6 +79,14 @@ def check_name(field: str, value: object, length_max: int) -> str:
                 " out",
             )
     return name
+
+
+def check_path(field: str, value: object) -> str:
+    """The path of a file that a database may be asked to write.  Raises InvalidValue."""
+    if not isinstance(value, str | os.PathLike):
+        raise InvalidValue(field, value, "it must be a path")
+    path = os.fspath(cast("str | os.PathLike[str]", value))
+    return check_text(field, path, PATH_CHARS_MAX, length_min=1)
 
 
 def check_ip_address(field: str, value: object) -> str:

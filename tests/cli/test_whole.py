@@ -97,6 +97,17 @@ def test_every_command_is_run_by_a_test_and_named_in_the_docs() -> None:
         (["lease", "acquire", UNKNOWN_ID, "--duration", "soon"], 2, "90m"),
         (["audit", "list", "--since", "yesterday"], 2, "2026-11-22"),
         (["audit", "list", "--since", "999999d999999d"], 2, "two hours ago"),
+        (["audit", "list", "--since", "9999-12-31T23:59:59-12:00"], 2, "2026-11-22"),
+        (["lease", "list", "--limit", "9" * 4000], 2, "1 to 1000"),
+        (["lease", "list", "--limit", "9" * 5000], 2, "--limit"),
+        (["mirror", "claim-due", "--run-for", "999999d"], 2, "1 s to 7 d"),
+        (["project", "create", "x\udcff"], 2, r"'x\udcff'"),
+        (["project", "create", "x", "--name", "x\udcff"], 2, r"'x\udcff'"),
+        (["project", "create", "x", "--actor", "x\udcff"], 2, r"'x\udcff'"),
+        (["project", "create", "x", "--actor", "x\u202e"], 2, "U+202E"),
+        (["backup", "x\udcff"], 2, r"path 'x\udcff' is refused"),
+        (["--url", "sqlite:///x\udcff.db", "status"], 2, "'sqlite://***'"),
+        (["object", "find", "\udcff"], 2, r"'\udcff'"),
         (["audit", "list", "--since", "0001-01-01T00:00:00+14:00"], 2, "2026-11-22"),
         (["audit", "list", "--stream", "a/b"], 6, "'a/b'"),
         (
@@ -139,6 +150,27 @@ def test_a_container_with_the_url_of_its_database_alone_uses_it(tmp_path: Path) 
     assert (tmp_path / "of-the-container.db").exists()
     other = process("migrate", DATABASE_URL="mysql://ada:s3cret@h/shop")
     assert (other.code, "FORGEDB_URL" in other.error, "s3cret" in other.error) == (2, True, False)
+
+
+def test_leases_that_end_within_thousands_of_years_are_all_of_them(forgedb: Forgedb) -> None:
+    assert forgedb("lease", "list", "--expiring", "999999d" * 4).code == 0
+
+
+def test_an_environment_of_bytes_that_are_no_utf_8_is_refused_in_a_sentence(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/forge.db"
+    process("migrate", FORGEDB_URL=url)
+    for wrong in (
+        {"FORGEDB_URL": url, "FORGEDB_ACTOR": "x\udcff"},
+        {"FORGEDB_URL": f"{url}\udcff"},
+        {"DB_DRIVER": "sqlite", "DB_PATH": "x\udcff"},
+        {"DB_DRIVER": "x\udcff"},
+        {"DATABASE_URL": "x\udcff"},
+    ):
+        result = process("project", "create", "x", **wrong)
+        assert (result.code, result.error.count("\n")) == (2, 1), result
+        assert result.error.startswith("forgedb: error: ")
 
 
 def test_a_database_that_needs_migrating_says_so(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -11,7 +11,10 @@ from functools import partial
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from forgedb import Database, ForgeDbError, InvalidValue, SigningKey
+import pytest
+
+import forgedb
+from forgedb import Database, ForgeDbError, InvalidValue, Project, SigningKey
 from forgedb.dao.audit import AuditDao
 from forgedb.dao.leases import LeasesDao
 from forgedb.dao.mirrors import MirrorsDao
@@ -19,7 +22,10 @@ from forgedb.dao.objects import ObjectsDao
 from forgedb.dao.projects import ProjectsDao
 from forgedb.dao.relationships import RelationshipsDao
 from forgedb.dao.repositories import RepositoriesDao
+from forgedb.drivers.postgres.options import _CHECKS, postgres_options
+from forgedb.drivers.sqlite.options import sqlite_options
 from forgedb.operations.binding import Operation
+from forgedb.url import SQLITE_OPTIONS, parse_url
 from tests.conformance.conftest import Clock
 from tests.conformance.rich import Rich, make_rich
 
@@ -236,3 +242,67 @@ def test_no_value_brings_anything_but_forgedbs_own_errors(db: Database, clock: C
                     wrong.append(f"{parameter}, {kind}: {fault}")
                 raise Undone
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_parameter_of_sql_brings_anything_but_forgedbs_own_errors(
+    db: Database, project: Project
+) -> None:
+    wrong: list[str] = []
+    text = "SELECT count(*) FROM projects WHERE id = :id"
+    update = "UPDATE projects SET description = :id WHERE id = ''"
+    for kind, value in {**NEVER_GOOD, **NOT_ALWAYS_GOOD}.items():
+        if kind == "a time of nowhere":
+            # What its zone raises is the caller's own.
+            continue
+        calls: dict[str, Callable[[], object]] = {
+            "query": lambda value=value: db.client.query(text, {"id": value}),
+            "query_as": lambda value=value: db.client.query_as(Project, text, {"id": value}),
+            "execute": lambda value=value: db.client.execute(update, {"id": value}),
+            "execute_many": lambda value=value: db.client.execute_many(update, [{"id": value}]),
+            "params": lambda value=value: db.client.query(text, value),
+            "many params": lambda value=value: db.client.execute_many(update, [value]),
+            "no list": lambda value=value: db.client.execute_many(update, value),
+            "name": lambda value=value: db.client.query(text, {value: 1}),
+            "sql": lambda value=value: db.client.query(value),
+            "prepare": lambda value=value: db.client.prepare(value),
+        }
+        for name, call in calls.items():
+            if name == "name" and not isinstance(value, Hashable):
+                continue
+            fault = _fault(_outcome(call), is_bad=False)
+            if fault is not None:
+                wrong.append(f"{name}(…), {kind}: {fault}")
+    assert not wrong, "\n".join(wrong)
+
+
+OPTIONS = {
+    "sqlite://": [*SQLITE_OPTIONS],
+    "postgresql://127.0.0.1:1/forge": [*_CHECKS],
+}
+
+
+@pytest.mark.parametrize("url", OPTIONS)
+def test_no_option_brings_anything_but_forgedbs_own_errors(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong: list[str] = []
+    for kind, value in {**NEVER_GOOD, **NOT_ALWAYS_GOOD}.items():
+        calls: dict[str, Callable[[], object]] = {
+            option: lambda option=option, value=value: _checked(url, {option: value})
+            for option in [*OPTIONS[url], "no_such_option"]
+        }
+        calls["clock"] = lambda value=value: forgedb.connect(url, clock=value)
+        calls["actor"] = lambda value=value: forgedb.connect(url, actor=value)
+        calls["url"] = lambda value=value: forgedb.connect(value)
+        for name, call in calls.items():
+            fault = _fault(_outcome(call), is_bad=kind in NEVER_GOOD and name != "clock")
+            if fault is not None:
+                wrong.append(f"{name}, {kind}: {fault}")
+    assert not wrong, "\n".join(wrong)
+
+
+def _checked(url: str, options: dict[str, Any]) -> object:
+    parsed = parse_url(url)
+    if parsed.dialect == "sqlite":
+        return sqlite_options(parsed.path, options)
+    return postgres_options(url, options)

@@ -46,9 +46,8 @@ def make_decoders(model: type[Any], converters: Converters) -> tuple[RowDecoder,
     # A try costs nothing where all goes well.  No value is equal to `unreadable`.
     source = (
         f"def decode_row(row):\n"
-        f"    {unpacked} = row\n"
         f"    seen = unreadable\n"
-        f"    try:\n        return {made}\n"
+        f"    try:\n        {unpacked} = row\n        return {made}\n"
         f"    except Exception as error:\n        raise unreadable(model, row, of) from error\n"
         f"def decode_rows(rows):\n"
         f"    seen = time = unreadable\n"
@@ -66,6 +65,10 @@ def make_decoders(model: type[Any], converters: Converters) -> tuple[RowDecoder,
 
 def _unreadable(model: type[Any], row: tuple[Any, ...], of: Mapping[str, Any]) -> InvalidValue:
     """Which of the row's values it is that can't be converted."""
+    if len(row) != len(model.__struct_fields__):
+        return InvalidValue(
+            "row", row, f"a {model.__name__} has {len(model.__struct_fields__)} columns"
+        )
     for position, field in enumerate(model.__struct_fields__):
         value, convert = row[position], of.get(f"c{position}")
         if value is None or convert is None:

@@ -36,6 +36,8 @@ EXIT_UNKNOWN = 6
 
 WATCHED_MAX = 1000
 INTERVAL_SECONDS = 2
+EXPIRING_MAX = timedelta(days=365)
+"""No lease lasts for longer."""
 
 
 def _checked_interval(
@@ -82,7 +84,8 @@ def list_(
         holder = given_actor()
 
     def page_of(db: Database, limit: int, after: str | None) -> Page[Lease]:
-        before = None if expiring is None else datetime.now(UTC) + expiring
+        # Whoever writes thousands of years means any.
+        before = None if expiring is None else datetime.now(UTC) + min(expiring, EXPIRING_MAX)
         return db.leases.list(holder, before, after=after, limit=limit)
 
     with database() as db:

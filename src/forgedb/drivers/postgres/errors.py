@@ -10,7 +10,7 @@ import psycopg_pool
 
 from forgedb.drivers import refusals
 from forgedb.drivers.postgres.waiting import NotReplicated, Overdue
-from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, Unavailable, UsageError
+from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, Unavailable, UsageError, said
 
 DRIVER_ERRORS = (psycopg.Error, OverflowError, TypeError, UnicodeError, struct_error)
 """What a call of psycopg can raise: its own errors, and Python's about a parameter's value."""
@@ -80,7 +80,7 @@ def translate(error: Exception, where: str, step: object = None) -> ForgeDbError
             f"{where} shares its connections with others, who prepare statements of the same name"
             f" ({words}): behind such a pooler connect with ?prepare_threshold=never"
         )
-    return UsageError(f"PostgreSQL refused the statement: {words}")
+    return UsageError(f"PostgreSQL refused the statement: {said(words)}")
 
 
 def is_transient(error: BaseException) -> bool:

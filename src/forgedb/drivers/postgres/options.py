@@ -108,7 +108,7 @@ def _least_size(name: str, value: Any) -> int:
 def _timeout(name: str, value: Any) -> float:
     try:
         seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = -1.0
     if 0 < seconds <= POOL_TIMEOUT_SECONDS_MAX:
         return seconds

@@ -8,7 +8,7 @@ from typing import Any, cast
 import apsw
 
 from forgedb.drivers import refusals
-from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, Unavailable, UsageError
+from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, Unavailable, UsageError, said
 
 DRIVER_ERRORS = (apsw.Error, OverflowError, TypeError, UnicodeError)
 """What a call of apsw can raise: its own errors, and Python's about a parameter's value."""
@@ -58,7 +58,7 @@ def translate(
         return refusals.unfit(step, f"SQLite can't hold it ({error})")
     if isinstance(error, TypeError):
         return refusals.unfit(step, f"it is of no type that can be kept ({error})")
-    return UsageError(f"SQLite refused the statement: {error}")
+    return UsageError(f"SQLite refused the statement: {said(str(error))}")
 
 
 def overdue(seconds: float, where: str) -> Unavailable:

@@ -86,7 +86,7 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
 def _busy_timeout(name: str, value: Any) -> float:
     try:
         seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = -1.0
     if 0 <= seconds <= BUSY_TIMEOUT_SECONDS_MAX:
         return seconds
