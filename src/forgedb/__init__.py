@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from forgedb.models import Visibility as Visibility
     from forgedb.pages import every as every
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "forgedb.async_database": ("AsyncDatabase", "connect_async"),
