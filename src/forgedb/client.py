@@ -257,8 +257,10 @@ def _change(dao: Dao[Any], text: str, params: Params | None) -> Steps[int]:
 def _change_many(dao: Dao[Any], text: str, params: Iterable[Params]) -> Steps[int]:
     found = prepared(text, dao._runner.dialect)
     changed = 0
-    if not isinstance(params, Iterable) or isinstance(params, str | bytes | Mapping):
-        raise UsageError(f"parameters of many are mappings in a list, not {type(params).__name__}")
+    several: object = params
+    if not isinstance(several, Iterable) or isinstance(several, str | bytes | Mapping):
+        kind: type[object] = type(params)
+        raise UsageError(f"parameters of many are mappings in a list, not {kind.__name__}")
     # One by one: the count of many at once takes in what triggers changed.
     for given in params:
         changed += yield Change(found.statement, found.bind(given))
