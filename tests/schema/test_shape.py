@@ -428,7 +428,7 @@ def test_what_changes_nothing_is_mentioned_and_no_fault(
 ) -> None:
     run(cli.url, script)
     assert f"{words} was added, which is no fault" in cli.ok("migrate", "verify")
-    assert "version 1, up to date" in cli.ok("status")
+    assert ", up to date" in cli.ok("status")
     cli.ok("audit", "verify")
     (difference,) = cli.data("migrate", "verify")["differences"]
     assert (difference["what"], difference["harmless"]) == ("added", True)

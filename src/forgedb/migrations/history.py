@@ -23,6 +23,11 @@ SUSPECT_ADVICE = (
     " and drop it, or what was added, or migrate as the role that it belongs to"
 )
 
+STRANGERS_ADVICE = (
+    "it bears the name of one of PostgreSQL's own, may be called in its place and would run as you:"
+    " drop it, and let only the owner create anything in its schema (REVOKE CREATE ON SCHEMA)"
+)
+
 _WORDS = """
 all analyse analyze and any array as asc asymmetric authorization binary both case cast
 check collate column constraint create cross current_catalog current_date current_role
@@ -226,6 +231,54 @@ SUSPECT = sql(
 )
 """By table: whether it may not even be read, and what it is."""
 
+# Whoever owns the database, or is a superuser, needs no such way; nor do those who made an
+# extension.
+STRANGERS = sql(
+    sqlite="SELECT '', '' WHERE false",
+    postgres="""
+    WITH path (oid, name) AS (
+        SELECT n.oid, CAST(n.nspname AS text)
+        FROM pg_namespace AS n
+        WHERE n.nspname = ANY (pg_catalog.current_schemas(false))
+    ),
+    strangers (oid, name) AS (
+        SELECT r.oid, CAST(r.rolname AS text)
+        FROM pg_roles AS r
+        WHERE NOT r.rolsuper
+          AND r.rolname <> current_user
+          AND r.oid <> (
+              SELECT d.datdba FROM pg_database AS d
+              WHERE d.datname = pg_catalog.current_database())
+    ),
+    made (catalogue, oid, name, owner) AS (
+        SELECT CAST(CAST('pg_proc' AS regclass) AS oid), p.oid,
+            'function ' || path.name || '.' || CAST(p.proname AS text) || '('
+            || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
+            p.proowner
+        FROM path
+        JOIN pg_proc AS p ON p.pronamespace = path.oid
+        WHERE EXISTS (
+            SELECT 1
+            FROM pg_proc AS b
+            JOIN pg_namespace AS m ON m.oid = b.pronamespace
+            WHERE b.proname = p.proname AND m.nspname = 'pg_catalog')
+        UNION ALL
+        SELECT CAST(CAST('pg_operator' AS regclass) AS oid), o.oid,
+            'operator ' || path.name || '.' || CAST(o.oprname AS text),
+            o.oprowner
+        FROM path JOIN pg_operator AS o ON o.oprnamespace = path.oid
+    )
+    SELECT made.name, strangers.name
+    FROM made
+    JOIN strangers ON strangers.oid = made.owner
+    WHERE NOT EXISTS (
+        SELECT 1 FROM pg_depend AS d
+        WHERE d.classid = made.catalogue AND d.objid = made.oid AND d.deptype = 'e')
+    ORDER BY made.name
+    """,
+)
+"""Other roles' functions and operators that a statement may take for PostgreSQL's own."""
+
 
 class BegunMigration(Numbered, frozen=True):
     """A file that runs in no transaction, and hasn't come to its end.
@@ -321,11 +374,15 @@ class HistoryTable:
         Raises UsageError (the table is another program's), MigrationDrift (it would read, or run,
         what somebody else put there).
         """
-        suspect, ((has_applied, columns_known, has_begun),) = yield from together(
-            Select(self._of(SUSPECT), {}, None), Select(self._of(EXIST), {}, None)
+        writing = writing or creating
+        steps = [Select(self._of(SUSPECT), {}, None), Select(self._of(EXIST), {}, None)]
+        suspect, ((has_applied, columns_known, has_begun),), *strange = yield from together(
+            *steps, *([Select(STRANGERS, {}, None)] if writing else [])
         )
+        for name, role in (row for found in strange for row in found):
+            raise MigrationDrift(name, "none", f"one of the role {role}", STRANGERS_ADVICE)
         for table, is_for_readers, what in suspect:
-            if is_for_readers or creating or writing:
+            if is_for_readers or writing:
                 raise MigrationDrift(table, "a plain table of one's own", what, SUSPECT_ADVICE)
         if not has_applied:
             if creating:
