@@ -217,6 +217,7 @@ POSTGRES_EXCEPTIONS = ONE_ROW | {
         " repository would be twice as large"
     ),
     "forgedb.migrations.applying.DEFERRABLE": "it looks at every constraint of the database",
+    "forgedb.migrations.history.STRANGERS": "it looks at every function and role, once a run",
     "forgedb.migrations.history.SUSPECT": "it looks at what was hung onto the history's tables",
     "forgedb.shape.catalogue.NO_TABLES": "it looks at the tables of the schema",
     "forgedb.shape.catalogue.PARTS": "it looks at every part of the schema",

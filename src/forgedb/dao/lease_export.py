@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import IO, Any, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -21,6 +21,7 @@ from forgedb.dao.lease_lines import (
     by_ids,
 )
 from forgedb.dao.writing import line_writer
+from forgedb.errors import InvalidValue
 from forgedb.ids import Ulid
 from forgedb.lease_log.lines import Acquired, Event, Forced, Released, written
 from forgedb.models import Lease
@@ -93,7 +94,7 @@ def export_log(file: IO[Any]) -> Steps[int]:
                 # It may go on with the next read.
                 break
             for each in _in_order(moment):
-                line = written(_event(each, (yield from _name(each, names)))) + b"\n"
+                line = _line(each, (yield from _name(each, names)))
                 write_line(line)
                 count += 1
             moment = []
@@ -171,6 +172,18 @@ def _name(told: Told, names: dict[Ulid, str]) -> Steps[str]:
     return name
 
 
+def _line(told: Told, repository_name: str) -> bytes:
+    try:
+        return written(_event(told, repository_name)) + b"\n"
+    except InvalidValue as error:
+        raise InvalidValue(
+            error.field,
+            error.value,
+            f"lease {told.lease.id} holds it, and no log may say it ({error.why}): find out with"
+            " `forgedb audit verify` what was done to its row",
+        ) from error
+
+
 def _event(told: Told, repository_name: str) -> Event:
     lease = told.lease
     lease_id = told.began.legacy_lease_id if told.began else lease.id
@@ -184,9 +197,8 @@ def _event(told: Told, repository_name: str) -> Event:
             lease.acquired_at,
             lease.expires_at,
         )
-    assert lease.ended_at is not None, "its entry says that it ended"
-    assert lease.ended_by is not None, "an end has an actor"
+    # A row that was corrupted has none of these, which is told as it is written.
+    at, by = cast("datetime", lease.ended_at), cast("str", lease.ended_by)
     if kind == "released":
-        return Released(lease_id, lease.ended_at, lease.ended_by)
-    assert lease.end_note is not None, "an end by force says why"
-    return Forced(lease_id, lease.ended_at, lease.ended_by, lease.end_note)
+        return Released(lease_id, at, by)
+    return Forced(lease_id, at, by, cast("str", lease.end_note))

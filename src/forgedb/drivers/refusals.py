@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
+from typing import cast
 
-from forgedb.errors import AlreadyExists, Conflict, Cycle, InvalidValue, StillReferenced, UsageError
+from forgedb.errors import (
+    AlreadyExists,
+    Conflict,
+    Cycle,
+    InvalidValue,
+    StillReferenced,
+    UsageError,
+    shown,
+)
 
 _TRIGGER_RULE = r"forgedb: (\w+): (.+)"
 """What a trigger of the schema says: the rule's name, and what the rule is."""
@@ -43,12 +53,43 @@ def unfit(step: object, why: str) -> InvalidValue:
 
     What of a statement failed on its way to a result has no name, so the statement stands for it.
     """
-    params: dict[str, object] = getattr(step, "params", None) or {}
-    for name, value in params.items():
+    for name, value in _params(step):
         if not _is_plain(value):
             return InvalidValue(f":{name}", value, why)
+    return InvalidValue("statement", _text(step), why)
+
+
+def undecodable(step: object, error: UnicodeDecodeError) -> InvalidValue:
+    """Bytes that the database holds as text are none: a corrupt row was read."""
+    return InvalidValue(
+        "text",
+        error.object,
+        f"the database holds it as text, and it isn't UTF-8 ({error.reason}): find out with"
+        f" `forgedb audit verify` what was done to its row; it was read by {shown(_text(step))}",
+    )
+
+
+def against(rule: str | None, step: object, why: str) -> InvalidValue:
+    """A CHECK refused: the value of the column that it is named after, else the statement."""
+    for name, value in _params(step):
+        if rule is not None and rule.endswith(f"_{name}_check"):
+            return InvalidValue(rule, value, why)
+    return InvalidValue(rule or "statement", _text(step), why)
+
+
+def _params(step: object) -> Iterator[tuple[str, object]]:
+    """The parameters of a step, or of several that were sent together."""
+    for each in getattr(step, "steps", (step,)):
+        yield from (getattr(each, "params", None) or {}).items()
+
+
+def _text(step: object) -> str:
+    """What was sent, on one line; a transaction's end has no step."""
+    several = getattr(step, "steps", None)
+    if several:
+        return _text(several[0])
     text = getattr(getattr(step, "statement", None), "sqlite", None)
-    return InvalidValue("value" if text is None else "statement", text, why)
+    return "COMMIT" if text is None else " ".join(text.split())
 
 
 def _is_plain(value: object) -> bool:
@@ -59,6 +100,8 @@ def _is_plain(value: object) -> bool:
         return value.tzinfo is not None
     if isinstance(value, int):
         return -(2**63) <= value < 2**63
+    if isinstance(value, tuple):
+        return all(map(_is_plain, cast("tuple[object, ...]", value)))
     return value is None or isinstance(value, float | bytes)
 
 

@@ -101,8 +101,19 @@ def name_of(event: Event) -> str:
     return str(event.__struct_config__.tag)
 
 
-written: Callable[[Event], bytes] = msgspec.json.Encoder().encode
-"""The line that says this: fields in their order, no spaces, times in UTC; without an end."""
+_encode: Callable[[Event], bytes] = msgspec.json.Encoder().encode
+
+
+def written(event: Event) -> bytes:
+    """The line that says this: fields in their order, no spaces, times in UTC; without an end.
+
+    Raises InvalidValue for what would be refused as it is read again.
+    """
+    for field in event.__struct_fields__:
+        value = getattr(event, field)
+        if not isinstance(value, datetime):
+            _CHECKS[field](field, value)
+    return _encode(event)
 
 
 def _object(line: bytes) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from forgedb.migrations.comparison import (
     pending_of,
     problem_of,
 )
+from forgedb.migrations.encoding import require_utf8
 from forgedb.migrations.files import DIALECTS, MigrationFile, load, packaged
 from forgedb.migrations.history import TABLE, BegunMigration, History, HistoryTable
 from forgedb.operations.binding import Mode, Sync
@@ -310,6 +311,8 @@ class Runner:
         raise _RolledBack(applying.done)
 
     def _record(self, files: Sequence[MigrationFile]) -> Steps[list[AppliedMigration]]:
+        if self._given[0] is None:
+            yield from require_utf8()
         history = yield from self._applying().locked_history()
         known: list[AppliedMigration | BegunMigration] = [*history.applied, *history.begun]
         if known:
@@ -332,16 +335,22 @@ class Runner:
     def _history(self, *, writing: bool = False) -> History:
         """The history, and where it is going to be written, whether it may be.
 
-        Raises MigrationDrift, UsageError.
+        Raises MigrationDrift, UsageError (also for the database's encoding).
         """
         if self._database.dialect == "sqlite":
-            return self._database.read(self._table.read(writing=writing))
-        return self._patience().write(partial(self._read_history, writing))
+            return self._database.read(self._read_history(writing))
+        return self._patience().write(partial(self._read_briefly, writing))
 
-    def _read_history(self, writing: bool) -> Steps[History]:
+    def _read_briefly(self, writing: bool) -> Steps[History]:
         from forgedb.migrations.locking import queue_briefly
 
         yield from queue_briefly(self._lock_wait_seconds)
+        return (yield from self._read_history(writing))
+
+    def _read_history(self, writing: bool) -> Steps[History]:
+        if writing and self._given[0] is None:
+            # What a folder of somebody's own needs is for them to know.
+            yield from require_utf8()
         return (yield from self._table.read(writing=writing))
 
 

@@ -44,6 +44,8 @@ _DATA_CLASS = "22"
 
 def translate(error: Exception, where: str, step: object = None) -> ForgeDbError:
     """The error to raise in its place; ``where`` names the database without its password."""
+    if isinstance(error, UnicodeDecodeError):
+        return refusals.undecodable(step, error)
     if isinstance(error, OverflowError | struct_error | UnicodeError):
         return refusals.unfit(step, f"PostgreSQL can't hold it ({error})")
     if isinstance(error, TypeError):
@@ -70,7 +72,7 @@ def translate(error: Exception, where: str, step: object = None) -> ForgeDbError
         raised = LockTimeout if code in _LOCKED else Unavailable
         return raised(f"{why}: {where} ({words})", retryable=retryable)
     if code.startswith("23"):
-        return _constraint(error, words)
+        return _constraint(error, words, step)
     if code.startswith(_DATA_CLASS) or (not code and isinstance(error, psycopg.DataError)):
         return refusals.unfit(step, f"PostgreSQL says: {words}")
     if not code and words.startswith("cannot adapt"):
@@ -140,7 +142,7 @@ def _overdue(error: Overdue, where: str) -> Unavailable:
     )
 
 
-def _constraint(error: psycopg.Error, words: str) -> ForgeDbError:
+def _constraint(error: psycopg.Error, words: str, step: object) -> ForgeDbError:
     rule = _of_the_whole(error.diag.constraint_name)
     if isinstance(error, psycopg.errors.UniqueViolation | psycopg.errors.ExclusionViolation):
         return refusals.taken(rule or words)
@@ -148,7 +150,8 @@ def _constraint(error: psycopg.Error, words: str) -> ForgeDbError:
         return refusals.referenced()
     if isinstance(error, psycopg.errors.NotNullViolation):
         rule = f"{_of_the_whole(error.diag.table_name)}.{error.diag.column_name}"
-    return refusals.by_trigger(words) or InvalidValue(rule or "value", None, words)
+        return InvalidValue(rule, None, words)
+    return refusals.by_trigger(words) or refusals.against(rule, step, words)
 
 
 def _of_the_whole(name: str | None) -> str | None:

@@ -49,11 +49,13 @@ def translate(
 ) -> ForgeDbError:
     """The error to raise in its place; ``where`` names the database without its password."""
     if isinstance(error, apsw.ConstraintError):
-        return _constraint(error, connection)
+        return _constraint(error, connection, step)
     for kind, (why, retryable) in _UNAVAILABLE.items():
         if isinstance(error, kind):
             raised = LockTimeout if isinstance(error, _LOCKED) else Unavailable
             return raised(f"{why}: {where}", retryable=retryable)
+    if isinstance(error, UnicodeDecodeError):
+        return refusals.undecodable(step, error)
     if isinstance(error, OverflowError | UnicodeError | apsw.TooBigError):
         return refusals.unfit(step, f"SQLite can't hold it ({error})")
     if isinstance(error, TypeError):
@@ -70,7 +72,9 @@ def overdue(seconds: float, where: str) -> Unavailable:
     )
 
 
-def _constraint(error: apsw.ConstraintError, connection: apsw.Connection | None) -> ForgeDbError:
+def _constraint(
+    error: apsw.ConstraintError, connection: apsw.Connection | None, step: object
+) -> ForgeDbError:
     code = cast("Any", error).extendedresult
     text = str(error)
     if code in (apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY):
@@ -78,7 +82,9 @@ def _constraint(error: apsw.ConstraintError, connection: apsw.Connection | None)
     if code == apsw.SQLITE_CONSTRAINT_FOREIGNKEY:
         return refusals.referenced()
     _, _, rule = text.partition("failed: ")
-    return refusals.by_trigger(text) or InvalidValue(rule or "value", None, text)
+    if code == apsw.SQLITE_CONSTRAINT_NOTNULL:
+        return InvalidValue(rule, None, text)
+    return refusals.by_trigger(text) or refusals.against(rule or None, step, text)
 
 
 def _unique_name(text: str, connection: apsw.Connection | None) -> str:
