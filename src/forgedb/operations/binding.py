@@ -64,17 +64,20 @@ class FirstWrite:
     """What is done ahead of a database's first write, in that transaction, by all its handles."""
 
     def __init__(self, check: Callable[[Context], Steps[bool]] | None = None) -> None:
-        self._check = check
+        self._given = self._check = check
         """Returns whether it needn't be asked again."""
+
+    def again(self) -> None:
+        """Do it ahead of the next write, too: that is another database's first."""
+        self._check = self._given
 
     def ahead_of(self, steps: Steps[R], context: Context) -> Steps[R]:
         """The steps, with what is to be done ahead of them."""
-        return steps if self._check is None else self._checked(self._check, steps, context)
+        return steps if self._given is None else self._checked(steps, context)
 
-    def _checked(
-        self, check: Callable[[Context], Steps[bool]], steps: Steps[R], context: Context
-    ) -> Steps[R]:
-        if (yield from check(context)):
+    def _checked(self, steps: Steps[R], context: Context) -> Steps[R]:
+        # Asked only here, when the transaction has begun: it may be on another file than the last.
+        if self._check is not None and (yield from self._check(context)):
             self._check = None
         return (yield from steps)
 

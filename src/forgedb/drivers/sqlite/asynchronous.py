@@ -77,7 +77,7 @@ class AsyncSqliteRunner(Async):
     async def read(self, steps: Steps[R]) -> R:
         if self._in_transaction:
             self._refuse_outer_use()
-        return await self._reading.run(lambda connection: connection.drive(steps))
+        return await self._reading.run(lambda connection: connection.read(steps))
 
     query = read
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import stat
 
 import apsw
 
 from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, translate
+from forgedb.drivers.sqlite.files import make_file, remove, sync, temporary_beside
 from forgedb.errors import Conflict, InvalidValue, Unavailable
 
 
@@ -21,25 +22,21 @@ def write_backup(source: apsw.Connection, path: str) -> None:
     in use, or was left open by a process that died), Unavailable.
     """
     _refuse_live_database(source, path)
-    folder = os.path.dirname(path) or "."
+    temporary = temporary_beside(path)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=folder)
-    except OSError as error:
-        raise Unavailable(f"{path} can't be written: {error.strerror}") from error
-    os.close(handle)
-    try:
+        make_file(temporary)
         _copy(source, temporary)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        if os.path.exists(path):
+            os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
+        sync(temporary)
         os.replace(temporary, path)
+        sync(os.path.dirname(os.path.abspath(path)))
     except DRIVER_ERRORS as error:
         raise translate(error, None, path) from error
     except OSError as error:
         raise Unavailable(f"{path} can't be written: {error.strerror}") from error
     finally:
-        for leftover in (temporary, f"{temporary}-journal", f"{temporary}-wal"):
-            if os.path.exists(leftover):
-                os.unlink(leftover)
+        remove(temporary)
 
 
 def _refuse_live_database(source: apsw.Connection, path: str) -> None:
@@ -71,5 +68,8 @@ def _copy(source: apsw.Connection, path: str) -> None:
             source.execute("ROLLBACK")
         # A file by itself, not one of a pair with its log.
         target.pragma("journal_mode", "delete")
+        if target.table_exists("main", "database_identity"):
+            # Known as a copy, also where it is put in the place of the file that it was made of.
+            target.execute("UPDATE database_identity SET system_identifier = 'backup'")
     finally:
         target.close()

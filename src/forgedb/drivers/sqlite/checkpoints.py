@@ -45,11 +45,8 @@ class Checkpoints:
         size = pages * raw.pragma("page_size")
         is_copied = not self._leaves_alone and _copy(raw, apsw.SQLITE_CHECKPOINT_PASSIVE)
         if is_copied and size > LOG_BYTES_MAX:
-            usual, self._waiting.lock_seconds = self._waiting.lock_seconds, CUT_SECONDS
-            try:
+            with self._waiting.for_locks(CUT_SECONDS):
                 _copy(raw, apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            finally:
-                self._waiting.lock_seconds = usual
         if is_copied or (self._leaves_alone and size <= LOG_BYTES_MAX):
             self._held_since, self._told = None, False
             return

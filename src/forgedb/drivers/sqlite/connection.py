@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from math import inf
 from typing import Any, TypeVar
 
 import apsw
 
 from forgedb.drivers import refusals
-from forgedb.drivers.sqlite.checkpoints import LOG_BYTES_MAX, Checkpoints
+from forgedb.drivers.sqlite.checkpoints import CUT_SECONDS, LOG_BYTES_MAX, Checkpoints
 from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, overdue, translate
+from forgedb.drivers.sqlite.files import FileId, Place, file_id, make_file
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.drivers.sqlite.values import DECODERS, bind, kept
 from forgedb.drivers.sqlite.waiting import Waiting
@@ -41,6 +43,9 @@ READER_CACHE_KIB = 8 * 1024
 
 WAL_POLL_SECONDS = 0.01
 
+FOLLOW_SECONDS = 1.0
+"""A read may come from a file that was replaced so long ago; a write goes to the one there now."""
+
 SAVEPOINT = "SAVEPOINT forgedb"
 RELEASE = "RELEASE forgedb"
 
@@ -49,31 +54,76 @@ class SqliteConnection:
     """An open connection; ``clock`` gives the time to operations."""
 
     def __init__(
-        self, options: SqliteOptions, clock: Callable[[], datetime], *, writes: bool
+        self,
+        options: SqliteOptions,
+        clock: Callable[[], datetime],
+        *,
+        writes: bool,
+        place: Place | None = None,
     ) -> None:
         self.where = options.path
+        self._options = options
         self._clock = clock
-        flags = {
-            "ro": apsw.SQLITE_OPEN_READONLY,
-            "rw": apsw.SQLITE_OPEN_READWRITE,
-            "rwc": apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE,
-        }[options.mode]
+        self._writes = writes
+        self._place = place or Place(options.absolute)
+        self.file: FileId | None = None
+        self.follow_at = inf
+        """When a read is to see whether the path still leads to the file."""
+        self._open()
+
+    def _open(self) -> None:
+        options, place = self._options, self._place
+        if options.in_memory:
+            self._open_file()
+            return
+        if options.mode == "rwc" and place.file is None:
+            # What can't be made can't be opened, and why is told then.
+            with suppress(OSError):
+                make_file(options.absolute)
         try:
-            # The pool hands a connection to one thread at a time: SQLite's own mutex is not needed.
-            self.raw = apsw.Connection(options.path, flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
-            self.raw.convert_binding = bind
-            self._configure(options, writes)
+            with place.opening(self):
+                self._open_file()
+        except FileNotFoundError as error:
+            raise Unavailable(
+                f"there is no database at {self.where} any more, it was renamed or removed while it"
+                " was open: put it back",
+                retryable=True,
+            ) from error
+        except OSError as error:
+            raise Unavailable(
+                f"another file is at {self.where} now, and the log of the one before can't be taken"
+                f" from its side: {error.strerror}",
+                retryable=isinstance(error, BlockingIOError),
+            ) from error
+        self.follow_at = time.monotonic() + FOLLOW_SECONDS
+
+    def _open_file(self) -> None:
+        options = self._options
+        # Never to be created: that would make it anew where it was removed just now.
+        access = apsw.SQLITE_OPEN_READONLY if options.mode == "ro" else apsw.SQLITE_OPEN_READWRITE
+        try:
+            while True:
+                file = None if options.in_memory else file_id(options.absolute)
+                # The pool hands a connection to one thread at a time: SQLite's own mutex is not
+                # needed.
+                raw = apsw.Connection(options.absolute, flags=access | apsw.SQLITE_OPEN_NOMUTEX)
+                if options.in_memory or file == file_id(options.absolute):
+                    break
+            raw.convert_binding = bind
+            waiting = self._configure(raw, file)
         except apsw.CantOpenError as error:
             raise Unavailable(_why_not_opened(options)) from error
         except DRIVER_ERRORS as error:
             raise translate(error, None, self.where) from error
-        self._cursor = self.raw.cursor()
+        # Who interrupts the one before just now keeps it until that is done.
+        self.raw, self.waiting, self.file = raw, waiting, file
+        self._cursor = raw.cursor()
 
-    def _configure(self, options: SqliteOptions, writes: bool) -> None:
-        raw = self.raw
-        self.waiting = Waiting(raw, options.lock_seconds, options.call_timeout_seconds)
+    def _configure(self, raw: apsw.Connection, file: FileId | None) -> Waiting:
+        options, writes = self._options, self._writes
+        waiting = Waiting(raw, options.lock_seconds, options.call_timeout_seconds)
         # PostgreSQL has a function of this name in the schema.
-        raw.create_scalar_function("forgedb_system_identifier", _identifier(raw), 0)
+        raw.create_scalar_function("forgedb_system_identifier", _identifier(file), 0)
         raw.pragma("foreign_keys", True)
         raw.pragma("recursive_triggers", True)
         raw.pragma("trusted_schema", False)
@@ -89,11 +139,32 @@ class SqliteConnection:
         raw.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leaves_alone)
         if not writes:
             raw.pragma("query_only", True)
-            return
-        raw.set_wal_hook(Checkpoints(self.where, self.waiting, leaves_alone=leaves_alone))
+            return waiting
+        raw.set_wal_hook(Checkpoints(self.where, waiting, leaves_alone=leaves_alone))
         if not leaves_alone:
             # Where another program has copied it all, it is written over, and no cut is tried.
             raw.pragma("journal_size_limit", LOG_BYTES_MAX)
+        return waiting
+
+    def _leads_away(self) -> bool:
+        """Whether the path leads to another file than the open one, or to none."""
+        return self.file is not None and file_id(self._options.absolute) != self.file
+
+    def follow(self) -> None:
+        """Open the file that the path leads to now, if that is another; outside transactions only.
+
+        Raises Unavailable (there is none, or no database).
+        """
+        if not self._leads_away():
+            if self.file is not None:
+                self.follow_at = time.monotonic() + FOLLOW_SECONDS
+            return
+        self._place.tell()
+        if self._place.file == self.file:
+            # The old file gets what is in its log, wherever it is now, if nobody reads that.
+            with suppress(apsw.Error), self.waiting.for_locks(CUT_SECONDS):
+                self.raw.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self._open()
 
     def close(self) -> None:
         self.raw.close()
@@ -154,8 +225,25 @@ class SqliteConnection:
             steps.close()
             raise
 
+    def read(self, steps: Steps[R]) -> R:
+        """Carry out an operation of a single SELECT."""
+        if time.monotonic() >= self.follow_at:
+            self.follow()
+        return self.drive(steps)
+
     def begin(self, *, read_only: bool) -> None:
-        self.execute("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        """Begin a transaction on the file that the path leads to now."""
+        if read_only:
+            if time.monotonic() >= self.follow_at:
+                self.follow()
+            self.execute("BEGIN")
+            return
+        self.execute("BEGIN IMMEDIATE")
+        # Looked at only now: it may have been waited for long.
+        while self._leads_away():
+            self.rollback()
+            self.follow()
+            self.execute("BEGIN IMMEDIATE")
 
     def look(self, steps: Steps[R]) -> R:
         """Carry out an operation that sees the database at one moment."""
@@ -249,6 +337,14 @@ class SqliteConnection:
     def commit(self) -> None:
         """Commit.  Raises Unavailable, and nothing is kept, where that can't be done."""
         self.require_transaction()
+        if self._writes and self._leads_away():
+            self.rollback()
+            self._place.tell()
+            raise Unavailable(
+                f"{self.where} was replaced, renamed or removed while the transaction was open:"
+                " nothing of it is kept; begin it again",
+                retryable=True,
+            )
         try:
             self.execute("COMMIT")
         except ForgeDbError:
@@ -304,9 +400,9 @@ class _Severed:
 _of_the_parent: list[Any] = []
 
 
-def _identifier(raw: apsw.Connection) -> Callable[..., str | None]:
+def _identifier(file: FileId | None) -> Callable[..., str | None]:
     """Gives what the file is known by, its inode's number: a copy has another.  None in memory."""
-    identifier = str(os.stat(raw.filename).st_ino) if raw.filename else None
+    identifier = None if file is None else str(file[1])
 
     def tell(*_: object) -> str | None:
         return identifier
@@ -325,6 +421,8 @@ def _enter_wal(raw: apsw.Connection, timeout_seconds: float) -> None:
                 raise
             time.sleep(WAL_POLL_SECONDS)
         else:
+            # Now it makes its log, by which the file's own log is known later.
+            raw.execute("SELECT 1 FROM sqlite_schema").fetchall()
             return
 
 

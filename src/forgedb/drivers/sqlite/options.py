@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -22,9 +23,13 @@ CHECKPOINT = ("auto", "never")
 
 
 class SqliteOptions(msgspec.Struct, frozen=True):
-    """``path`` is a file's, or ``:memory:``; ``mode`` is SQLite's: ro, rw or rwc."""
+    """``path`` is a file's, or ``:memory:``; ``mode`` is SQLite's: ro, rw or rwc.
+
+    ``absolute`` leads to the same file when the current folder is another.
+    """
 
     path: str
+    absolute: str
     mode: str = "rwc"
     synchronous: str = "FULL"
     busy_timeout_seconds: float = 10.0
@@ -62,7 +67,8 @@ def sqlite_options(path: str, given: Mapping[str, Any]) -> SqliteOptions:
     for name in ("busy_timeout", "call_timeout"):
         if name in checked:
             checked[f"{name}_seconds"] = checked.pop(name)
-    return SqliteOptions(path, **checked)
+    absolute = path if path == ":memory:" else os.path.abspath(path)
+    return SqliteOptions(path, absolute, **checked)
 
 
 def _mode(name: str, value: Any) -> str:

@@ -11,11 +11,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from threading import get_ident
+from time import monotonic
 from typing import NoReturn, TypeVar
 
 from forgedb.drivers import refusals
 from forgedb.drivers.pool import Pool
 from forgedb.drivers.sqlite.connection import RELEASE, SAVEPOINT, SqliteConnection
+from forgedb.drivers.sqlite.files import Place
 from forgedb.drivers.sqlite.holder import writer_of
 from forgedb.drivers.sqlite.lent import Lent
 from forgedb.drivers.sqlite.options import SqliteOptions
@@ -46,6 +48,8 @@ class SqliteRunner(Sync):
         self._schema_ready = schema_check is None
         self._in_transaction: dict[int, SqliteTransaction] = {}
         """The open transaction of each thread that has one: its outer handle is out of use."""
+        self._place = Place(options.absolute)
+        self._place.when_another = self.first_write.again
         timeout_seconds = options.lock_seconds
         self.writer = Pool(lambda: self._open(writes=True), 1, timeout_seconds)
         self.readers = self.writer
@@ -56,7 +60,7 @@ class SqliteRunner(Sync):
         self.readers.give(self.readers.take())
 
     def _open(self, *, writes: bool) -> SqliteConnection:
-        return SqliteConnection(self.options, self._clock, writes=writes)
+        return SqliteConnection(self.options, self._clock, writes=writes, place=self._place)
 
     def __repr__(self) -> str:
         return f"SqliteRunner({self.options.path!r})"
@@ -83,6 +87,8 @@ class SqliteRunner(Sync):
         except IndexError:
             connection = readers.take()
         try:
+            if monotonic() >= connection.follow_at:
+                connection.follow()
             return connection.drive(steps)
         finally:
             if readers.attention:
@@ -125,6 +131,7 @@ class SqliteRunner(Sync):
 
     def alone(self, steps: Steps[R]) -> R:
         with self._writing() as connection:
+            connection.follow()
             return connection.drive(steps)
 
     @contextmanager
@@ -173,6 +180,7 @@ class SqliteRunner(Sync):
             self._refuse_outer_use()
         connection = self.readers.take()
         try:
+            connection.follow()
             write_backup(connection.raw, path)
         finally:
             self.readers.give(connection)

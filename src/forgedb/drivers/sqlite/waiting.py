@@ -61,6 +61,15 @@ class Waiting:
         return self.gave_up
 
     @contextmanager
+    def for_locks(self, lock_seconds: float) -> Generator[None]:
+        """Wait no longer than this for locks, in the block."""
+        usual, self.lock_seconds = self.lock_seconds, lock_seconds
+        try:
+            yield
+        finally:
+            self.lock_seconds = usual
+
+    @contextmanager
     def of_a_migration(self, lock_seconds: float | None = None) -> Generator[None]:
         """Let a statement run as long as it may, in the block, and wait so long for locks."""
         usual = self.lock_seconds, self.call_seconds
