@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic
 
-from forgedb.errors import UsageError
+from forgedb.errors import InvalidValue, UsageError
 from forgedb.operations.binding import Context, FirstWrite, H_co
 from forgedb.operations.steps import Steps
 from forgedb.url import DatabaseUrl, parse_url, url_from_environment
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 ACTOR_CHARS_MAX = 200
 REQUEST_ID_CHARS_MAX = 200
 REASON_CHARS_MAX = 2000
+
+CLOCK_YEAR_MIN, CLOCK_YEAR_MAX = 2, 9997
+"""Leases, intervals and runs are counted from it, up to a year."""
 
 Clock = Callable[[], datetime] | None
 
@@ -120,8 +123,21 @@ def understood(
     """
     parsed = parse_url(url_from_environment() if url is None else url)
     clock = options.pop("clock", None)
-    checked = None if clock is None else (lambda: check_time("clock()", clock()))
+    checked = None if clock is None else (lambda: _checked_now(clock()))
     return parsed, checked, {**parsed.options, **options}
+
+
+def _checked_now(at: object) -> datetime:
+    """The time that a clock of the caller's gives.  Raises InvalidValue."""
+    now = check_time("clock()", at)
+    if not CLOCK_YEAR_MIN <= now.year <= CLOCK_YEAR_MAX:
+        raise InvalidValue(
+            "clock()",
+            at,
+            f"it must be of the years {CLOCK_YEAR_MIN} to {CLOCK_YEAR_MAX}: what is counted from it"
+            " needs room",
+        )
+    return now
 
 
 def first_write() -> FirstWrite:

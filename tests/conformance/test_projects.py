@@ -412,6 +412,24 @@ def test_a_database_without_tables_asks_for_a_migration(connect: Connect) -> Non
         assert empty.projects.list().items == []
 
 
+@pytest.mark.parametrize("year", [1, 9998, 9999])
+def test_a_clock_that_leaves_no_room_to_count_from_is_refused(
+    db: Database, project: Project, clock: Clock, year: int
+) -> None:
+    repository = db.repositories.create(project.id, "counted")
+    now = clock.now
+    clock.now = now.replace(year=year)
+    for count in (
+        lambda: db.leases.acquire(repository.id),
+        lambda: db.mirrors.create(repository.id, "pull", "https://a.example/b", timedelta(days=9)),
+        lambda: db.mirrors.claim_due(1, timedelta(days=7)),
+    ):
+        with pytest.raises(InvalidValue) as refused:
+            count()
+        assert refused.value.field == "clock()"
+    clock.now = now
+
+
 def test_an_actor_that_no_entry_could_name_is_refused(connect: Connect) -> None:
     for actor in ["", "a" * 201, "nul\0", "\udfff", 7]:
         assert_refused("actor", actor, partial(connect, actor=actor))
