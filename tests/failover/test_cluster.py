@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +109,30 @@ def test_nothing_of_a_cluster_is_left_when_its_block_ends_by_an_error() -> None:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
     assert not cluster.room.exists()
+
+
+ABANDONED = """
+import os, sys
+from pathlib import Path
+from forgedb.testing.servers.cluster import Cluster
+cluster = Cluster(Path(sys.argv[1])).__enter__()
+cluster.primary.freeze()
+print(cluster.room, *(server._process.pid for server in cluster.servers), flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_nothing_of_a_cluster_is_left_when_whoever_made_it_is_killed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ABANDONED, str(embedded_programs())], capture_output=True, text=True
+    )
+    room, *pids = done.stdout.split()
+    assert (done.returncode, len(pids)) == (-signal.SIGKILL, 3)
+    give_up_at = time.monotonic() + 30
+    while Path(room).exists():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
+    assert not any(processes.is_there(int(pid)) for pid in pids)
 
 
 def test_a_program_that_fails_is_quoted(cluster: Cluster) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +23,8 @@ from forgedb import Unavailable
 from forgedb.testing.servers.cluster import Cluster
 from forgedb.testing.servers.patroni import CONFIGURATION
 from forgedb.testing.servers.programs import Programs, installed_programs
-from forgedb.testing.servers.server import Server, roomy_folder
+from forgedb.testing.servers.room import Room
+from forgedb.testing.servers.server import Server
 from tests.docs.blocks import blocks_of
 from tests.servers.postgres import embedded_programs
 
@@ -88,8 +88,8 @@ class Secured:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._room = roomy_folder("forgedb-secured-")
-        self.server = Server(Programs(installed_programs()[OLDER], self._room), "server", {})
+        self._room = Room("forgedb-secured-")
+        self.server = Server(Programs(installed_programs()[OLDER], self._room.path), "server", {})
         self.authority = folder / "ca.pem"
         self.passfile = folder / "pgpass"
 
@@ -103,7 +103,7 @@ class Secured:
 
     def __exit__(self, *_: object) -> None:
         self.server.kill()
-        shutil.rmtree(self._room)
+        self._room.close()
 
     def _start(self) -> None:
         self.server.create()

@@ -6,7 +6,6 @@ The programs come from the wheel, or from a folder of the machine's own.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -23,7 +22,8 @@ import forgedb
 from forgedb.grants import grants
 from forgedb.testing.servers import programs
 from forgedb.testing.servers.programs import Programs
-from forgedb.testing.servers.server import Server, roomy_folder
+from forgedb.testing.servers.room import Room
+from forgedb.testing.servers.server import Server
 
 if TYPE_CHECKING:
     from tests.servers.pgbouncer import PgBouncer
@@ -59,8 +59,10 @@ class PostgresServer:
     """
 
     def __init__(self, programs: Path, *, folder: str | None = None, **settings: str) -> None:
-        self._folder = roomy_folder("forgedb-postgres-", folder)
-        self._server = Server(Programs(programs, self._folder), "server", {**SETTINGS, **settings})
+        self._room = Room("forgedb-postgres-", folder)
+        self._server = Server(
+            Programs(programs, self._room.path), "server", {**SETTINGS, **settings}
+        )
         self.port = self._server.port
 
     def __enter__(self) -> PostgresServer:
@@ -83,7 +85,7 @@ class PostgresServer:
     def close(self) -> None:
         """Stop the server and remove what it wrote."""
         self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._room.close()
 
     def start(self) -> None:
         """Start it, on the port that it had before, and wait until it takes connections."""

@@ -115,16 +115,16 @@ class Client:
                 Held(repository_id, lease.id, answered_at, max(answered_at, until))
             )
         choice = self._chance.random()
-        if choice < 0.7:
+        if choice < 0.75:
             await self._release(repository_id, lease.id)
-        elif choice < 0.85:
+        elif choice < 0.92:
             asked_at = time.monotonic()
             heir = f"{self.name}'s heir"
             given = await self._answer(self._db.leases.handover, lease.id, heir)
             self._granted(given, asked_at)
             self._ledger.ended.append(Ended(repository_id, lease.id, time.monotonic()))
             await self._release(repository_id, given.id, heir)
-        elif choice < 0.9:
+        elif choice < 0.97:
             await self._force(repository_id, lease.id)
 
     def _granted(self, lease: forgedb.Lease, asked_at: float) -> float:

@@ -11,12 +11,12 @@ from typing import Final
 
 import forgedb
 from forgedb import Database, SigningKey, Ulid
-from forgedb.testing.failover.clients import OPTIONS, Crowd
+from forgedb.testing.failover.clients import Crowd
 from forgedb.testing.failover.ledger import Ledger
 from forgedb.testing.failover.verdict import judge
 from forgedb.testing.history import Fault
 
-REPOSITORIES: Final = 4
+REPOSITORIES: Final = 8
 
 BACK_SECONDS_MAX: Final = 30.0
 """How long each repository may go without a grant once there is a primary."""
@@ -48,7 +48,7 @@ class Scene:
 
     def connected(self, url: str | None = None) -> Database:
         """A handle beside the clients."""
-        return forgedb.connect(f"{url or self.url}?{OPTIONS}", actor="service:failover")
+        return forgedb.connect(url or self.url, actor="service:failover")
 
     @contextmanager
     def crowd(

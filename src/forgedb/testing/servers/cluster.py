@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import time
 from collections.abc import Mapping
@@ -15,7 +14,8 @@ from forgedb import Unavailable
 from forgedb.testing.servers import processes
 from forgedb.testing.servers.network import Network
 from forgedb.testing.servers.programs import Programs
-from forgedb.testing.servers.server import Server, roomy_folder
+from forgedb.testing.servers.room import Room
+from forgedb.testing.servers.server import Server
 
 Replication = Literal["asynchronous", "on", "remote_apply"]
 """Whether a COMMIT waits for one of the standbys, and until it has flushed or applied it."""
@@ -66,9 +66,10 @@ class Cluster:
         folder: str | None = None,
         settings: Mapping[str, str] = SETTINGS,
     ) -> None:
-        self.room = roomy_folder("forgedb-cluster-", folder)
         self._stack = ExitStack()
-        self._stack.callback(shutil.rmtree, self.room, ignore_errors=True)
+        room = Room("forgedb-cluster-", folder)
+        self._stack.callback(room.close)
+        self.room = room.path
         self._slow_seconds = slow_seconds
         try:
             self.programs = Programs(programs, self.room)

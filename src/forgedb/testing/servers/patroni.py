@@ -25,7 +25,8 @@ from forgedb import Unavailable
 from forgedb.testing.servers import processes
 from forgedb.testing.servers.cluster import DATABASE
 from forgedb.testing.servers.programs import Programs
-from forgedb.testing.servers.server import free_port, roomy_folder
+from forgedb.testing.servers.room import Room
+from forgedb.testing.servers.server import free_port
 
 NODES: Final = 3
 
@@ -104,9 +105,10 @@ class PatroniCluster:
                     f"{program} isn't installed: it is Debian's package"
                     f" {'etcd-server' if program == 'etcd' else program}"
                 )
-        self.room = roomy_folder("forgedb-patroni-", folder)
         self._stack = ExitStack()
-        self._stack.callback(shutil.rmtree, self.room, ignore_errors=True)
+        room = Room("forgedb-patroni-", folder)
+        self._stack.callback(room.close)
+        self.room = room.path
         try:
             self.programs = Programs(programs, self.room)
         except BaseException:

@@ -15,13 +15,18 @@ _PROC = Path("/proc")
 
 def children_of(parent: int) -> list[int]:
     """The ids of the processes that this one started, and that haven't ended."""
-    found: list[int] = []
-    for entry in _PROC.iterdir():
-        if entry.name.isdecimal():
-            state, its_parent = _state(int(entry.name))
-            if its_parent == parent and state not in "ZX":
-                found.append(int(entry.name))
-    return found
+    found = {pid: _state(pid) for pid in all_ids()}
+    return [pid for pid, (state, its) in found.items() if its == parent and state not in "ZX"]
+
+
+def all_ids() -> list[int]:
+    """The ids of all processes."""
+    return [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal()]
+
+
+def is_there(pid: int) -> bool:
+    """Whether the process hasn't ended."""
+    return _state(pid)[0] not in "ZX"
 
 
 def title_of(pid: int) -> str:
@@ -44,7 +49,7 @@ def wait_for_end(pids: list[int]) -> None:
     """Wait until all have ended.  Raises TimeoutError."""
     give_up_at = time.monotonic() + END_SECONDS_MAX
     for pid in pids:
-        while _state(pid)[0] not in "ZX":
+        while is_there(pid):
             if time.monotonic() > give_up_at:
                 raise TimeoutError(f"process {pid} is still there after {END_SECONDS_MAX:g} s")
             time.sleep(0.01)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -23,9 +20,6 @@ from forgedb.testing.servers.programs import Programs
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
 PROMOTE_SECONDS_MAX = 30
-
-MEMORY = "/dev/shm"  # noqa: S108 - a folder of one's own is made in it
-MEMORY_BYTES_MIN = 4 * 1024**3
 
 SETTINGS: Mapping[str, str] = {
     # A process that is killed loses nothing that it wrote: that is what is tried, not the disk.
@@ -263,18 +257,6 @@ class Server:
 
 def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace("'", "''")
-
-
-def roomy_folder(prefix: str, within: str | None = None) -> Path:
-    """A new folder: within another, else in memory where there is room, or where others are."""
-    return Path(tempfile.mkdtemp(prefix=prefix, dir=within or _roomy_memory()))
-
-
-def _roomy_memory() -> str | None:
-    """A folder in memory, where a database is made in a fraction of a disk's time, if there is."""
-    if not os.path.isdir(MEMORY) or not os.access(MEMORY, os.W_OK):
-        return None
-    return MEMORY if shutil.disk_usage(MEMORY).free > MEMORY_BYTES_MIN else None
 
 
 def free_port() -> int:
