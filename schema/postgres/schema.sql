@@ -3,6 +3,139 @@ SET check_function_bodies = off;
 CREATE DOMAIN ulid AS text COLLATE "C"
     CONSTRAINT ulid_check CHECK (VALUE ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text);
 
+CREATE OR REPLACE FUNCTION forgedb_lease_begins()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+    path text := set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
+    is_told boolean;
+    is_newest boolean;
+    broken text;
+BEGIN
+    SELECT
+        EXISTS (
+            SELECT
+            FROM audit_entries AS entry
+            WHERE entry.target_id = NEW.id
+            AND entry.target_type = 'lease'
+            AND (NEW.ended_at IS NULL OR entry.action <> 'lease.acquire')
+            AND forgedb_is_of_this_transaction(entry.xmin)
+        ),
+        repository.lease_epoch = NEW.fencing_token
+    INTO is_told, is_newest
+    FROM repositories AS repository
+    WHERE repository.id = NEW.repository_id;
+    IF NOT is_newest THEN
+        -- One that came after it names it; one that was there already can't.
+        SELECT later.previous_lease_id = NEW.id
+        INTO is_newest
+        FROM leases AS later
+        WHERE later.repository_id = NEW.repository_id
+        AND later.fencing_token > NEW.fencing_token
+        ORDER BY later.fencing_token
+        LIMIT 1;
+    END IF;
+    broken := CASE
+        WHEN NOT is_told
+        THEN 'forgedb: leases_told: no entry tells of it'
+        WHEN is_newest IS NOT TRUE
+        THEN 'forgedb: leases_newest_is_epoch: lease_epoch is the newest fencing token'
+        WHEN NEW.acquired_at > clock_timestamp() + INTERVAL '10 years'
+        THEN 'forgedb: leases_within_reach: it begins over 10 years ahead of the clock'
+        WHEN NEW.ended_at > NEW.expires_at
+        THEN 'forgedb: leases_ended_by_expiry: no lease outlasts its expires_at'
+    END;
+    IF broken IS NOT NULL THEN
+        RAISE EXCEPTION '%', broken
+        USING
+            ERRCODE = '23000',
+            SCHEMA = TG_TABLE_SCHEMA,
+            TABLE = TG_TABLE_NAME,
+            CONSTRAINT = split_part(broken, ': ', 2);
+    END IF;
+    RETURN NULL;
+END;
+$function$;
+
+CREATE OR REPLACE FUNCTION forgedb_lease_ends()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+    path text := set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
+    broken text;
+BEGIN
+    PERFORM
+    FROM audit_entries AS entry
+    WHERE entry.target_id = NEW.id
+    AND entry.target_type = 'lease'
+    AND entry.action <> 'lease.acquire'
+    AND forgedb_is_of_this_transaction(entry.xmin);
+    broken := CASE
+        WHEN NOT FOUND
+        THEN 'forgedb: leases_told: no entry tells of it'
+        WHEN NEW.ended_at > NEW.expires_at
+        THEN 'forgedb: leases_ended_by_expiry: no lease outlasts its expires_at'
+    END;
+    IF broken IS NOT NULL THEN
+        RAISE EXCEPTION '%', broken
+        USING
+            ERRCODE = '23000',
+            SCHEMA = TG_TABLE_SCHEMA,
+            TABLE = TG_TABLE_NAME,
+            CONSTRAINT = split_part(broken, ': ', 2);
+    END IF;
+    RETURN NULL;
+END;
+$function$;
+
+CREATE OR REPLACE FUNCTION forgedb_lease_epoch_moves()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+    path text := set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
+    broken text;
+BEGIN
+    PERFORM
+    FROM leases AS lease
+    WHERE lease.repository_id = NEW.id
+    AND lease.fencing_token = NEW.lease_epoch;
+    IF NOT FOUND THEN
+        broken := 'forgedb: leases_newest_is_epoch: lease_epoch is the newest fencing token';
+    ELSIF
+        TG_OP = 'UPDATE'
+        AND NEW.lease_epoch <> OLD.lease_epoch + 1
+        AND (
+            NEW.lease_epoch >> 32 BETWEEN (OLD.lease_epoch >> 32) + 1 AND forgedb_effective_era()
+        ) IS NOT TRUE
+        -- Several in one go are as many more.
+        AND NEW.lease_epoch - OLD.lease_epoch <> (
+            SELECT count(*)
+            FROM leases AS lease
+            WHERE lease.repository_id = NEW.id
+            AND lease.fencing_token > OLD.lease_epoch
+            AND lease.fencing_token <= NEW.lease_epoch
+        )
+    THEN
+        broken := 'forgedb: leases_count_tokens: a token is one more, or of a later era';
+    END IF;
+    IF broken IS NOT NULL THEN
+        RAISE EXCEPTION '%', broken
+        USING
+            ERRCODE = '23000',
+            SCHEMA = TG_TABLE_SCHEMA,
+            TABLE = TG_TABLE_NAME,
+            CONSTRAINT = split_part(broken, ': ', 2);
+    END IF;
+    RETURN NULL;
+END;
+$function$;
+
 CREATE OR REPLACE FUNCTION forgedb_lock_kind()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -439,6 +572,14 @@ BEGIN ATOMIC
  SELECT sha256(convert_to(value, 'UTF8'::name)) AS sha256;
 END;
 
+CREATE OR REPLACE FUNCTION forgedb_effective_era()
+ RETURNS bigint
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT ((identity.era + COALESCE(forgedb_timeline(), (1)::bigint)) - 1)
+    FROM database_identity identity;
+END;
+
 CREATE OR REPLACE FUNCTION forgedb_has_live_repositories(project_id ulid)
  RETURNS boolean
  LANGUAGE sql
@@ -447,6 +588,11 @@ BEGIN ATOMIC
             FROM repositories repository
            WHERE (((repository.project_id)::text = (forgedb_has_live_repositories.project_id)::text) AND (repository.deleted_at IS NULL)))) AS "exists";
 END;
+
+CREATE OR REPLACE FUNCTION forgedb_is_of_this_transaction(row_xmin xid)
+ RETURNS boolean
+ LANGUAGE sql
+RETURN CASE WHEN (row_xmin = (pg_current_xact_id())::xid) THEN true WHEN (age(row_xmin) < 0) THEN (pg_xact_status((((((pg_current_xact_id())::text)::bigint - age(row_xmin)))::text)::xid8) = 'in progress'::text) ELSE false END;
 
 CREATE OR REPLACE FUNCTION forgedb_locked_project_is_deleted(project_id ulid)
  RETURNS boolean
@@ -522,6 +668,8 @@ CREATE TRIGGER audit_entries_never_updated BEFORE UPDATE ON audit_entries FOR EA
 
 CREATE TRIGGER database_identity_era_grows BEFORE UPDATE OF era ON database_identity FOR EACH ROW WHEN (new.era < old.era OR new.era > old.era AND new.audit_seq <= old.audit_seq) EXECUTE FUNCTION forgedb_refuse('database_identity_era_grows', 'era can''t decrease, and grows with an entry');
 
+CREATE TRIGGER database_identity_era_steps AFTER UPDATE OF era ON database_identity FOR EACH ROW WHEN ((new.era - old.era) > 1024) EXECUTE FUNCTION forgedb_refuse('database_identity_era_steps', 'era grows by 1,024 at once at most');
+
 CREATE TRIGGER database_identity_fixed_columns BEFORE UPDATE OF id, created_at ON database_identity FOR EACH ROW WHEN (new.id::text IS DISTINCT FROM old.id::text OR new.created_at IS DISTINCT FROM old.created_at) EXECUTE FUNCTION forgedb_refuse('database_identity_fixed_columns', 'id and created_at can''t change');
 
 CREATE TRIGGER database_identity_never_deleted BEFORE DELETE ON database_identity FOR EACH ROW EXECUTE FUNCTION forgedb_refuse('database_identity_never_deleted', 'a database has one identity');
@@ -530,7 +678,13 @@ CREATE TRIGGER database_identity_never_truncated BEFORE TRUNCATE ON database_ide
 
 CREATE TRIGGER database_identity_one_row AFTER INSERT ON database_identity FOR EACH ROW EXECUTE FUNCTION forgedb_refuse('database_identity_one_row', 'a database has one identity');
 
+CREATE TRIGGER database_identity_stream_moves_forward AFTER UPDATE OF audit_seq, audit_head ON database_identity FOR EACH ROW WHEN ((new.audit_seq - old.audit_seq) < 0 OR (new.audit_seq - old.audit_seq) > 1000000 OR (new.audit_seq = old.audit_seq) <> (new.audit_head = old.audit_head)) EXECUTE FUNCTION forgedb_refuse('database_identity_stream_moves_forward', 'audit_seq and audit_head grow by entries');
+
+CREATE CONSTRAINT TRIGGER leases_begin AFTER INSERT ON leases DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION forgedb_lease_begins();
+
 CREATE TRIGGER leases_change_once BEFORE UPDATE ON leases FOR EACH ROW WHEN (old.ended_at IS NOT NULL OR new.ended_at IS NULL OR new.id::text IS DISTINCT FROM old.id::text OR new.repository_id::text IS DISTINCT FROM old.repository_id::text OR new.holder IS DISTINCT FROM old.holder OR new.purpose IS DISTINCT FROM old.purpose OR new.fencing_token IS DISTINCT FROM old.fencing_token OR new.idempotency_key IS DISTINCT FROM old.idempotency_key OR new.acquired_at IS DISTINCT FROM old.acquired_at OR new.expires_at IS DISTINCT FROM old.expires_at OR new.previous_lease_id::text IS DISTINCT FROM old.previous_lease_id::text) EXECUTE FUNCTION forgedb_refuse('leases_change_once', 'a lease changes once, from open to ended');
+
+CREATE CONSTRAINT TRIGGER leases_end AFTER UPDATE ON leases DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION forgedb_lease_ends();
 
 CREATE TRIGGER leases_never_deleted BEFORE DELETE ON leases FOR EACH ROW EXECUTE FUNCTION forgedb_refuse('leases_never_deleted', 'end the lease instead');
 
@@ -548,19 +702,27 @@ CREATE TRIGGER projects_never_deleted BEFORE DELETE ON projects FOR EACH ROW EXE
 
 CREATE TRIGGER projects_never_truncated BEFORE TRUNCATE ON projects FOR EACH STATEMENT EXECUTE FUNCTION forgedb_refuse('projects_never_deleted', 'set deleted_at instead');
 
+CREATE TRIGGER projects_stream_moves_forward AFTER UPDATE OF audit_seq, audit_head ON projects FOR EACH ROW WHEN ((new.audit_seq - old.audit_seq) < 0 OR (new.audit_seq - old.audit_seq) > 1000000 OR (new.audit_seq = old.audit_seq) <> (new.audit_head = old.audit_head)) EXECUTE FUNCTION forgedb_refuse('projects_stream_moves_forward', 'audit_seq and audit_head grow by entries');
+
 CREATE TRIGGER projects_touch_updated_at BEFORE UPDATE OF slug, name, description, visibility, deleted_at ON projects FOR EACH ROW WHEN (NOT new.updated_at IS DISTINCT FROM old.updated_at) EXECUTE FUNCTION forgedb_touch_updated_at();
 
 CREATE TRIGGER repositories_fixed_columns BEFORE UPDATE OF id, project_id, object_format, created_at ON repositories FOR EACH ROW WHEN (new.id::text IS DISTINCT FROM old.id::text OR new.project_id::text IS DISTINCT FROM old.project_id::text OR new.object_format IS DISTINCT FROM old.object_format OR new.created_at IS DISTINCT FROM old.created_at) EXECUTE FUNCTION forgedb_refuse('repositories_fixed_columns', 'ids, object_format and created_at can''t change');
 
+CREATE CONSTRAINT TRIGGER repositories_insert_lease_epoch AFTER INSERT ON repositories DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.lease_epoch <> 0) EXECUTE FUNCTION forgedb_lease_epoch_moves();
+
 CREATE TRIGGER repositories_insert_under_live_project BEFORE INSERT ON repositories FOR EACH ROW WHEN (new.deleted_at IS NULL AND forgedb_locked_project_is_deleted(new.project_id)) EXECUTE FUNCTION forgedb_refuse('repositories_under_live_project', 'the project is deleted');
 
 CREATE TRIGGER repositories_lease_epoch_grows BEFORE UPDATE OF lease_epoch ON repositories FOR EACH ROW WHEN (new.lease_epoch < old.lease_epoch) EXECUTE FUNCTION forgedb_refuse('repositories_lease_epoch_grows', 'lease_epoch can''t decrease');
+
+CREATE CONSTRAINT TRIGGER repositories_lease_epoch_moves AFTER UPDATE OF lease_epoch ON repositories DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.lease_epoch <> old.lease_epoch) EXECUTE FUNCTION forgedb_lease_epoch_moves();
 
 CREATE TRIGGER repositories_never_deleted BEFORE DELETE ON repositories FOR EACH ROW EXECUTE FUNCTION forgedb_refuse('repositories_never_deleted', 'set deleted_at instead');
 
 CREATE TRIGGER repositories_never_truncated BEFORE TRUNCATE ON repositories FOR EACH STATEMENT EXECUTE FUNCTION forgedb_refuse('repositories_never_deleted', 'set deleted_at instead');
 
 CREATE TRIGGER repositories_restore_under_live_project BEFORE UPDATE OF deleted_at ON repositories FOR EACH ROW WHEN (new.deleted_at IS NULL AND forgedb_locked_project_is_deleted(new.project_id)) EXECUTE FUNCTION forgedb_refuse('repositories_under_live_project', 'the project is deleted');
+
+CREATE TRIGGER repositories_stream_moves_forward AFTER UPDATE OF audit_seq, audit_head ON repositories FOR EACH ROW WHEN ((new.audit_seq - old.audit_seq) < 0 OR (new.audit_seq - old.audit_seq) > 1000000 OR (new.audit_seq = old.audit_seq) <> (new.audit_head = old.audit_head)) EXECUTE FUNCTION forgedb_refuse('repositories_stream_moves_forward', 'audit_seq and audit_head grow by entries');
 
 CREATE TRIGGER repositories_touch_updated_at BEFORE UPDATE OF slug, description, default_branch, visibility, state, deleted_at ON repositories FOR EACH ROW WHEN (NOT new.updated_at IS DISTINCT FROM old.updated_at) EXECUTE FUNCTION forgedb_touch_updated_at();
 

@@ -1150,3 +1150,147 @@ BEFORE DELETE ON database_identity
 BEGIN
     SELECT RAISE(ABORT, 'forgedb: database_identity_never_deleted: a database has one identity');
 END;
+
+CREATE TRIGGER leases_begin
+AFTER INSERT ON leases
+BEGIN
+    SELECT CASE
+        WHEN NOT EXISTS (
+            SELECT 1
+            FROM audit_entries
+            WHERE target_id = NEW.id
+            AND target_type = 'lease'
+            AND (NEW.ended_at IS NULL OR action <> 'lease.acquire')
+        )
+        THEN RAISE(ABORT, 'forgedb: leases_told: no entry tells of it')
+        WHEN NEW.acquired_at > strftime('%Y-%m-%dT%H:%M:%f', 'now', '+10 years')
+        THEN RAISE(
+            ABORT,
+            'forgedb: leases_within_reach: it begins over 10 years ahead of the clock'
+        )
+        WHEN NEW.ended_at > NEW.expires_at
+        THEN RAISE(ABORT, 'forgedb: leases_ended_by_expiry: no lease outlasts its expires_at')
+        WHEN NEW.fencing_token <> lease_epoch
+        AND (
+            NEW.fencing_token < lease_epoch
+            OR EXISTS (
+                SELECT 1
+                FROM leases
+                WHERE repository_id = NEW.repository_id
+                AND fencing_token > NEW.fencing_token
+            )
+            -- An import's leases come before the epoch, and count on from the last one.
+            OR (
+                NEW.fencing_token <> lease_epoch + 1
+                AND NOT EXISTS (
+                    SELECT 1
+                    FROM leases
+                    WHERE repository_id = NEW.repository_id
+                    AND fencing_token = NEW.fencing_token - 1
+                )
+                AND (
+                    NEW.fencing_token >> 32 BETWEEN (lease_epoch >> 32) + 1
+                    AND (SELECT era FROM database_identity)
+                ) IS NOT TRUE
+            )
+        )
+        THEN RAISE(
+            ABORT,
+            'forgedb: leases_newest_is_epoch: lease_epoch is the newest fencing token'
+        )
+    END
+    FROM repositories
+    WHERE id = NEW.repository_id;
+END;
+
+CREATE TRIGGER leases_end
+AFTER UPDATE ON leases
+BEGIN
+    SELECT CASE
+        WHEN NOT EXISTS (
+            SELECT 1
+            FROM audit_entries
+            WHERE target_id = NEW.id
+            AND target_type = 'lease'
+            AND action <> 'lease.acquire'
+        )
+        THEN RAISE(ABORT, 'forgedb: leases_told: no entry tells of it')
+        WHEN NEW.ended_at > NEW.expires_at
+        THEN RAISE(ABORT, 'forgedb: leases_ended_by_expiry: no lease outlasts its expires_at')
+    END;
+END;
+
+CREATE TRIGGER repositories_lease_epoch_moves
+AFTER UPDATE OF lease_epoch ON repositories
+WHEN NEW.lease_epoch <> OLD.lease_epoch
+BEGIN
+    SELECT CASE
+        WHEN EXISTS (
+            SELECT 1
+            FROM leases
+            WHERE repository_id = NEW.id
+            AND fencing_token > NEW.lease_epoch
+        )
+        THEN RAISE(
+            ABORT,
+            'forgedb: leases_newest_is_epoch: lease_epoch is the newest fencing token'
+        )
+        WHEN NEW.lease_epoch <> OLD.lease_epoch + 1
+        AND (
+            NEW.lease_epoch >> 32 BETWEEN (OLD.lease_epoch >> 32) + 1
+            AND (SELECT era FROM database_identity)
+        ) IS NOT TRUE
+        -- Several in one go are as many more.
+        AND NEW.lease_epoch - OLD.lease_epoch <> (
+            SELECT count(*)
+            FROM leases
+            WHERE repository_id = NEW.id
+            AND fencing_token > OLD.lease_epoch
+            AND fencing_token <= NEW.lease_epoch
+        )
+        THEN RAISE(ABORT, 'forgedb: leases_count_tokens: a token is one more, or of a later era')
+    END;
+END;
+
+CREATE TRIGGER projects_stream_moves_forward
+AFTER UPDATE OF audit_seq, audit_head ON projects
+WHEN NEW.audit_seq - OLD.audit_seq NOT BETWEEN 0 AND 1000000
+OR (NEW.audit_seq = OLD.audit_seq) <> (NEW.audit_head = OLD.audit_head)
+BEGIN
+    SELECT RAISE(
+        ABORT,
+        'forgedb: projects_stream_moves_forward: audit_seq and audit_head grow by entries'
+    );
+END;
+
+CREATE TRIGGER repositories_stream_moves_forward
+AFTER UPDATE OF audit_seq, audit_head ON repositories
+WHEN NEW.audit_seq - OLD.audit_seq NOT BETWEEN 0 AND 1000000
+OR (NEW.audit_seq = OLD.audit_seq) <> (NEW.audit_head = OLD.audit_head)
+BEGIN
+    SELECT RAISE(
+        ABORT,
+        'forgedb: repositories_stream_moves_forward: audit_seq and audit_head grow by entries'
+    );
+END;
+
+CREATE TRIGGER database_identity_stream_moves_forward
+AFTER UPDATE OF audit_seq, audit_head ON database_identity
+WHEN NEW.audit_seq - OLD.audit_seq NOT BETWEEN 0 AND 1000000
+OR (NEW.audit_seq = OLD.audit_seq) <> (NEW.audit_head = OLD.audit_head)
+BEGIN
+    SELECT RAISE(
+        ABORT,
+        'forgedb: database_identity_stream_moves_forward: audit_seq and audit_head grow by entries'
+    );
+END;
+
+CREATE TRIGGER database_identity_era_steps
+AFTER UPDATE OF era ON database_identity
+WHEN NEW.era - OLD.era > 1024
+BEGIN
+    SELECT RAISE(
+        ABORT,
+        'forgedb: database_identity_era_steps: era grows by 1,024 at once at most'
+    );
+END;

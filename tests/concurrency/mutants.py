@@ -1,7 +1,7 @@
 """Leases with a bug each: what a race must not forgive.
 
 They pause where the bug opens a gap, so that a short race falls into it, and run on a schema
-without the unique indexes and the trigger that would stop them.
+without the unique indexes and the triggers that would stop them.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ BACKSTOPS = (
     "DROP INDEX leases_one_per_fencing_token",
 )
 
+TRIGGERS = (
+    ("leases_begin", "leases"),
+    ("leases_end", "leases"),
+    ("repositories_lease_epoch_moves", "repositories"),
+)
+
 # Not by sql(): the catalogue is of statements that are right.
 TAKE_IF_FREE = Sql(
     *[
@@ -51,6 +57,9 @@ def without_backstops(db: Database) -> None:
     """Leave the leases to the code alone."""
     for drop in BACKSTOPS:
         db.client.execute(drop)
+    for name, table in TRIGGERS:
+        on = f" ON {table}" if db.client.dialect == "postgres" else ""
+        db.client.execute(f"DROP TRIGGER {name}{on}")
     if db.client.dialect == "sqlite":
         db.client.execute("DROP TRIGGER leases_insert_keeps_others")
 

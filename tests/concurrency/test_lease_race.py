@@ -147,6 +147,8 @@ def _race_shows(
 ) -> None:
     db, repository = _new(url)
     without_backstops(db)
+    # What is gone of the schema is told, too, and is no fault of the race.
+    gone = check(db, [repository.id])
 
     def daos(name: str) -> tuple[Plain, ObjectsDao[Any]]:
         acting = db.acting_as(name)
@@ -161,7 +163,8 @@ def _race_shows(
         # A busy machine may let one race go by without the bug; not all of them.
         for number in range(1 if rule is None else RACES_MAX):
             told += _race(daos, repository, 0.3, 3, slower, number=number)
-            rules = {fault.rule for fault in check(db, [repository.id], told, complete=True)}
+            faults = check(db, [repository.id], told, complete=True)
+            rules = {fault.rule for fault in faults if fault not in gone}
             if rule in rules:
                 break
     assert len(told) > 3

@@ -66,12 +66,12 @@ def test_a_history_with_a_fault_makes_the_program_fail_and_say_which(url: str) -
         project = db.projects.create("p", "P")
         repository = db.repositories.create(project.id, "a")
         db.leases.acquire(repository.id)
-        db.client.execute("UPDATE repositories SET lease_epoch = 7")
+        db.client.execute("UPDATE repositories SET lease_epoch = 2")
     done = _run("forgedb.testing.history", "--url", url, repository.id)
     assert (done.returncode, done.stderr) == (1, "")
     token, audit, last = done.stdout.splitlines()
     assert token == (
-        f"token: repository {repository.id}: the last lease's is 1, and the repository's epoch 7"
+        f"token: repository {repository.id}: the last lease's is 1, and the repository's epoch 2"
     )
     assert audit.startswith(f"audit: repository {repository.id}: ")
     assert last == "2 faults"

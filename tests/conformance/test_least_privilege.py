@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 import forgedb
-from forgedb import InvalidValue, Unavailable
+from forgedb import ForgeDbError, InvalidValue, Unavailable
 from forgedb.grants import PRIVILEGES, grants
+from forgedb.ids import new_ulid
 from tests.servers.postgres import Databases
 
 
@@ -21,6 +25,269 @@ def application(postgres: Databases) -> Iterator[str]:
         with forgedb.connect(url, actor="user:ada") as db:
             db.projects.create("platform", "Platform")
         yield postgres.as_application(url)
+
+
+# What the role can do by statements of its own, each row of the page's table.
+
+PAGE = Path(__file__).parents[2] / "docs" / "postgresql.md"
+
+FAR = 2**63 - 1
+
+
+class Attack:
+    """The role, against a repository whose live lease has token 1."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.raw = psycopg.connect(url)
+        self.db = forgedb.connect(url, actor="service:app")
+        project = self.db.projects.create("attacked", "Attacked")
+        self.repository = self.db.repositories.create(project.id, "api")
+        self.lease = self.db.leases.acquire(self.repository.id)
+
+    def close(self) -> None:
+        self.raw.close()
+        self.db.close()
+
+    def commit(self, attack: Callable[[Attack], None]) -> None:
+        attack(self)
+        self.raw.commit()
+
+    def run(self, statement: str, **params: object) -> None:
+        """In the transaction that is open, or a new one."""
+        known = {"id": self.repository.id, "lease": self.lease.id}
+        self.raw.execute(statement.encode(), known | params)
+
+    def update(self, to: str, **params: object) -> None:
+        self.run(f"UPDATE repositories SET {to} WHERE id = %(id)s", **params)
+
+    def tell(self, action: str, lease_id: str) -> None:
+        """Append an entry with a hash that is none, and move the stream's end."""
+        self.run(
+            """
+            INSERT INTO audit_entries
+            SELECT stream_id, seq + 1, %(entry)s, at, actor, %(action)s, 'lease', %(target)s,
+                NULL, NULL, NULL, changes, hash_version, sha256(entry_hash)
+            FROM audit_entries
+            WHERE stream_id = %(id)s
+            ORDER BY seq DESC
+            LIMIT 1
+            """,
+            entry=new_ulid(),
+            action=action,
+            target=lease_id,
+        )
+
+    def count(self) -> None:
+        """Move the stream's end to its last entry."""
+        self.update(
+            """
+            (audit_seq, audit_head) = (
+                SELECT seq, entry_hash
+                FROM audit_entries
+                WHERE stream_id = %(id)s
+                ORDER BY seq DESC
+                LIMIT 1
+            )
+            """
+        )
+
+    def end(self, ended_at: str = "acquired_at") -> None:
+        self.run(
+            f"""
+            UPDATE leases
+            SET ended_at = {ended_at}, end_reason = 'released', ended_by = holder
+            WHERE id = %(lease)s
+            """
+        )
+
+    def insert(self, token: int, acquired_at: str = "clock_timestamp()", *, told: bool) -> None:
+        """The next lease, in the place of the one that is live."""
+        if self.db.leases.active(self.repository.id) is not None:
+            self.db.leases.release(self.lease.id)
+        lease_id = new_ulid()
+        if told:
+            self.tell("lease.acquire", lease_id)
+        self.run(
+            f"""
+            INSERT INTO leases
+            SELECT %(new)s, %(id)s, 'user:eve', '', %(token)s, NULL, begins,
+                begins + INTERVAL '1 hour', NULL, NULL, %(lease)s, NULL, NULL
+            FROM (SELECT {acquired_at} AS begins) AS given
+            """,
+            new=lease_id,
+            token=token,
+        )
+
+
+def _edits_history(attack: Attack) -> None:
+    attack.run("UPDATE audit_entries SET actor = 'user:eve'")
+
+
+def _sets_the_epoch(attack: Attack) -> None:
+    attack.update("lease_epoch = %(far)s", far=FAR)
+
+
+def _inserts_a_token(attack: Attack) -> None:
+    attack.insert(FAR, told=True)
+
+
+def _inserts_a_token_and_its_epoch(attack: Attack) -> None:
+    attack.insert(FAR, told=True)
+    attack.update("lease_epoch = %(far)s", far=FAR)
+
+
+def _inserts_a_lease_that_nothing_tells_of(attack: Attack) -> None:
+    attack.insert(2, told=False)
+    attack.update("lease_epoch = 2")
+
+
+def _ends_a_lease_that_nothing_tells_of(attack: Attack) -> None:
+    attack.end()
+
+
+def _tells_first_and_ends_later(attack: Attack) -> None:
+    attack.tell("lease.release", attack.lease.id)
+    attack.count()
+    attack.raw.commit()
+    attack.end()
+
+
+def _begins_in_the_year_9000(attack: Attack) -> None:
+    attack.insert(2, "TIMESTAMPTZ '9000-01-01T00:00:00Z'", told=True)
+    attack.update("lease_epoch = 2")
+
+
+def _ends_in_the_year_9000(attack: Attack) -> None:
+    attack.tell("lease.release", attack.lease.id)
+    attack.end("TIMESTAMPTZ '9000-01-01T00:00:00Z'")
+
+
+def _sets_the_streams_end(attack: Attack) -> None:
+    for to in ("audit_seq = audit_seq - 1", "audit_head = sha256(audit_head)"):
+        with pytest.raises(psycopg.IntegrityError, match="repositories_stream_moves_forward"):
+            attack.update(to)
+        attack.raw.rollback()
+    attack.update("audit_seq = %(far)s, audit_head = sha256(audit_head)", far=FAR)
+
+
+def _sets_the_streams_end_ahead(attack: Attack) -> None:
+    attack.update("audit_seq = audit_seq + 1000000, audit_head = sha256(audit_head)")
+    attack.raw.commit()
+    attack.db.leases.release(attack.lease.id)
+
+
+def _appends_an_entry_that_is_not_counted(attack: Attack) -> None:
+    attack.tell("lease.release", attack.lease.id)
+    attack.raw.commit()
+    with pytest.raises(ForgeDbError, match="audit_entries_one_per_seq"):
+        attack.db.leases.release(attack.lease.id)
+    attack.count()
+    attack.raw.commit()
+    attack.db.leases.release(attack.lease.id)
+
+
+def _ends_a_lease_with_a_made_up_hash(attack: Attack) -> None:
+    attack.tell("lease.release", attack.lease.id)
+    attack.end()
+    attack.count()
+
+
+def _changes_a_row(attack: Attack) -> None:
+    attack.update("description = 'mine'")
+
+
+def _begins_a_lease_years_ahead(attack: Attack) -> None:
+    attack.db.leases.release(attack.lease.id)
+    by_clock = datetime.now(UTC) + timedelta(days=9 * 365)
+    with forgedb.connect(attack.url, actor="user:eve", clock=lambda: by_clock) as db:
+        db.leases.acquire(attack.repository.id)
+    with pytest.raises(Unavailable, match="the clock says"):
+        attack.db.leases.acquire(attack.repository.id)
+    attack.db.leases.rebase(attack.repository.id, "eve's")
+    attack.db.leases.acquire(attack.repository.id)
+
+
+def _grants_in_anothers_name(attack: Attack) -> None:
+    attack.db.leases.release(attack.lease.id)
+    with forgedb.connect(attack.url, actor="user:ada") as db:
+        db.leases.acquire(attack.repository.id, holder="user:bob")
+
+
+def _deletes_objects(attack: Attack) -> None:
+    attack.db.objects.add_many(
+        attack.repository.id, [forgedb.NewObject(bytes(20), 3, 1)], attack.lease.fencing_token
+    )
+    attack.run("DELETE FROM object_metadata")
+
+
+def _reads(attack: Attack) -> None:
+    attack.run("SELECT * FROM audit_entries, leases FOR SHARE OF leases")
+
+
+ATTACKS: tuple[Callable[[Attack], None], ...] = (
+    _edits_history,
+    _sets_the_epoch,
+    _inserts_a_token,
+    _inserts_a_token_and_its_epoch,
+    _inserts_a_lease_that_nothing_tells_of,
+    _ends_a_lease_that_nothing_tells_of,
+    _tells_first_and_ends_later,
+    _begins_in_the_year_9000,
+    _ends_in_the_year_9000,
+    _sets_the_streams_end,
+    _sets_the_streams_end_ahead,
+    _appends_an_entry_that_is_not_counted,
+    _ends_a_lease_with_a_made_up_hash,
+    _changes_a_row,
+    _begins_a_lease_years_ahead,
+    _grants_in_anothers_name,
+    _deletes_objects,
+    _reads,
+)
+"""In the order of the page's table."""
+
+ROWS = re.findall(
+    r"^\| (.+?) \| (.+?) \|$",
+    PAGE.read_text().partition("| what the role does |")[2].partition("\n\n")[0],
+    re.MULTILINE,
+)[1:]
+
+
+def test_each_row_of_the_pages_table_is_tried() -> None:
+    assert len(ROWS) == len(ATTACKS)
+
+
+@pytest.mark.parametrize(
+    ("attack", "outcome"),
+    [
+        pytest.param(attack, outcome, id=attack.__name__)
+        for attack, (_, outcome) in zip(ATTACKS, ROWS, strict=False)
+    ],
+)
+def test_what_comes_of_what_the_role_does_is_what_the_page_says(
+    application: str, attack: Callable[[Attack], None], outcome: str
+) -> None:
+    role = Attack(application)
+    try:
+        refused = re.fullmatch(r"refused: `(\w+)`", outcome)
+        if refused is not None or outcome == "permission denied":
+            with pytest.raises(psycopg.Error) as caught:
+                role.commit(attack)
+            if refused is None:
+                assert isinstance(caught.value, psycopg.errors.InsufficientPrivilege)
+            else:
+                assert caught.value.diag.constraint_name == refused[1]
+            role.raw.rollback()
+        else:
+            role.commit(attack)
+        found = not role.db.audit.verify().ok
+        # Of two transactions the first was taken.
+        expected = outcome.startswith("found by") or attack is _tells_first_and_ends_later
+        assert found is expected
+        assert found or outcome.startswith(("refused", "nothing", "permission"))
+    finally:
+        role.close()
 
 
 @pytest.mark.parametrize(

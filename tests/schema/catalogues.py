@@ -35,8 +35,8 @@ class Trigger(NamedTuple):
     event: str
     columns: tuple[str, ...]
     """Those of UPDATE OF."""
-    refusal: str
-    """The rule and its words, or nothing."""
+    refusals: frozenset[str]
+    """Rules and their words."""
 
 
 class Form(NamedTuple):
@@ -62,7 +62,7 @@ _CHECK = r"CONSTRAINT (\w+) CHECK \("
 _ON = r"\bON (\w+)\s*\("
 _UPDATE_OF = r"UPDATE OF\s+((?:\w+\s*,\s*)*\w+)\s+ON"
 _EVENT = r"(?:BEFORE|AFTER) (INSERT|UPDATE|DELETE|TRUNCATE)\b"
-_SQLITE_REFUSAL = r"'forgedb: ((?:[^']|'')+)'"
+_REFUSAL = r"'forgedb: ((?:[^']|'')+)'"
 
 
 def read_sqlite(raw: SqliteRaw) -> Form:
@@ -174,9 +174,11 @@ def _sqlite_indexes(raw: SqliteRaw, table: str, written: dict[str, str]) -> dict
 
 
 def _sqlite_trigger(table: str, text: str) -> Trigger:
-    found = re.search(_SQLITE_REFUSAL, text)
-    refusal = found[1].replace("''", "'") if found else ""
-    return Trigger(table, _event(text), _updated_columns(text), refusal)
+    return Trigger(table, _event(text), _updated_columns(text), _refusals(text))
+
+
+def _refusals(text: str) -> frozenset[str]:
+    return frozenset(found.replace("''", "'") for found in re.findall(_REFUSAL, text))
 
 
 def _event(text: str) -> str:
@@ -255,12 +257,13 @@ def read_postgres(raw: PostgresRaw) -> Form:
         },
         indexes={table: _postgres_indexes(raw, table) for table in tables},
         triggers={
-            name: _postgres_trigger(table, text)
-            for name, table, text in raw.execute(
+            name: _postgres_trigger(table, text, body)
+            for name, table, text, body in raw.execute(
                 """
-                SELECT tgname, tgrelid::regclass::text, pg_get_triggerdef(oid)
-                FROM pg_trigger
-                WHERE NOT tgisinternal
+                SELECT g.tgname, g.tgrelid::regclass::text, pg_get_triggerdef(g.oid), p.prosrc
+                FROM pg_trigger AS g
+                JOIN pg_proc AS p ON p.oid = g.tgfoid
+                WHERE NOT g.tgisinternal
                 """
             )
         },
@@ -325,7 +328,10 @@ def _postgres_indexes(raw: PostgresRaw, table: str) -> dict[str, Index]:
     }
 
 
-def _postgres_trigger(table: str, text: str) -> Trigger:
+def _postgres_trigger(table: str, text: str, body: str) -> Trigger:
+    """What it refuses stands in its arguments, or in the body of its function."""
     found = re.search(_POSTGRES_REFUSAL, text)
-    refusal = ": ".join(found.groups()).replace("''", "'") if found else ""
-    return Trigger(table, _event(text), _updated_columns(text), refusal)
+    refusals = (
+        frozenset([": ".join(found.groups()).replace("''", "'")]) if found else _refusals(body)
+    )
+    return Trigger(table, _event(text), _updated_columns(text), refusals)

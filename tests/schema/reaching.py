@@ -17,7 +17,16 @@ from psycopg import sql
 from psycopg.types.string import TextLoader
 
 from forgedb.sql.split import split
-from tests.schema.rows import POSTGRES_SCRIPT, THERE, ULID_COLUMNS, VALID
+from tests.schema.attacks import OPEN
+from tests.schema.rows import (
+    FREE,
+    POSTGRES_SCRIPT,
+    REPOSITORY,
+    THERE,
+    ULID_COLUMNS,
+    VALID,
+    telling,
+)
 
 FOREIGN_KEY = "a foreign key"
 WRONG_TYPE = "the column's type"
@@ -68,6 +77,9 @@ class Raw(Protocol):
     def undone(self) -> Iterator[None]:
         """What is done inside doesn't stay."""
 
+    def settle(self) -> None:
+        """Look at what a COMMIT would look at, and go on.  Raises Refusal."""
+
     def drop_foreign_keys(self) -> None: ...
 
 
@@ -77,6 +89,27 @@ def insert(raw: Raw, table: str, *, verb: str = "INSERT", tail: str = "", **chan
     assert row.keys() == VALID[table].keys(), "no such column"
     values = ", ".join(f":{column}" for column in row)
     raw.execute(f"{verb} INTO {table} ({', '.join(row)}) VALUES ({values}) {tail}", **row)
+
+
+def tell(raw: Raw, lease_id: str, action: str, repository_id: str = REPOSITORY) -> None:
+    """Append an entry of the lease to the repository's stream, and leave the stream's end."""
+    ((seq,),) = raw.execute(
+        "SELECT max(seq) + 1 FROM audit_entries WHERE stream_id = :id", id=REPOSITORY
+    )
+    entry = telling(lease_id, seq) | {"stream_id": repository_id, "action": action}
+    insert(raw, "audit_entries", **entry)
+
+
+def grant(raw: Raw, **changed: Any) -> None:
+    """Insert an open lease with what belongs to it, in the order in which forgedb does."""
+    lease = {"id": FREE, "fencing_token": 8, "repository_id": REPOSITORY} | OPEN | changed
+    tell(raw, lease["id"], "lease.acquire", lease["repository_id"])
+    raw.execute(
+        "UPDATE repositories SET lease_epoch = :fencing_token WHERE id = :repository_id",
+        fencing_token=lease["fencing_token"],
+        repository_id=lease["repository_id"],
+    )
+    insert(raw, "leases", **lease)
 
 
 def fill(raw: Raw) -> None:
@@ -112,6 +145,9 @@ class SqliteRaw:
         finally:
             self.connection.execute("ROLLBACK TO undone")
             self.connection.execute("RELEASE undone")
+
+    def settle(self) -> None:
+        assert self.execute("PRAGMA foreign_key_check") == []
 
     def drop_foreign_keys(self) -> None:
         self.connection.pragma("foreign_keys", False)
@@ -166,6 +202,10 @@ class PostgresRaw:
     def undone(self) -> Iterator[None]:
         with self.connection.transaction(force_rollback=True):
             yield
+
+    def settle(self) -> None:
+        self.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        self.execute("SET CONSTRAINTS ALL DEFERRED")
 
     def drop_foreign_keys(self) -> None:
         found = self.execute(

@@ -36,6 +36,18 @@ LEASE = ulid(5)
 FREE = ulid(99)
 """An id that no row has."""
 
+
+def telling(lease: str, seq: int) -> dict[str, Any]:
+    """What makes the valid entry one that tells of the lease's end."""
+    return {
+        "seq": seq,
+        "id": ulid(10_000 + seq),
+        "action": "lease.force_release",
+        "target_type": "lease",
+        "target_id": lease,
+    }
+
+
 # Every column that may be NULL has a value, where no rule is against it.
 VALID: dict[str, dict[str, Any]] = {
     "projects": {
@@ -71,7 +83,7 @@ VALID: dict[str, dict[str, Any]] = {
         "repository_id": REPOSITORY,
         "holder": "user:ada",
         "purpose": "import",
-        "fencing_token": 2,
+        "fencing_token": 8,
         "idempotency_key": "key",
         "acquired_at": TIME,
         "expires_at": LATEST,
@@ -167,14 +179,18 @@ VALID: dict[str, dict[str, Any]] = {
     },
 }
 
+TOLD = (LEASE, FREE, *map(ulid, (70, 71, 90, 91)))
+"""The leases that entries tell of: one that is there, and those that tests insert."""
+
 # What is there before each test: the parents of the rows above, and one row to attack a table.
 THERE: Iterable[tuple[str, dict[str, Any]]] = (
     ("projects", {"id": PROJECT, "slug": "there", "deleted_at": None}),
-    ("repositories", {"id": REPOSITORY, "slug": "there", "deleted_at": None}),
+    ("repositories", {"id": REPOSITORY, "slug": "there", "lease_epoch": 7, "deleted_at": None}),
     ("repositories", {"id": OTHER_REPOSITORY, "slug": "other", "deleted_at": None}),
     ("repositories", {"id": THIRD_REPOSITORY, "slug": "third", "deleted_at": None}),
-    ("leases", {"id": LEASE, "fencing_token": 7, "previous_lease_id": None}),
     ("audit_entries", {"seq": 7, "id": ulid(6)}),
+    *(("audit_entries", telling(lease, 100 + number)) for number, lease in enumerate(TOLD)),
+    ("leases", {"id": LEASE, "fencing_token": 7, "previous_lease_id": None}),
     ("object_metadata", {"oid": b"\1" * 20}),
     ("mirrors", {"id": ulid(7), "remote_url": "https://example.org/there.git"}),
     ("repository_relationships", {"id": ulid(8), "path": "vendor/there"}),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.schema import test_lease_rules as lease_rules
 from tests.schema.attacks import (
     CHANGES_OF_AN_ENDED_LEASE,
     COLLISIONS,
@@ -48,8 +50,8 @@ def test_a_row_that_is_there_is_not_doubled(
 def test_a_repository_has_one_open_lease(raw: Raw, refused: Refused) -> None:
     insert(raw, "leases", **OPEN)
     with refused("leases_one_open_per_repository"):
-        insert(raw, "leases", id=ulid(90), fencing_token=8, **OPEN)
-    insert(raw, "leases", id=ulid(91), repository_id=OTHER_REPOSITORY, **OPEN)
+        insert(raw, "leases", id=ulid(90), fencing_token=9, **OPEN)
+    insert(raw, "leases", id=ulid(91), repository_id=OTHER_REPOSITORY, fencing_token=1, **OPEN)
 
 
 def test_an_update_takes_no_slug_of_a_live_row(raw: Raw, refused: Refused) -> None:
@@ -103,7 +105,10 @@ def test_a_database_has_one_identity(raw: Raw, refused: Refused) -> None:
 
 
 def test_an_era_never_comes_back_and_grows_with_an_entry_alone(raw: Raw, refused: Refused) -> None:
-    raw.execute("UPDATE database_identity SET era = era + 1024, audit_seq = audit_seq + 1")
+    by_one = "audit_seq = audit_seq + 1, audit_head = :head"
+    raw.execute(f"UPDATE database_identity SET era = era + 1024, {by_one}", head=b"\1" * 32)
+    with refused("database_identity_era_steps"):
+        raw.execute(f"UPDATE database_identity SET era = era + 1025, {by_one}", head=b"\2" * 32)
     with refused("database_identity_era_grows"):
         raw.execute("UPDATE database_identity SET era = era - 1, audit_seq = audit_seq + 1")
     with refused("database_identity_era_grows"):
@@ -150,9 +155,8 @@ def test_ids_and_what_else_says_which_row_it_is_do_not_change(
 
 
 def test_a_repositorys_lease_epoch_only_grows(raw: Raw, refused: Refused) -> None:
-    raw.execute("UPDATE repositories SET lease_epoch = 5")
     with refused("repositories_lease_epoch_grows"):
-        raw.execute("UPDATE repositories SET lease_epoch = 4 WHERE id = :id", id=REPOSITORY)
+        raw.execute("UPDATE repositories SET lease_epoch = 6 WHERE id = :id", id=REPOSITORY)
     raw.execute("UPDATE repositories SET lease_epoch = lease_epoch")
     raw.execute("UPDATE repositories SET lease_epoch = lease_epoch + 1")
 
@@ -388,9 +392,10 @@ def test_every_rule_that_a_trigger_or_a_key_holds_is_tried_above() -> None:
     raised = set(re.findall(r"'forgedb: (\w+): [^']", SQLITE_SCRIPT))
     unique = set(re.findall(r"CREATE UNIQUE INDEX (\w+)", POSTGRES_SCRIPT))
     unique |= set(re.findall(r"CONSTRAINT (\w+) PRIMARY KEY", POSTGRES_SCRIPT))
-    with open(__file__, encoding="utf-8") as this:
-        named = set(re.findall(r'refused\("(\w+)"\)', this.read()))
+    tried = Path(__file__).read_text() + Path(lease_rules.__file__).read_text()
+    named = set(re.findall(r'refused\("(\w+)"\)', tried))
     listed = {rule for *_, rule in COLLISIONS} | {rule for _, rule in NEVER_DELETED}
     listed |= {f"{table}_fixed_columns" for table, *_ in FIXED}
+    listed |= {f"{table}_stream_moves_forward" for table in lease_rules.STREAMS}
     listed |= {"mirrors_one_per_id", "repository_relationships_one_per_id"}
     assert raised | unique == named | listed

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.schema.attacks import NEVER_DELETED, OPEN
+from tests.schema.attacks import NEVER_DELETED
 from tests.schema.conftest import refused_by
 from tests.schema.reaching import (
     WRONG_TYPE,
@@ -17,6 +17,7 @@ from tests.schema.reaching import (
     Row,
     apply_postgres,
     fill,
+    grant,
     insert,
 )
 from tests.schema.rows import (
@@ -275,12 +276,12 @@ def application(elsewhere: psycopg.Connection[Row]) -> Iterator[PostgresRaw]:
     elsewhere.execute("RESET ROLE")
     name = sql.Identifier(f"application_{elsewhere.info.dbname}")
     elsewhere.execute(sql.SQL("CREATE ROLE {}").format(name))
-    for grant in (
+    for privilege in (
         "GRANT USAGE ON SCHEMA forge TO {}",
         "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA forge TO {}",
         "GRANT UPDATE ON projects, repositories, leases, mirrors, repository_relationships TO {}",
     ):
-        elsewhere.execute(sql.SQL(grant).format(name))
+        elsewhere.execute(sql.SQL(privilege).format(name))
     elsewhere.execute(sql.SQL("SET ROLE {}").format(name))
     yield PostgresRaw(elsewhere)
     elsewhere.execute("RESET ROLE")
@@ -295,7 +296,8 @@ def test_a_role_with_rights_to_the_tables_meets_every_rule_and_needs_no_more(
     with refused_by(application, "repositories_one_live_per_path"):
         insert(application, "repositories", slug="there", deleted_at=None)
     insert(application, "repositories", deleted_at=None)
-    insert(application, "leases", **OPEN)
+    with application.connection.transaction():
+        grant(application)
     insert(application, "audit_entries")
     insert(application, "object_metadata")
     insert(application, "mirrors")

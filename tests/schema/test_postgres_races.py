@@ -11,7 +11,16 @@ import pytest
 
 from forgedb.dao.relationships import LOCK_KIND
 from tests.schema.attacks import END, OPEN
-from tests.schema.reaching import PostgresRaw, Refusal, Row, apply_postgres, fill, insert
+from tests.schema.reaching import (
+    PostgresRaw,
+    Refusal,
+    Row,
+    apply_postgres,
+    fill,
+    grant,
+    insert,
+    tell,
+)
 from tests.schema.rows import (
     FREE,
     LATER,
@@ -289,11 +298,42 @@ def test_a_writer_that_waits_for_its_turn_has_written_nothing_others_could_wait_
 def test_a_repository_gets_one_open_lease_of_two_sessions(
     first: PostgresRaw, second: PostgresRaw, waiting: Waiting
 ) -> None:
-    insert(first, "leases", id=ulid(70), fencing_token=8, **OPEN)
+    grant(first, id=ulid(70))
     granting = waiting.begin(lambda: insert(second, "leases", id=ulid(71), fencing_token=9, **OPEN))
     _commit(first)
     with pytest.raises(Refusal) as caught:
         granting.result()
     assert caught.value.rule == "leases_one_open_per_repository"
+    tell(first, ulid(70), "lease.expire")
     first.execute(f"UPDATE leases SET {END} WHERE id = :id", id=ulid(70))
     _commit(first)
+
+
+# Leases and what is said of them elsewhere.
+
+
+def _newest(raw: PostgresRaw) -> list[Row]:
+    return raw.execute(
+        """
+        SELECT lease_epoch, (SELECT max(fencing_token) FROM leases WHERE repository_id = :id)
+        FROM repositories
+        WHERE id = :id
+        """,
+        id=REPOSITORY,
+    )
+
+
+def test_no_two_transactions_grant_a_lease_that_each_did_half_of(
+    first: PostgresRaw, second: PostgresRaw
+) -> None:
+    ((before, _),) = _newest(first)
+    tell(first, ulid(90), "lease.acquire")
+    insert(first, "leases", id=ulid(90), fencing_token=before + 1, **OPEN)
+    second.execute(
+        "UPDATE repositories SET lease_epoch = lease_epoch + 1 WHERE id = :id", id=REPOSITORY
+    )
+    for half in (first, second):
+        with pytest.raises(psycopg.IntegrityError) as caught:
+            half.connection.commit()
+        assert caught.value.diag.constraint_name == "leases_newest_is_epoch"
+    assert _newest(first) == [(before, before)]

@@ -72,8 +72,9 @@ def test_a_row_that_is_there_is_not_replaced(
 def test_an_open_lease_is_not_replaced(sqlite_raw: SqliteRaw, verb: str) -> None:
     insert(sqlite_raw, "leases", **OPEN)
     with refused_by(sqlite_raw, "leases_one_open_per_repository"):
-        insert(sqlite_raw, "leases", verb=verb, id=ulid(90), fencing_token=8, **OPEN)
-    insert(sqlite_raw, "leases", id=ulid(91), repository_id=OTHER_REPOSITORY, **OPEN)
+        insert(sqlite_raw, "leases", verb=verb, id=ulid(90), fencing_token=9, **OPEN)
+    elsewhere = {"repository_id": OTHER_REPOSITORY, "fencing_token": 1}
+    insert(sqlite_raw, "leases", id=ulid(91), **elsewhere, **OPEN)
 
 
 @pytest.mark.parametrize(("table", "collides", "rule"), COLLISIONS)
@@ -94,7 +95,7 @@ def test_the_indexes_hold_the_rules_without_the_triggers(sqlite_raw: SqliteRaw) 
             insert(sqlite_raw, table, **collides)
     insert(sqlite_raw, "leases", **OPEN)
     with refused_by(sqlite_raw, "leases.repository_id"):
-        insert(sqlite_raw, "leases", id=ulid(90), fencing_token=8, **OPEN)
+        insert(sqlite_raw, "leases", id=ulid(90), fencing_token=9, **OPEN)
 
 
 def _columns_of_keys(raw: SqliteRaw, table: str) -> list[str]:

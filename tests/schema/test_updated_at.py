@@ -138,7 +138,7 @@ def test_an_updated_at_that_is_given_stays(raw: Raw, table: str) -> None:
     [
         ("projects", {"audit_seq": 1, "audit_head": b"\1" * 32}),
         ("repositories", {"audit_seq": 1, "audit_head": b"\1" * 32}),
-        ("repositories", {"lease_epoch": 1}),
+        ("repositories", {"lease_epoch": 8}),
     ],
 )
 def test_the_audit_trail_and_the_lease_epoch_leave_it(

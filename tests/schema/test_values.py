@@ -20,6 +20,18 @@ from tests.schema.rows import (
     ulid,
 )
 
+
+@pytest.fixture
+def raw(raw: Raw) -> Raw:
+    """Without the rules for what comes before a lease: each value is tried in a row by itself.
+
+    PostgreSQL's look at COMMIT, which doesn't come here.
+    """
+    if raw.dialect == "sqlite":
+        raw.execute("DROP TRIGGER leases_begin")
+    return raw
+
+
 GOOD_ULIDS = ("0" * 26, "7" + "Z" * 25, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "0123456789ABCDEFGHJKMNPQRS")
 BAD_ULIDS = (
     "",

@@ -318,7 +318,10 @@ class _Import:
     # What is written.
 
     def _write(self) -> Steps[None]:
-        """Write the chunk: leases that ended before those that take their place."""
+        """Write the chunk: entries, then leases, those that ended before those in their place.
+
+        So the database finds each change told of before it sees it.
+        """
         ends = [
             (each.ended_at, each.end_reason, each.ended_by, each.end_note, each.id)
             for each in self._ended
@@ -329,9 +332,9 @@ class _Import:
             if held.has_advanced
         ]
         for statement, written in (
+            (INSERT_ENTRIES, [(*entry.values(),) for entry in self._entries]),
             (END_LEASES, ends),
             (INSERT_LEASES, [astuple(lease) for lease in self._begun.values()]),
-            (INSERT_ENTRIES, [(*entry.values(),) for entry in self._entries]),
             (INSERT_LINES, [astuple(line) for line in self._new_lines]),
             (ADVANCE_REPOSITORIES, advanced),
         ):
