@@ -175,7 +175,7 @@ class PatientConnection(Patient, psycopg.Connection[Any]):
             except _WaitTimeout:
                 assert seconds is not None
                 return finish(self._late(gen, seconds))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             finish(self._interrupted(gen))
             raise
 
@@ -215,7 +215,7 @@ class PatientAsyncConnection(Patient, psycopg.AsyncConnection[Any]):
             except _WaitTimeout:
                 assert seconds is not None
                 return await self._late(gen, seconds)
-        except (CancelledError, KeyboardInterrupt):
+        except (CancelledError, KeyboardInterrupt, SystemExit):
             await self._interrupted(gen)
             raise
 
