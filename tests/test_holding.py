@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from forgedb import (
+    AlreadyExists,
     ForgeDbError,
     HeldLease,
     InvalidValue,
@@ -65,7 +66,9 @@ class Desk:
         self.now = 0.0
         self.woken_after: list[float] = []
         runner: Any = self
-        self.hold: Hold[Any] = Hold(runner, REPOSITORY, self.acquire, self.release, wait)
+        self.hold: Hold[Any] = Hold(
+            runner, REPOSITORY, self.acquire, self.release, self.release, wait
+        )
 
     def acquire(self, lease_id: str) -> HeldLease:
         self.asked.append(lease_id)
@@ -129,10 +132,9 @@ def test_who_is_interrupted_while_asking_lets_go_of_what_it_may_have_got(
     assert desk.pauses_open == 0
 
 
-@pytest.mark.parametrize("why", [NotFound("lease", REPOSITORY), LeaseLost("expired")])
-def test_who_got_nothing_has_nothing_to_let_go_of(why: ForgeDbError) -> None:
+def test_who_asked_for_a_repository_that_isnt_there_has_nothing_to_let_go_of() -> None:
     desk = Desk(KeyboardInterrupt())
-    desk.releasing = why
+    desk.releasing = NotFound("repository", REPOSITORY)
     with pytest.raises(KeyboardInterrupt) as raised, desk.hold:
         pytest.fail("the block must not be entered")
     assert not hasattr(raised.value, "__notes__")
@@ -172,13 +174,10 @@ def test_who_is_interrupted_in_a_pause_lets_go_of_nothing(
 
 def test_who_is_interrupted_while_letting_go_does_it_again() -> None:
     desk = Desk(None)
-    desk.releasing = KeyboardInterrupt()
 
     def release(lease_id: str) -> None:
-        interruption, desk.releasing = desk.releasing, LeaseLost("ended")
         desk.released.append(lease_id)
-        assert interruption is not None
-        raise interruption
+        raise KeyboardInterrupt
 
     desk.hold._release = release
     with pytest.raises(KeyboardInterrupt), desk.hold:
@@ -233,3 +232,75 @@ def test_no_pause_is_longer_than_the_lease_lasts(desk: Desk) -> None:
     desk.answers = [LeaseHeld(lease_of(REPOSITORY), timedelta(seconds=0.01), is_mine=False)]
     _gives_up(desk)
     assert max(desk.paused) == 0.01
+
+
+# Where the database can't be used
+
+
+GONE = Unavailable("the server is gone", retryable=True)
+UNKNOWN = Unavailable("the reply was lost", outcome="unknown")
+
+
+def test_a_database_that_cant_be_used_for_now_is_waited_for_up_to_the_wait(desk: Desk) -> None:
+    desk.answers = [GONE, HELD, GONE]
+    with pytest.raises(Unavailable, match="the server is gone"), desk.hold:
+        pytest.fail("the block must not be entered")
+    assert desk.now == pytest.approx(60)
+    assert desk.released == []
+    desk.answers = [GONE, GONE, HELD, None]
+    with desk.hold as lease:
+        assert lease.id == desk.asked[-1]
+    assert desk.released == [lease.id]
+
+
+def test_what_wont_pass_by_waiting_is_told_at_once(desk: Desk) -> None:
+    desk.answers = [Unavailable("the disk is full")]
+    with pytest.raises(Unavailable, match="the disk is full"), desk.hold:
+        pytest.fail("the block must not be entered")
+    assert (desk.paused, desk.released) == ([], [])
+
+
+def test_who_cant_tell_whether_the_lease_was_granted_asks_for_that_same_lease(desk: Desk) -> None:
+    desk.answers = [GONE, UNKNOWN, GONE, GONE, None]
+    with desk.hold as lease:
+        assert desk.released == []
+    assert lease.id == desk.asked[1]
+    assert desk.asked[1:] == [lease.id] * 4
+    assert desk.released == [lease.id]
+
+
+@pytest.mark.parametrize("answer", [HELD, LeaseLost("ended"), AlreadyExists("leases_pkey")])
+def test_who_is_told_that_the_lease_isnt_there_asks_for_another(
+    desk: Desk, answer: ForgeDbError
+) -> None:
+    desk.answers = [UNKNOWN, answer, None]
+    with desk.hold as lease:
+        assert lease.id == desk.asked[2]
+    first, same, other = desk.asked
+    assert first == same != other
+    assert desk.released == [other]
+
+
+@pytest.mark.parametrize("at_the_end", [GONE, KeyboardInterrupt(), InvalidValue("purpose", 1, "")])
+def test_who_never_learns_whether_the_lease_was_granted_lets_go_of_it(
+    desk: Desk, at_the_end: BaseException
+) -> None:
+    desk.answers = [UNKNOWN, at_the_end]
+    with pytest.raises(type(at_the_end)), desk.hold:
+        pytest.fail("the block must not be entered")
+    assert set(desk.asked) == set(desk.released)
+    assert len(desk.released) == 1
+
+
+def test_who_is_interrupted_while_nothing_was_granted_asks_nothing_more(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.answers = [GONE]
+
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(desk, "pause", interrupted)
+    with pytest.raises(KeyboardInterrupt), desk.hold:
+        pytest.fail("the block must not be entered")
+    assert desk.released == []

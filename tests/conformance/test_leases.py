@@ -11,6 +11,7 @@ import pytest
 
 from forgedb import (
     ActorRequired,
+    AlreadyExists,
     Conflict,
     Database,
     EndReason,
@@ -26,6 +27,7 @@ from forgedb import (
     Unavailable,
     UsageError,
 )
+from forgedb.ids import new_ulid
 from tests.conformance.conftest import START, Clock
 from tests.conformance.values import (
     BAD_LIMITS,
@@ -989,6 +991,45 @@ def test_hold_waits_until_the_other_lets_go(
         assert mine.holder == "user:bob"
         assert mine.fencing_token == 2
     letting_go.join()
+
+
+def test_a_hold_that_asks_twice_for_one_lease_is_granted_it_once(
+    db: Database, bob: Database, repository: Repository
+) -> None:
+    asking: Any = db.leases
+    asked = (new_ulid(), repository.id, None, "gc", HOUR, None)
+    lease = asking._acquire_to_hold(*asked)
+    assert asking._acquire_to_hold(*asked) == lease
+    assert [each.id for each in db.leases.history(repository.id).items] == [lease.id]
+    with pytest.raises(LeaseHeld):
+        asking._acquire_to_hold(new_ulid(), *asked[1:])
+    db.leases.release(lease.id)
+    # It has ended: another one must be asked for.
+    with pytest.raises(LeaseLost):
+        asking._acquire_to_hold(*asked)
+    with db.leases.hold(repository.id), pytest.raises(LeaseHeld):
+        asking._acquire_to_hold(*asked)
+    with pytest.raises(AlreadyExists):
+        asking._acquire_to_hold(*asked)
+
+
+def test_who_lets_go_of_a_lease_ends_it_only_where_it_is_there_and_live(
+    db: Database, bob: Database, clock: Clock, repository: Repository
+) -> None:
+    asking: Any = db.leases
+    asking._let_go(new_ulid(), repository.id)
+    lease = db.leases.acquire(repository.id, duration=HOUR)
+    asking._let_go(new_ulid(), repository.id)
+    assert db.leases.active(repository.id) == lease
+    for _ in range(2):
+        asking._let_go(lease.id, repository.id)
+    assert db.leases.get(lease.id).end_reason is EndReason.RELEASED
+    over = bob.leases.acquire(repository.id, duration=HOUR)
+    clock.pass_by(HOUR)
+    asking._let_go(over.id, repository.id)
+    assert db.leases.get(over.id).ended_at is None
+    actions = [each.action for each in db.audit.list(stream=repository.id).items]
+    assert actions.count("lease.release") == 1
 
 
 def test_hold_in_a_transaction_is_part_of_it(db: Database, repository: Repository) -> None:

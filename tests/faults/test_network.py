@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from forgedb import Database, Unavailable
+from forgedb import Database, EndReason, Unavailable
 from forgedb.testing.servers.network import Network, Side
 from tests.faults.surfaces import WAIT_SECONDS_MAX, Surface, attempts, refuse_first
 
@@ -44,6 +45,89 @@ def test_a_lost_reply_to_the_commit_of_a_block_is_told_as_unknown(
     assert not lost.value.retryable
     assert attempts(admin) == 2
     assert len(far_db.projects.list().items) == 2
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_who_waits_for_a_lease_and_lost_the_reply_to_its_grant_has_one_lease(
+    far_db: Database, network: Network, side: Side
+) -> None:
+    repository = far_db.repositories.create(far_db.projects.create("p", "P").id, "api")
+    network.cut_instead_of(side, COMMIT)
+    with far_db.leases.hold(repository.id, wait=WAIT_SECONDS_MAX) as lease:
+        assert not network.mend()
+        assert far_db.leases.active(repository.id) == lease
+    (only,) = far_db.leases.history(repository.id).items
+    assert (only.id, only.end_reason) == (lease.id, EndReason.RELEASED)
+
+
+def test_who_doesnt_wait_and_lost_the_reply_to_its_grant_leaves_no_lease_behind(
+    far_db: Database, network: Network
+) -> None:
+    repository = far_db.repositories.create(far_db.projects.create("p", "P").id, "api")
+    network.cut_instead_of("server", COMMIT)
+    with pytest.raises(Unavailable) as lost, far_db.leases.hold(repository.id):
+        pytest.fail("the block must not be entered")
+    assert lost.value.outcome == "unknown"
+    assert not hasattr(lost.value, "__notes__")
+    (only,) = far_db.leases.history(repository.id).items
+    assert only.end_reason is EndReason.RELEASED
+
+
+def test_who_lets_go_of_a_lease_waits_until_its_grant_is_committed_or_not(
+    far_db: Database, open_db: Surface, url: str
+) -> None:
+    repository = far_db.repositories.create(far_db.projects.create("p", "P").id, "api")
+    asking: Any = far_db.leases
+    with ThreadPoolExecutor(1) as threads:
+        with open_db(url).transaction() as granting:
+            lease = granting.leases.acquire(repository.id)
+            letting_go = threads.submit(asking._let_go, lease.id, repository.id)
+            time.sleep(0.2)
+            assert not letting_go.done()
+        letting_go.result(WAIT_SECONDS_MAX)
+    assert far_db.leases.active(repository.id) is None
+
+
+def test_a_network_that_refuses_is_waited_for_by_who_waits_for_a_lease(
+    open_db: Surface, network: Network, url: str
+) -> None:
+    db = open_db(network.url(url), pool_max_size=1, pool_timeout=0.2)
+    repository = db.repositories.create(db.projects.create("p", "P").id, "api")
+    network.refuse()
+    with pytest.raises(Unavailable), db.leases.hold(repository.id):
+        pytest.fail("the block must not be entered")
+
+    def hold() -> int:
+        with db.leases.hold(repository.id, wait=WAIT_SECONDS_MAX) as lease:
+            return lease.fencing_token
+
+    with ThreadPoolExecutor(1) as threads:
+        token = threads.submit(hold)
+        time.sleep(1.5)
+        assert not token.done()
+        network.accept()
+        assert token.result(WAIT_SECONDS_MAX) == 1
+
+
+def test_a_file_that_stays_locked_is_waited_for_by_who_waits_for_a_lease(
+    open_db: Surface, tmp_path: Path
+) -> None:
+    db = open_db(f"sqlite:///{tmp_path}/forge.db", busy_timeout=0.05)
+    db.migrate()
+    repository = db.repositories.create(db.projects.create("p", "P").id, "api")
+    other = open_db(f"sqlite:///{tmp_path}/forge.db")
+
+    def hold() -> int:
+        with db.leases.hold(repository.id, wait=WAIT_SECONDS_MAX) as lease:
+            return lease.fencing_token
+
+    with ThreadPoolExecutor(1) as threads:
+        with other.transaction() as tx:
+            tx.projects.update(repository.project_id, name="Q")
+            token = threads.submit(hold)
+            time.sleep(0.5)
+            assert not token.done()
+        assert token.result(WAIT_SECONDS_MAX) == 1
 
 
 def test_a_commit_that_never_arrived_is_told_as_unknown_too(
@@ -124,7 +208,7 @@ def test_reads_are_made_again_wherever_they_are_cut(far_db: Database, network: N
             network.cut_after("server", carried)
             assert read() == [project]
             is_cut = not network.mend()
-            carried += 100
+            carried += max(100, carried // 8)
         assert carried > 200
 
 

@@ -14,11 +14,13 @@ from typing import Any, Generic
 from forgedb.dao.held import HeldLease
 from forgedb.durations import span_text
 from forgedb.errors import (
+    AlreadyExists,
     ForgeDbError,
     InvalidValue,
     LeaseHeld,
     LeaseLost,
     NotFound,
+    Unavailable,
     UsageError,
 )
 from forgedb.ids import Ulid, new_ulid
@@ -34,6 +36,7 @@ POLL_SECONDS_MAX = 2.0
 class Hold(Generic[H_co]):
     """A context manager around ``acquire`` and ``release``; it yields the HeldLease.
 
+    ``let_go`` is for who can't tell whether the lease was granted: it ends it, if it is there.
     On an AsyncDatabase it is an asynchronous one.
     """
 
@@ -43,17 +46,21 @@ class Hold(Generic[H_co]):
         repository_id: Ulid,
         acquire: Callable[[Ulid], Any],
         release: Callable[[Ulid], Any],
+        let_go: Callable[[Ulid], Any],
         wait: timedelta | float,
     ) -> None:
         self._runner = runner
         self._repository_id = repository_id
         self._acquire = acquire
         self._release = release
+        self._let_go = let_go
         self._wait = _checked_wait(wait)
         self._free = Lock()
         """Taken from where the block is entered until it was left."""
         self._asked: Ulid | None = None
         """The lease that is asked for, or held: this end knows its id before the database does."""
+        self._may_be_there = False
+        """Whether it was asked for and no answer came: asked for again, it is the same lease."""
 
     def __enter__(self: Hold[Sync]) -> HeldLease:
         self._begin()
@@ -61,19 +68,18 @@ class Hold(Generic[H_co]):
         try:
             with self._pausing() as pause:
                 while True:
-                    self._asked = new_ulid()
+                    self._asked = self._asked or new_ulid()
                     try:
                         lease: HeldLease = self._acquire(self._asked)
-                    except LeaseHeld as held:
-                        self._asked = None
-                        pause(_or_raise(next(pauses), held))
+                    except (AlreadyExists, LeaseHeld, LeaseLost, Unavailable) as error:
+                        pause(self._pause_after(error, next(pauses)))
                     else:
                         self._asked = lease.id
                         return lease
         except BaseException as error:
             try:
-                if _may_be_granted(error):
-                    self._release_after(error, self._asked)
+                if self._may_be_there or not isinstance(error, ForgeDbError):
+                    self._let_go_after(error, self._asked)
             finally:
                 self._end()
             raise
@@ -92,21 +98,19 @@ class Hold(Generic[H_co]):
         except ForgeDbError as lost:
             _unless_told(error, lease_id, lost)
         except BaseException as interruption:
-            self._release_after(interruption, lease_id)
+            self._let_go_after(interruption, lease_id)
             raise
         finally:
             self._end()
 
-    def _release_after(
-        self: Hold[Sync], interruption: BaseException, lease_id: Ulid | None
-    ) -> None:
+    def _let_go_after(self: Hold[Sync], interruption: BaseException, lease_id: Ulid | None) -> None:
         """Leave no lease behind that may have been granted to who doesn't take it any more."""
         if lease_id is None:
             return
         try:
             with _in_haste_after(interruption):
-                self._release(lease_id)
-        except (NotFound, LeaseLost):
+                self._let_go(lease_id)
+        except NotFound:
             pass
         except ForgeDbError as lost:
             _unless_told(interruption, lease_id, lost)
@@ -119,19 +123,19 @@ class Hold(Generic[H_co]):
         try:
             async with self._pausing() as pause:
                 while True:
-                    self._asked = new_ulid()
+                    self._asked = self._asked or new_ulid()
                     try:
                         lease: HeldLease = await self._acquire(self._asked)
-                    except LeaseHeld as held:
-                        self._asked = None
-                        await pause(_or_raise(next(pauses), held))
+                    except (AlreadyExists, LeaseHeld, LeaseLost, Unavailable) as error:
+                        await pause(self._pause_after(error, next(pauses)))
                     else:
                         self._asked = lease.id
                         return lease
         except BaseException as error:
             try:
-                if isinstance(error, CancelledError | ForgeDbError) and _may_be_granted(error):
-                    await self._release_afterwards(error, self._asked)
+                is_told = isinstance(error, ForgeDbError) and not self._may_be_there
+                if isinstance(error, CancelledError | ForgeDbError) and not is_told:
+                    await self._let_go_afterwards(error, self._asked)
             finally:
                 self._end()
             raise
@@ -152,23 +156,42 @@ class Hold(Generic[H_co]):
         except ForgeDbError as lost:
             _unless_told(error, lease_id, lost)
         except CancelledError as interruption:
-            await self._release_afterwards(interruption, lease_id)
+            await self._let_go_afterwards(interruption, lease_id)
             raise
         finally:
             self._end()
 
-    async def _release_afterwards(
+    async def _let_go_afterwards(
         self: Hold[Async], interruption: BaseException, lease_id: Ulid | None
     ) -> None:
         if lease_id is None:
             return
         try:
             with _in_haste_after(interruption):
-                await self._release(lease_id)
-        except (NotFound, LeaseLost):
+                await self._let_go(lease_id)
+        except NotFound:
             pass
         except ForgeDbError as lost:
             _unless_told(interruption, lease_id, lost)
+
+    def _pause_after(self, error: ForgeDbError, pause: float) -> float:
+        """For how long of the pause to wait before asking again; raises where that is of no use."""
+        if isinstance(error, Unavailable):
+            self._may_be_there = self._may_be_there or error.outcome == "unknown"
+            if not (error.retryable or self._may_be_there):
+                raise error
+        elif isinstance(error, LeaseHeld) or self._may_be_there:
+            # So it isn't there, or was and has ended.
+            self._may_be_there = False
+        else:
+            raise error
+        if not self._may_be_there:
+            self._asked = None
+        if pause <= 0:
+            raise error
+        if isinstance(error, LeaseHeld):
+            return min(pause, max(error.retry_after.total_seconds(), 0.001))
+        return pause
 
     def _pauses(self) -> Iterator[float]:
         """How long to pause before each new attempt, in seconds; 0 when the wait is over.
@@ -199,6 +222,7 @@ class Hold(Generic[H_co]):
 
     def _end(self) -> None:
         self._asked = None
+        self._may_be_there = False
         self._free.release()
 
 
@@ -217,22 +241,10 @@ def _checked_wait(wait: timedelta | float) -> timedelta:
     return check_duration("wait", wait, greatest=WAIT_MAX, least=timedelta(0))
 
 
-def _or_raise(pause: float, held: LeaseHeld) -> float:
-    """The pause, but no longer than the lease lasts; no pause left raises ``held``."""
-    if pause <= 0:
-        raise held
-    return min(pause, max(held.retry_after.total_seconds(), 0.001))
-
-
 def _in_haste_after(error: BaseException | None) -> AbstractContextManager[None]:
     """Whoever is interrupted waits for the release no longer than it takes a sound database."""
     is_interrupted = error is not None and not isinstance(error, Exception)
     return at_most(LEAVING_SECONDS) if is_interrupted else nullcontext()
-
-
-def _may_be_granted(error: BaseException) -> bool:
-    """Whether a lease that was asked for may be there, although its asker was told otherwise."""
-    return not isinstance(error, ForgeDbError) or getattr(error, "outcome", None) == "unknown"
 
 
 def _unless_told(error: BaseException | None, lease_id: Ulid, lost: ForgeDbError) -> None:

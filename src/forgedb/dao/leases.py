@@ -371,6 +371,18 @@ class LeasesDao(Dao[H_co]):
         )
         return held_from(sent, lease, at)
 
+    @write
+    def _let_go(self, lease_id: Ulid, repository_id: Ulid) -> Steps[None]:
+        """End the lease if it is there and live: whoever asked for it can't tell.
+
+        Where its grant is still being committed, the repository's lock is waited for.
+        """
+        locked, last, at = yield from _lock(repository_id, include_deleted=True)
+        if last is None or last.id != lease_id or last.ended_at is not None:
+            return
+        if last.expires_at > at:
+            yield from _end(self.context, locked, last, at, EndReason.RELEASED, None)
+
     def hold(
         self,
         repository_id: Ulid,
@@ -401,6 +413,7 @@ class LeasesDao(Dao[H_co]):
                 lease_id, repository_id, holder, purpose, duration, idempotency_key
             ),
             lambda lease_id: dao.release(lease_id, holder),
+            lambda lease_id: dao._let_go(lease_id, repository_id),
             wait,
         )
 
@@ -427,6 +440,10 @@ def _acquired(
     locked, last, at, standing = yield from _lock(repository_id, ASK_STANDING)
     _check_active(repository_id, locked)
     stream = stream_of(context, locked)
+    if last is not None and last.id == lease_id:
+        # It was asked for before, and the answer was lost.
+        _check_live(last, at)
+        return last, at
     if last is not None and last.ended_at is None:
         if last.expires_at > at:
             is_mine = last.holder == asked_by

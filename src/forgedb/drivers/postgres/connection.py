@@ -236,6 +236,7 @@ class PostgresConnection:
             )
         if self._changed and self.server.is_overtaken:
             await self.rollback()
+            self.spent = True
             overtaken = OldTimeline(self.server)
             raise Unavailable(f"nothing was committed: {overtaken}", retryable=True) from overtaken
         try:

@@ -153,7 +153,10 @@ class Pool(ABC):
                 )
             connection.spent = True
             await self.give(connection)
-            if connection.server.in_recovery:
+            if connection.server.is_overtaken:
+                # The others may be the same primary's.
+                await self.drain()
+            elif connection.server.in_recovery:
                 # It may be being promoted.
                 await self.sleep(pause)
                 pause = min(2 * pause or PRIMARY_SECONDS_FIRST, PRIMARY_SECONDS_MAX)
