@@ -22,6 +22,7 @@ from forgedb.drivers.postgres import kept as kept_module
 from forgedb.drivers.postgres.kept import KEPT_SECONDS_MAX, Kept
 from forgedb.drivers.postgres.options import PostgresOptions
 from forgedb.drivers.postgres.pool import Pool
+from forgedb.drivers.postgres.timelines import Highest, Server
 from forgedb.errors import Unavailable
 
 NOW = 1000.0
@@ -39,12 +40,13 @@ class FakeConnection:
 
     def __init__(self, lent_at: float = NOW - 1) -> None:
         self.lent_at = lent_at
-        self.spent = self.is_late = self.is_silent = False
+        self.spent = self.is_late = self.is_silent = self.is_read_only = False
+        self.server = Server("fake", 1, Highest())
         self.in_use = threading.Lock()
         self.status = TransactionStatus.IDLE
         self.while_looked_at: Callable[[], object] | None = None
         """What happens while it is looked at for the first time."""
-        self.link = SimpleNamespace(raw=SimpleNamespace(pgconn=self))
+        self.link = SimpleNamespace(raw=SimpleNamespace(pgconn=self), lost=False)
 
     @property
     def transaction_status(self) -> TransactionStatus:
