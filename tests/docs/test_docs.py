@@ -28,6 +28,7 @@ from forgedb.testing.history import RULES
 from tests.docs.blocks import blocks_of
 from tests.docs.page import EXEMPT
 from tests.docs.shell import Shell, commands_in, is_shown
+from tests.servers.litestream import litestream_program
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -66,6 +67,7 @@ def as_a_stranger(tmp_path: Path) -> dict[str, str]:
     for program in ("forgedb", "python"):
         (programs / program).chmod(0o755)
     (programs / "squawk").symlink_to(Path(sys.executable).with_name("squawk"))
+    (programs / "litestream").symlink_to(litestream_program())
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     return {**ENVIRONMENT, "HOME": str(tmp_path), "PATH": path}
 
