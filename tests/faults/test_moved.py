@@ -142,11 +142,23 @@ def test_a_file_that_is_renamed_is_where_it_was(open_db: Surface, tmp_path: Path
     assert db.leases.acquire(repository.id).fencing_token == 3
 
 
-def test_an_empty_copy_stays_in_its_era(open_db: Surface, url: str) -> None:
-    """A template: there is no repository yet whose tokens could be given again."""
+def test_what_is_made_from_an_empty_template_stays_in_its_era(open_db: Surface, url: str) -> None:
+    """There is no repository yet whose tokens could be given again."""
     assert fill(open_db(url)).lease_epoch == 0
     db = open_db(url)
     assert db.identity.get().era == 0
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_in_another_cluster_or_file_an_empty_database_begins_an_era_too(
+    open_db: Surface, url: str, tmp_path: Path, kind: str
+) -> None:
+    db = open_db(url if kind == "postgres" else f"sqlite:///{tmp_path}/forge.db")
+    db.migrate()
+    db.client.execute("UPDATE database_identity SET system_identifier = '7000000000000000001'")
+    repository = fill(db)
+    assert db.identity.get().era == 1024
+    assert db.leases.acquire(repository.id).fencing_token >> 32 == 1024
 
 
 def test_a_grant_is_durable_whatever_the_session_is_set_to(

@@ -171,9 +171,7 @@ def settled(context: Context, standing: Standing) -> Steps[Standing]:
     standing = yield from _standing()
     if not standing.is_elsewhere:
         return standing
-    is_known = locked.system_identifier is not None or locked.database_oid is not None
-    is_used = locked.audit_seq > 0 or (yield from rows(ANY_REPOSITORY))
-    if is_known and is_used:
+    if (yield from _may_repeat(locked, standing)):
         before = _place(standing.system_identifier, standing.database_oid)
         after = _place(standing.present_identifier, standing.present_oid)
         reason = f"the database was in {before}, and is in {after}: restored, upgraded or copied"
@@ -189,7 +187,6 @@ def settled(context: Context, standing: Standing) -> Steps[Standing]:
             system_identifier=standing.present_identifier,
             database_oid=standing.present_oid,
         )
-    # Nothing was granted that could be granted again, or nobody had looked yet where it is.
     there = replace(
         plain(DatabaseIdentity, locked),
         system_identifier=standing.present_identifier,
@@ -197,6 +194,18 @@ def settled(context: Context, standing: Standing) -> Steps[Standing]:
     )
     yield _moved(locked, there, None)
     return standing
+
+
+def _may_repeat(locked: LockedIdentity, standing: Standing) -> Steps[bool]:
+    """Whether what was granted elsewhere might be granted again here."""
+    if locked.system_identifier is not None:
+        if standing.present_identifier not in (None, locked.system_identifier):
+            return True
+    elif locked.database_oid is None:
+        # Nobody had looked yet where it is.
+        return False
+    # A database that is made from another of its cluster, its template, has granted nothing.
+    return locked.audit_seq > 0 or bool((yield from rows(ANY_REPOSITORY)))
 
 
 def next_token(lease_epoch: int, standing: Standing) -> int:
