@@ -592,7 +592,7 @@ END;
 CREATE OR REPLACE FUNCTION forgedb_is_of_this_transaction(row_xmin xid)
  RETURNS boolean
  LANGUAGE sql
-RETURN CASE WHEN (row_xmin = (pg_current_xact_id())::xid) THEN true WHEN (age(row_xmin) < 0) THEN (pg_xact_status((((((pg_current_xact_id())::text)::bigint - age(row_xmin)))::text)::xid8) = 'in progress'::text) ELSE false END;
+RETURN CASE WHEN (row_xmin = (pg_current_xact_id())::xid) THEN true WHEN (((((row_xmin)::text)::bigint - ((pg_current_xact_id())::text)::bigint) & '4294967295'::bigint) < '2147483648'::bigint) THEN (pg_xact_status((((((pg_current_xact_id())::text)::bigint + ((((row_xmin)::text)::bigint - ((pg_current_xact_id())::text)::bigint) & '4294967295'::bigint)))::text)::xid8) = 'in progress'::text) ELSE false END;
 
 CREATE OR REPLACE FUNCTION forgedb_locked_project_is_deleted(project_id ulid)
  RETURNS boolean

@@ -337,3 +337,21 @@ def test_no_two_transactions_grant_a_lease_that_each_did_half_of(
             half.connection.commit()
         assert caught.value.diag.constraint_name == "leases_newest_is_epoch"
     assert _newest(first) == [(before, before)]
+
+
+# An entry of this transaction tells of a lease, and no other.
+
+
+def test_an_entry_tells_of_its_lease_whatever_was_asked_before_the_transaction_had_a_number(
+    first: PostgresRaw, second: PostgresRaw
+) -> None:
+    """PostgreSQL goes on counting ages from the number that was the next one then."""
+    first.execute("SELECT age(CAST('3' AS xid))")
+    for _ in range(3):
+        second.execute("SELECT pg_current_xact_id()")
+        _commit(second)
+    # Each statement is in a savepoint, which has a later number than the transaction.
+    first.execute("SELECT pg_current_xact_id()")
+    lease = {"id": ulid(92), "repository_id": OTHER_REPOSITORY}
+    grant(first, **lease, fencing_token=1, previous_lease_id=None)
+    first.settle()

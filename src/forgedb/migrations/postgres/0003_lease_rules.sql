@@ -14,16 +14,20 @@
 -- its own SET takes that back when it returns.
 
 -- A row that is seen was committed, or is this transaction's own.  Then the transaction of its xmin
--- is still in progress; it may be a savepoint's, and so a later one.  VOLATILE, as what is asked
--- here is, so that it becomes a part of the query that calls it.
+-- is still in progress; it may be a savepoint's, and so a later one: by how much is counted from the
+-- transaction itself, since age() may count from an earlier one that it was asked for first.
+-- VOLATILE, as what is asked here is, so that it becomes a part of the query that calls it.
 CREATE FUNCTION forgedb_is_of_this_transaction(row_xmin xid) RETURNS boolean
 LANGUAGE sql
 RETURN CASE
     WHEN row_xmin = pg_current_xact_id()::xid
     THEN true
-    WHEN age(row_xmin) < 0
+    WHEN (row_xmin::text::bigint - pg_current_xact_id()::text::bigint & 4294967295) < 2147483648
     THEN pg_xact_status(
-        (pg_current_xact_id()::text::bigint - age(row_xmin))::text::xid8
+        (
+            pg_current_xact_id()::text::bigint
+            + (row_xmin::text::bigint - pg_current_xact_id()::text::bigint & 4294967295)
+        )::text::xid8
     ) = 'in progress'
     ELSE false
 END;
