@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 
 import forgedb
@@ -78,6 +79,23 @@ def wire(postgres: Databases) -> Iterator[tuple[Wire, Database]]:
 def repository(wire: tuple[Wire, Database]) -> Repository:
     _, db = wire
     return db.repositories.create(db.projects.create("platform", "Platform").id, "api")
+
+
+def test_a_connection_takes_one_more_than_libpqs_own(postgres: Databases) -> None:
+    with postgres.new(migrated=True) as url:
+        parts = urlsplit(url)
+        wires = [Wire((parts.hostname or "", parts.port or 5432)) for _ in range(2)]
+        plain, ours = (
+            urlunsplit(parts._replace(netloc=f"{parts.username}@127.0.0.1:{wire.port}"))
+            for wire in wires
+        )
+        psycopg.connect(plain).close()
+        # Its settings, and which server it is.
+        forgedb.connect(ours).close()
+        for wire in wires:
+            wire.close()
+        # What says goodbye may count, on both.
+        assert wires[1].round_trips == wires[0].round_trips + 1
 
 
 def test_a_get_takes_one(wire: tuple[Wire, Database], repository: Repository) -> None:

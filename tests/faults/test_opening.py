@@ -14,7 +14,8 @@ from forgedb import Unavailable, UsageError
 from forgedb.drivers.postgres.errors import translate
 from forgedb.drivers.postgres.pool import Pool, _to_the_end
 from forgedb.testing.servers.network import Network
-from tests.faults.surfaces import Surface, beside, until
+from tests.faults.surfaces import Surface, beside, fill_pool, until
+from tests.servers.postgres import Databases
 
 PATIENCE_SECONDS = 1.0
 
@@ -67,6 +68,19 @@ def test_a_server_that_refuses_the_first_statement_is_believed_and_keeps_no_sess
     with beside(url) as session:
         others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         until(lambda: session.execute(others).fetchone() == (1,))
+
+
+@pytest.mark.parametrize("lacking", ["pg_control_system()", "pg_walfile_name(pg_lsn)"])
+def test_a_server_that_tells_no_timeline_is_used_all_the_same(
+    postgres: Databases, open_db: Surface, url: str, lacking: str
+) -> None:
+    with beside(url) as session:
+        session.execute(f"REVOKE EXECUTE ON FUNCTION {lacking} FROM PUBLIC".encode())
+    db = open_db(postgres.as_application(url))
+    fill_pool(db, 3)
+    project = db.projects.create("platform", "Platform")
+    repository = db.repositories.create(project.id, "api")
+    assert db.leases.acquire(repository.id).fencing_token == 1
 
 
 def test_a_server_that_says_nothing_is_given_up_after_pool_timeout(

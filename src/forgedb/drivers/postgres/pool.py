@@ -135,7 +135,7 @@ class Pool(ABC):
         if server.timeline < server.highest.timeline:
             return False
         hosts = self.hosts
-        return not (server.in_recovery and hosts.seeks_primary and (to_write or hosts.has_primary))
+        return not (hosts.seeks_primary and server.in_recovery and (to_write or hosts.has_primary))
 
     async def _exchanged(
         self, connection: PostgresConnection, to_write: bool
