@@ -129,6 +129,16 @@ def test_a_checkpoint_that_covers_what_is_lost_has_to_disagree(
     assert _rules(db, repository_id, ledger, keeps=False) == set()
 
 
+def test_a_checkpoint_need_not_cover_what_an_old_primary_granted_beside_the_new_one(
+    db: Database, repository_id: Ulid, ledger: Ledger
+) -> None:
+    ledger.granted.append(_granted(_lost(db.leases.acquire(repository_id)), 4))
+    ledger.replaced_at.append(3.5)
+    assert _rules(db, repository_id, ledger, keeps=False) == set()
+    ledger.whole_at.append(3.9)
+    assert _rules(db, repository_id, ledger, keeps=False) == {"anchor"}
+
+
 def test_a_checkpoint_from_before_any_harm_has_to_agree(
     db: Database, repository_id: Ulid, ledger: Ledger
 ) -> None:

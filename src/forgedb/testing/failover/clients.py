@@ -41,7 +41,7 @@ PAUSE_SECONDS_MAX: Final = 0.03
 CHECKPOINT_SECONDS: Final = 0.3
 SAFETY_SECONDS: Final = 0.001
 
-ANSWER_SECONDS_MAX: Final = 20.0
+ANSWER_SECONDS_MAX: Final = 10.0
 """The longest that a call may take, whatever happens to a server: its own time and the pool's."""
 
 STOP_SECONDS_MAX: Final = 60.0

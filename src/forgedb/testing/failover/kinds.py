@@ -136,6 +136,7 @@ def _rejoin(scene: Scene, cluster: Cluster, *servers: Server) -> None:
     for server in servers:
         cluster.rejoin(server, rewind=scene.chance.random() < 0.5)
     cluster.wait_for_standbys()
+    scene.ledger.whole()
     scene.rest(0.5, 1)
 
 

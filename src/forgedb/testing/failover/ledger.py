@@ -70,8 +70,10 @@ class Ledger:
         self.risked_at: list[float] = []
         """From when on what was acknowledged may be lost, by way of a backup or of a failure."""
         self.replaced_at: list[float] = []
-        """When another server was about to become the primary: what was acknowledged between two
-        of these, to clients of one crowd, one server acknowledged."""
+        """When another server was about to become the primary."""
+        self.whole_at: list[float] = []
+        """When the one before it could acknowledge nothing any more: from then until the next is
+        to be replaced, one server acknowledges all."""
 
     def grant(self, granted: Granted) -> None:
         """A client was told of a lease."""
@@ -95,6 +97,10 @@ class Ledger:
     def replace_primary(self) -> None:
         """Another server is about to become the primary."""
         self.replaced_at.append(time.monotonic())
+
+    def whole(self) -> None:
+        """There is one primary again, and no other server that takes what it is told."""
+        self.whole_at.append(time.monotonic())
 
     def gap_seconds(self, since: float) -> float:
         """The longest time without a grant, from then on."""

@@ -103,6 +103,7 @@ def _put_in_place(scene: Scene, cluster: Cluster, server: Server, harmed_at: flo
     count = len(scene.ledger.granted)
     scene.ledger.replace_primary()
     cluster.take_over(server)
+    scene.ledger.whole()
     scene.wait_for_grants(harmed_at)
     for granted in scene.ledger.granted[count:]:
         highest = before.get(granted.repository_id, 0)

@@ -84,6 +84,7 @@ def fail_under_patroni(
                 scene.wait_for_grants(harmed_at)
                 killed.start()
                 cluster.wait_for_standbys()
+                scene.ledger.whole()
                 say(f"{PATRONI} {number + 1}: {scene.told()}")
         scene.judge(keeps=True)
     return Result(scene.faults, scene.counts(), scene.gap_seconds)

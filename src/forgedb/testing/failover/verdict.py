@@ -155,9 +155,14 @@ def anchors(
 
 
 def _covers(anchored: Anchored, granted: Granted, ledger: Ledger) -> bool:
-    """Whether the checkpoint was taken after the grant, on the server that had it."""
+    """Whether the checkpoint was taken after the grant, and for sure on the server that had it."""
+    replaced_before = max((at for at in ledger.replaced_at if at < granted.answered_at), default=0)
+    by_the_only_one = replaced_before == 0 or any(
+        replaced_before < at < granted.asked_at for at in ledger.whole_at
+    )
     return (
-        granted.client.startswith(f"{anchored.crowd}:")
+        by_the_only_one
+        and granted.client.startswith(f"{anchored.crowd}:")
         and granted.answered_at < anchored.asked_at
         and not any(granted.answered_at < at < anchored.answered_at for at in ledger.replaced_at)
     )
