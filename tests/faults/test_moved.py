@@ -132,6 +132,25 @@ def test_a_first_write_that_is_undone_begins_no_era_and_the_next_one_does(
     assert db.identity.get().era == 1024
 
 
+def test_writes_that_are_undone_together_begin_no_era_and_the_next_one_does(
+    open_db: Surface, copied: Copied
+) -> None:
+    db = open_db(copied[1])
+    with suppress(ZeroDivisionError), db.transaction() as tx:
+        with tx.transaction() as savepoint:
+            savepoint.projects.create("one", "Undone")
+        tx.projects.create("two", "Undone")
+        raise ZeroDivisionError
+    with db.transaction() as tx:
+        with suppress(ZeroDivisionError), tx.transaction() as savepoint:
+            savepoint.projects.create("three", "Undone")
+            savepoint.projects.create("four", "Undone")
+            raise ZeroDivisionError
+        assert tx.identity.get().era == 0
+        tx.projects.create("kept", "Kept")
+    assert db.identity.get().era == 1024
+
+
 def test_a_file_that_is_renamed_is_where_it_was(open_db: Surface, tmp_path: Path) -> None:
     db = open_db(f"sqlite:///{tmp_path}/forge.db")
     db.migrate()

@@ -71,6 +71,10 @@ class FirstWrite:
         """Do it ahead of the next write, too: that is another database's first."""
         self._check = self._given
 
+    def of_transaction(self) -> FirstWrite:
+        """The same for the writes of one transaction, which may all be undone."""
+        return self if self._check is None else _FirstOfTransaction(self)
+
     def ahead_of(self, steps: Steps[R], context: Context) -> Steps[R]:
         """The steps, with what is to be done ahead of them."""
         return steps if self._given is None else self._checked(steps, context)
@@ -79,6 +83,23 @@ class FirstWrite:
         # Asked only here, when the transaction has begun: it may be on another file than the last.
         if self._check is not None and (yield from self._check(context)):
             self._check = None
+        return (yield from steps)
+
+
+class _FirstOfTransaction(FirstWrite):
+    """What is done in the transaction, or a savepoint of it, is not known to stay."""
+
+    def __init__(self, whole: FirstWrite) -> None:
+        super().__init__(whole._check)
+        self._whole = whole
+        self._did_something = False
+
+    def _checked(self, steps: Steps[R], context: Context) -> Steps[R]:
+        if self._check is not None:
+            if not (yield from self._check(context)):
+                self._did_something = True
+            elif not self._did_something:
+                self._check = self._whole._check = None
         return (yield from steps)
 
 

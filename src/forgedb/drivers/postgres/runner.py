@@ -290,7 +290,7 @@ class PostgresTransaction(Async):
         whole: PostgresTransaction | None = None,
     ) -> None:
         self._outer = outer
-        self.first_write = outer.first_write
+        self.first_write = whole.first_write if whole else outer.first_write.of_transaction()
         self._connection = connection
         self._read_only = read_only
         self._turns = turns

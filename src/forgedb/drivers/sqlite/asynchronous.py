@@ -144,7 +144,7 @@ class AsyncSqliteTransaction(Async):
         turns: TaskTurns,
     ) -> None:
         self._outer = outer
-        self.first_write = outer.first_write
+        self.first_write = outer.first_write.of_transaction()
         self._lent = lent
         self._read_only = read_only
         self._turns = turns
@@ -186,6 +186,7 @@ class AsyncSqliteTransaction(Async):
                 undo=lambda _: self._lent.undo_savepoint(),
             )
             inner = AsyncSqliteTransaction(self._outer, self._lent, read_only, self._turns)
+            inner.first_write = self.first_write
             try:
                 yield inner
             except BaseException:

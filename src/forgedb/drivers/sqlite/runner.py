@@ -203,7 +203,7 @@ class SqliteTransaction(Sync):
         lock: threading.RLock | None = None,
     ) -> None:
         self._outer = outer
-        self.first_write = outer.first_write
+        self.first_write = outer.first_write.of_transaction()
         self._lent = lent
         self._read_only = read_only
         self._lock = lock or threading.RLock()
@@ -243,6 +243,7 @@ class SqliteTransaction(Sync):
             lent = self._lent
             lent.use(lambda connection: connection.execute(SAVEPOINT))
             inner = SqliteTransaction(self._outer, lent, read_only, self._lock)
+            inner.first_write = self.first_write
             try:
                 yield inner
             except BaseException:
