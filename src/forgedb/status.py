@@ -27,9 +27,9 @@ SIZE = {
 }
 
 
-PLACE = {
-    "sqlite": "SELECT era, NULL FROM database_identity",
-    "postgres": "SELECT era, forgedb_timeline() FROM database_identity",
+TIMELINE = {
+    "sqlite": "SELECT NULL",
+    "postgres": "SELECT forgedb_timeline()",
 }
 
 SYNCHRONOUS = "SELECT synchronous FROM pragma_synchronous"
@@ -81,7 +81,8 @@ class Status(msgspec.Struct, frozen=True):
 def read_status(db: Database, shown_url: str) -> Status:
     """The database's state, at one moment.
 
-    Raises SchemaOutdated, MigrationDrift (the schema is so different that it can't be read).
+    Raises SchemaOutdated, MigrationDrift (the schema is so different that it can't be read),
+    AuditViolation (the database's identity is gone).
     """
     pending = db.pending_migrations()
     if pending:
@@ -101,7 +102,8 @@ def read_status(db: Database, shown_url: str) -> Status:
                 raise
             raise found[0].as_drift() from error
         (last,) = tx.client.query_as(_Last, "SELECT max(at) FROM audit_entries")
-        ((era, timeline),) = tx.client.query(PLACE[tx.client.dialect])
+        era = tx.identity.get().era
+        timeline = query(TIMELINE[tx.client.dialect])
         return Status(
             shown_url,
             query("SELECT max(version) FROM schema_migrations"),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import apsw
 
 import forgedb as library
 from tests.cli.running import Forgedb, on_sqlite
@@ -155,3 +158,18 @@ def test_an_era_is_shown_and_advanced_with_a_reason(forgedb: Forgedb) -> None:
     assert "era             1024" in forgedb.ok("status")
     (entry,) = forgedb.data("audit", "list", "--action", "database.advance_era")["items"]
     assert entry["reason"] == "a snapshot was put back"
+
+
+@on_sqlite
+def test_a_database_whose_identity_is_gone_is_told_as_that(forgedb: Forgedb) -> None:
+    with closing(apsw.Connection(forgedb.url.removeprefix("sqlite:///"))) as raw:
+        name = "database_identity_never_deleted"
+        guard = raw.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (name,)).get
+        raw.execute(f"DROP TRIGGER {name}; DELETE FROM database_identity")
+        raw.execute(guard)
+    for command in ("status", "era show", "project create lost"):
+        told = forgedb(*command.split())
+        assert (told.code, "restore a backup" in told.error) == (8, True), told
+    verified = forgedb("audit", "verify")
+    assert verified.code == 8
+    assert "database_identity has 0 rows" in verified.error

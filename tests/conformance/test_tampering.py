@@ -929,6 +929,28 @@ def test_an_advance_that_was_taken_away_is_named(tampered: Tampered) -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "count"),
+    [
+        ("DELETE FROM database_identity", 0),
+        (
+            """
+            INSERT INTO database_identity (id, era, audit_seq, audit_head, created_at)
+            SELECT :id, -1, 0, audit_head, created_at FROM database_identity
+            """,
+            2,
+        ),
+    ],
+    ids=["gone", "doubled"],
+)
+def test_an_identity_that_is_gone_or_not_the_only_one_is_named(
+    tampered: Tampered, change: str, count: int
+) -> None:
+    tampered.execute(change, **({"id": FREE} if ":id" in change else {}))
+    found = [problem.what for problem in tampered.tx.audit.verify().problems]
+    assert [what for what in found if what.startswith(f"database_identity has {count} rows")]
+
+
+@pytest.mark.parametrize(
     ("before", "token", "fits"),
     [
         (0, 1, True),

@@ -198,6 +198,8 @@ WITHOUT_ENTRIES = sql(
     postgres=_WITHOUT_ENTRIES.format(id="id"),
 )
 
+IDENTITIES = sql("SELECT count(*) FROM database_identity")
+
 Entry: TypeAlias = tuple[Any, ...]
 """An entry as the driver gives it: the fields of the model, in their order."""
 
@@ -225,6 +227,11 @@ def verify_streams(asked: Asked) -> Steps[VerifyReport]:
     for (empty,) in (yield from rows(WITHOUT_ENTRIES)):
         if asked.stream_id in (None, empty) and empty > (asked.after or ""):
             problems.append(VerifyProblem(empty, None, "all of the stream's entries are gone"))
+    if asked.stream_id is None:
+        ((count,),) = yield from rows(IDENTITIES)
+        if count != 1:
+            what = f"database_identity has {count} rows, and a database has one identity"
+            problems.append(VerifyProblem(None, None, what, schema="database_identity"))
     return VerifyReport(
         not problems,
         verification.entries,
