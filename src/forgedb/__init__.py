@@ -71,6 +71,8 @@ if TYPE_CHECKING:
     from forgedb.models import VerifyReport as VerifyReport
     from forgedb.models import Visibility as Visibility
     from forgedb.pages import every as every
+    from forgedb.restoring import Restored as Restored
+    from forgedb.restoring import restore as restore
 
 __version__ = "0.2.0"
 
@@ -132,6 +134,7 @@ _HOMES = {
         "Visibility",
     ),
     "forgedb.pages": ("every",),
+    "forgedb.restoring": ("Restored", "restore"),
 }
 
 _home_of = {name: home for home, names in _HOMES.items() for name in names}

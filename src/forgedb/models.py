@@ -88,6 +88,10 @@ class RelationshipKind(StrEnum):
     OBJECT_POOL = "object_pool"
 
 
+A_BACKUP = "backup"
+"""The ``system_identifier`` of a backup, which no file has: it is known as one wherever it is."""
+
+
 class DatabaseIdentity(msgspec.Struct, frozen=True, gc=False):
     """Which database this is, and its era, with which its fencing tokens begin.
 

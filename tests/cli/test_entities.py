@@ -230,3 +230,28 @@ def test_a_backup_replaces_no_device(forgedb: Forgedb, tmp_path: Path) -> None:
     refused = forgedb("backup", str(device), "--force")
     assert (refused.code, "device" in refused.error) == (2, True)
     assert device.is_fifo()
+
+
+@on_sqlite
+def test_a_backup_is_put_in_place_in_an_era_of_its_own(
+    forgedb: Forgedb, repository: str, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.db"
+    forgedb.ok("backup", str(copy))
+    forgedb.ok("project", "create", "later")
+    shown = forgedb.ok("restore", str(copy), "--reason", "the disk failed")
+    first, second = shown.splitlines()
+    assert first == f"restored {tmp_path}/forge.db from {copy}, era 1024"
+    assert second.startswith(f"what was there before is kept as {tmp_path}/forge.db.before-2")
+    assert [each["slug"] for each in forgedb.data("project", "list")["items"]] == ["platform"]
+    told = forgedb.data("restore", second.rpartition(" ")[2])
+    assert (told["era"], told["migrated"]) == (2048, [])
+    assert len(forgedb.data("project", "list")["items"]) == 2
+    forgedb.ok("audit", "verify")
+    assert forgedb("restore", str(tmp_path / "none.db")).code == 2
+
+
+@pytest.mark.parametrize("forgedb", ["postgres"], indirect=True)
+def test_restoring_postgresql_is_left_to_its_own_tools(forgedb: Forgedb, tmp_path: Path) -> None:
+    result = forgedb("restore", str(tmp_path / "copy.db"))
+    assert (result.code, "pg_restore" in result.error) == (2, True)

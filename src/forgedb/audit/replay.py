@@ -14,7 +14,15 @@ import msgspec
 
 from forgedb.audit.stream import NOT_AUDITED, OWN_ACTIONS
 from forgedb.ids import Ulid
-from forgedb.models import DatabaseIdentity, Lease, Mirror, Project, Relationship, Repository
+from forgedb.models import (
+    A_BACKUP,
+    DatabaseIdentity,
+    Lease,
+    Mirror,
+    Project,
+    Relationship,
+    Repository,
+)
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Select, Steps, rows, together
 from forgedb.sql.catalogue import sql
@@ -298,6 +306,10 @@ class Replay:
             values = msgspec.to_builtins(row)
             for field in _NOT_COMPARED:
                 values.pop(field, None)
+            if values.get("system_identifier") == A_BACKUP:
+                # The mark has no entry, and takes nothing from anybody: an era begins with it.
+                del values["system_identifier"]
+                told.fields.pop("system_identifier", None)
             if values != told.fields:
                 self._tell_apart(name, target_id, told, values)
 

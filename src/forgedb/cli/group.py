@@ -23,6 +23,7 @@ COMMANDS = {
     "object": "object_",
     "audit": "audit",
     "backup": "backup",
+    "restore": "restore",
     "era": "era",
     "schema": "schema",
     "grants": "grants",

@@ -10,6 +10,7 @@ import apsw
 from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, translate
 from forgedb.drivers.sqlite.files import make_file, remove, sync, temporary_beside
 from forgedb.errors import Conflict, InvalidValue, Unavailable
+from forgedb.models import A_BACKUP
 
 
 def write_backup(source: apsw.Connection, path: str) -> None:
@@ -25,7 +26,7 @@ def write_backup(source: apsw.Connection, path: str) -> None:
     temporary = temporary_beside(path)
     try:
         make_file(temporary)
-        _copy(source, temporary)
+        copy_pages(source, temporary)
         if os.path.exists(path):
             os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
         sync(temporary)
@@ -55,7 +56,8 @@ def _refuse_live_database(source: apsw.Connection, path: str) -> None:
             )
 
 
-def _copy(source: apsw.Connection, path: str) -> None:
+def copy_pages(source: apsw.Connection, path: str) -> None:
+    """Copy the database, as it is at one moment, to a file that nobody else knows yet."""
     target = apsw.Connection(path)
     try:
         source.execute("BEGIN")
@@ -70,6 +72,6 @@ def _copy(source: apsw.Connection, path: str) -> None:
         target.pragma("journal_mode", "delete")
         if target.table_exists("main", "database_identity"):
             # Known as a copy, also where it is put in the place of the file that it was made of.
-            target.execute("UPDATE database_identity SET system_identifier = 'backup'")
+            target.execute("UPDATE database_identity SET system_identifier = ?", [A_BACKUP])
     finally:
         target.close()

@@ -123,7 +123,7 @@ class SqliteConnection:
         options, writes = self._options, self._writes
         waiting = Waiting(raw, options.lock_seconds, options.call_timeout_seconds)
         # PostgreSQL has a function of this name in the schema.
-        raw.create_scalar_function("forgedb_system_identifier", _identifier(file), 0)
+        raw.create_scalar_function("forgedb_system_identifier", _identifier(options, file), 0)
         raw.pragma("foreign_keys", True)
         raw.pragma("recursive_triggers", True)
         raw.pragma("trusted_schema", False)
@@ -400,9 +400,9 @@ class _Severed:
 _of_the_parent: list[Any] = []
 
 
-def _identifier(file: FileId | None) -> Callable[..., str | None]:
+def _identifier(options: SqliteOptions, file: FileId | None) -> Callable[..., str | None]:
     """Gives what the file is known by, its inode's number: a copy has another.  None in memory."""
-    identifier = None if file is None else str(file[1])
+    identifier = options.identifier or (None if file is None else str(file[1]))
 
     def tell(*_: object) -> str | None:
         return identifier

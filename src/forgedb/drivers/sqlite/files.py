@@ -137,7 +137,7 @@ def _part(path: str, log: FileId | None) -> str | None:
     """
     name = os.path.realpath(path)
     log_name = f"{name}-wal"
-    with _folder_locked(os.path.dirname(name)):
+    with folder_locked(os.path.dirname(name)):
         # Another process may have been here before.
         if log is None or file_id(log_name) != log:
             return None
@@ -152,7 +152,7 @@ def _part(path: str, log: FileId | None) -> str | None:
 
 
 @contextmanager
-def _folder_locked(folder: str) -> Generator[None]:
+def folder_locked(folder: str) -> Generator[None]:
     """One process at a time moves files in it.  A lock of the file itself would end SQLite's."""
     import fcntl
 

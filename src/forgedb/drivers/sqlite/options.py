@@ -25,7 +25,8 @@ CHECKPOINT = ("auto", "never")
 class SqliteOptions(msgspec.Struct, frozen=True):
     """``path`` is a file's, or ``:memory:``; ``mode`` is SQLite's: ro, rw or rwc.
 
-    ``absolute`` leads to the same file when the current folder is another.
+    ``absolute`` leads to the same file when the current folder is another.  ``identifier`` is what
+    a file is known by that is to be in another's place.
     """
 
     path: str
@@ -36,6 +37,7 @@ class SqliteOptions(msgspec.Struct, frozen=True):
     readers: int = 4
     checkpoint: str = "auto"
     call_timeout_seconds: float | None = CALL_TIMEOUT_SECONDS
+    identifier: str | None = None
 
     @property
     def lock_seconds(self) -> float:

@@ -1,0 +1,87 @@
+"""Putting a backup in the place of a database, in an era of its own."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+import msgspec
+
+from forgedb.database import Database, connect
+from forgedb.errors import ForgeDbError, InvalidValue, UsageError
+from forgedb.handle import make_context
+from forgedb.url import parse_url, url_from_environment
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """What ``restore`` did: ``kept`` is where a copy of what was there before is, if there was."""
+
+    database: str
+    backup: str
+    kept: str | None
+    era: int
+    migrated: list[str]
+
+
+def restore(
+    backup: str | os.PathLike[str],
+    url: str | None = None,
+    *,
+    actor: str,
+    reason: str | None = None,
+) -> Restored:
+    """Put a backup of an SQLite database in its place, and begin a new era of fencing tokens.
+
+    The backup stays as it is; of what is there a copy is kept beside.  Whoever has the database
+    open goes on with the new content.  A backup of an older schema is migrated.  However it is
+    interrupted, the database is either the old one or the new one.
+
+    Raises InvalidValue (the backup is no forgedb database, or the reason is empty), LockTimeout
+    (another process writes to the database), Unavailable (the backup is damaged, or the disk is
+    full), UsageError (the URL is PostgreSQL's), MigrationError.
+    """
+    parsed = parse_url(url_from_environment() if url is None else url)
+    if parsed.dialect != "sqlite":
+        raise UsageError(
+            f"{parsed.shown} is PostgreSQL's: pg_restore puts a dump in place, and forgedb knows by"
+            " itself that it was restored"
+        )
+    if parsed.path == ":memory:":
+        raise InvalidValue(
+            "url", parsed.shown, "nothing is put in the place of a database in memory"
+        )
+    context = make_context(actor)
+    from forgedb.drivers.sqlite.restoring import (
+        copy_beside,
+        identifier_at,
+        open_copy,
+        put_in_place,
+    )
+
+    backup, path = os.fspath(backup), os.path.realpath(parsed.path)
+    kept = f"{path}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+    with copy_beside(backup, path) as copy:
+        runner = open_copy(copy, identifier_at(path))
+        with Database(runner, context, parse_url(_url_of(copy))) as db:
+            migrated = [each.label for each in db.migrate()]
+            era_before = _era_of(path)
+            identity = db.identity.advance_era(reason or f"restored from {backup}")
+            while identity.era <= era_before:
+                identity = db.identity.advance_era(reason or f"restored from {backup}")
+        was_kept = put_in_place(copy, path, kept)
+    return Restored(parsed.path, backup, was_kept, identity.era, migrated)
+
+
+def _era_of(path: str) -> int:
+    """The era of the database that is there, if it can still be read."""
+    if not os.path.exists(path):
+        return 0
+    try:
+        with connect(_url_of(path), mode="rw") as db:
+            return db.identity.get().era
+    except ForgeDbError:
+        return 0
+
+
+def _url_of(path: str) -> str:
+    return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")
