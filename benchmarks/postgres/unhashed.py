@@ -1,4 +1,4 @@
-"""What the audit's hash costs a write: the same statements with it, and with a constant in its
+"""What the audit's hash costs a write: the same statements with it, and with a number in its
 place, by one writer and by several that write to repositories of their own."""
 
 from __future__ import annotations

@@ -295,7 +295,7 @@ def test_no_lease_outlasts_its_expiry(raw: Raw, refused: Refused, whole: Whole) 
 @pytest.mark.parametrize("table", STREAMS)
 def test_a_streams_end_moves_forward_with_its_head(raw: Raw, refused: Refused, table: str) -> None:
     raw.execute(f"UPDATE {table} SET audit_seq = 5, audit_head = :head", head=b"\1" * 32)
-    for seq, head in ((4, b"\1"), (4, b"\2"), (5, b"\2"), (6, b"\1"), (LAST, b"\2")):
+    for seq, head in ((4, b"\1"), (4, b"\2"), (5, b"\2"), (6, b"\1"), (1_000_006, b"\2")):
         with refused(f"{table}_stream_moves_forward"):
             raw.execute(
                 f"UPDATE {table} SET audit_seq = :seq, audit_head = :head", seq=seq, head=head * 32
@@ -337,3 +337,9 @@ def test_an_era_that_has_begun_gives_tokens_and_no_later_one_does(
     for token in (9, (era + 1) << 32, LAST):
         with refused("leases_count_tokens"):
             grant(raw, fencing_token=token)
+    with refused("leases_newest_is_epoch"):
+        grant(raw, fencing_token=era << 32)
+        tell(raw, FREE, "lease.expire")
+        raw.execute(f"UPDATE leases SET {END} WHERE id = :id", id=FREE)
+        tell(raw, ulid(90), "lease.release")
+        insert(raw, "leases", id=ulid(90), fencing_token=8)

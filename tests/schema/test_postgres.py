@@ -263,11 +263,32 @@ def test_a_temporary_table_hides_nothing_from_a_trigger(
     _attack_from_afar(elsewhere, "forge")
 
 
+def test_a_temporary_table_vouches_for_nothing_at_commit(
+    elsewhere: psycopg.Connection[Row],
+) -> None:
+    """Whoever may write the tables may make temporary ones, and fill them."""
+    elsewhere.execute("RESET ROLE")
+    for table in ("repositories", "leases", "audit_entries"):
+        elsewhere.execute(
+            sql.SQL("CREATE TEMP TABLE {0} AS SELECT * FROM forge.{0}").format(
+                sql.Identifier(table)
+            )
+        )
+    elsewhere.execute("UPDATE pg_temp.leases SET fencing_token = 8")
+    elsewhere.execute("SET search_path TO pg_temp, forge")
+    with pytest.raises(psycopg.IntegrityError, match="leases_newest_is_epoch"):
+        elsewhere.execute(
+            "UPDATE forge.repositories SET lease_epoch = 8 WHERE id = %s", (REPOSITORY,)
+        )
+
+
 def test_a_schema_can_be_renamed(elsewhere: psycopg.Connection[Row]) -> None:
     elsewhere.execute("RESET ROLE")
     elsewhere.execute("ALTER SCHEMA forge RENAME TO smithy")
     elsewhere.execute("SET search_path TO pg_catalog")
     _attack_from_afar(elsewhere, "smithy")
+    with pytest.raises(psycopg.IntegrityError, match="leases_newest_is_epoch"):
+        elsewhere.execute("UPDATE smithy.repositories SET lease_epoch = lease_epoch + 1")
 
 
 @pytest.fixture
