@@ -151,6 +151,26 @@ def test_writes_that_are_undone_together_begin_no_era_and_the_next_one_does(
     assert db.identity.get().era == 1024
 
 
+def test_a_copy_that_gets_the_number_of_the_file_that_was_removed_is_another_file(
+    open_db: Surface, tmp_path: Path
+) -> None:
+    """A file system gives the number of a file's inode again, often to the very next file."""
+    file, kept = tmp_path / "forge.db", tmp_path / "kept.db"
+    db = open_db(f"sqlite:///{file}")
+    db.migrate()
+    repository = fill(db)
+    db.close()
+    number = file.stat().st_ino
+    shutil.copy(file, kept)
+    for _ in range(100):
+        file.unlink()
+        shutil.copy(kept, file)
+        if file.stat().st_ino == number:
+            break
+    db = open_db(f"sqlite:///{file}")
+    assert db.leases.acquire(repository.id).fencing_token >> 32 == 1024
+
+
 def test_a_file_that_is_renamed_is_where_it_was(open_db: Surface, tmp_path: Path) -> None:
     db = open_db(f"sqlite:///{tmp_path}/forge.db")
     db.migrate()

@@ -90,16 +90,17 @@ class _FirstOfTransaction(FirstWrite):
     """What is done in the transaction, or a savepoint of it, is not known to stay."""
 
     def __init__(self, whole: FirstWrite) -> None:
-        super().__init__(whole._check)
+        super().__init__(whole._given)
         self._whole = whole
         self._did_something = False
 
     def _checked(self, steps: Steps[R], context: Context) -> Steps[R]:
-        if self._check is not None:
-            if not (yield from self._check(context)):
+        check = self._whole._check
+        if check is not None:
+            if not (yield from check(context)):
                 self._did_something = True
             elif not self._did_something:
-                self._check = self._whole._check = None
+                self._whole._check = None
         return (yield from steps)
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import cache
 from math import inf
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from forgedb.drivers import refusals
 from forgedb.drivers.sqlite.checkpoints import CUT_SECONDS, LOG_BYTES_MAX, Checkpoints
 from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, overdue, translate
 from forgedb.drivers.sqlite.files import FileId, Place, file_id, make_file
+from forgedb.drivers.sqlite.identifier import identifier
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.drivers.sqlite.values import DECODERS, bind, kept
 from forgedb.drivers.sqlite.waiting import Waiting
@@ -401,11 +403,11 @@ _of_the_parent: list[Any] = []
 
 
 def _identifier(options: SqliteOptions, file: FileId | None) -> Callable[..., str | None]:
-    """Gives what the file is known by, its inode's number: a copy has another.  None in memory."""
-    identifier = options.identifier or (None if file is None else str(file[1]))
+    """Gives what the file is known by, which a copy isn't.  None in memory."""
 
+    @cache
     def tell(*_: object) -> str | None:
-        return identifier
+        return options.identifier or (None if file is None else identifier(options.absolute, file))
 
     return tell
 

@@ -24,6 +24,7 @@ from forgedb.drivers.sqlite.files import (
     temporary_beside,
 )
 from forgedb.drivers.sqlite.holder import writer_of
+from forgedb.drivers.sqlite.identifier import identifier
 from forgedb.drivers.sqlite.options import sqlite_options
 from forgedb.drivers.sqlite.runner import SqliteRunner
 from forgedb.errors import InvalidValue, LockTimeout, Unavailable
@@ -76,7 +77,7 @@ def identifier_at(path: str) -> str | None:
         if isinstance(error.__cause__, _UNREADABLE):
             return None
         raise
-    return str(found[1])
+    return identifier(path, found)
 
 
 def open_copy(path: str, identifier: str | None) -> SqliteRunner:
