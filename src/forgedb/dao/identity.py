@@ -137,7 +137,8 @@ class IdentityDao(Dao[H_co]):
         The last step of a restore that nothing can see, such as that of a whole machine's snapshot;
         a database that was restored otherwise, upgraded or copied does it by itself.
 
-        Raises InvalidValue (also an empty reason).
+        Raises InvalidValue (also an empty reason), Conflict (there is no later era), AuditViolation
+        (the identity is gone).
         """
         check_reason(reason)
         locked = _there((yield from one(LockedIdentity, LOCK)))
