@@ -64,8 +64,10 @@ def open_raw(path: Path, *, writes: bool) -> apsw.Connection:
     options = sqlite_options(str(path), {})
     raw = SqliteConnection(options, _no_clock, writes=writes).raw
     raw.convert_binding = None
-    # By SQLite itself: this takes the place of forgedb's hook.
+    # By SQLite itself: these take the place of forgedb's hooks.
     raw.wal_autocheckpoint(LOG_PAGES)
+    raw.set_progress_handler(None)
+    raw.set_busy_timeout(int(options.busy_timeout_seconds * 1000))
     return raw
 
 
