@@ -39,12 +39,6 @@ SETTINGS: Final[Mapping[str, str]] = {
     "log_min_messages": "warning",
 }
 
-CANCEL_WAITS = """
-SELECT pg_cancel_backend(pid)
-FROM pg_stat_activity
-WHERE wait_event = 'SyncRep'
-"""
-
 CATCH_UP_SECONDS_MAX = 60.0
 
 
