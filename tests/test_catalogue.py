@@ -37,6 +37,7 @@ ONE_ROW = {
         "the table has one row",
     ),
     "forgedb.dao.identity.ANY_REPOSITORY": "the first row that there is will do",
+    "forgedb.audit.verify.IDENTITIES": "the table has one row, and this finds out whether it has",
 }
 
 EXCEPTIONS = ONE_ROW | {

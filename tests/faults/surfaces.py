@@ -12,7 +12,7 @@ from typing import Any, cast
 import psycopg
 
 import forgedb
-from forgedb import Database
+from forgedb import Database, VerifyProblem
 from tests.servers.tasks import Tasks, Waited
 
 WAIT_SECONDS_MAX = 30.0
@@ -112,6 +112,11 @@ def refuse_first(
         f"CREATE {kind} INSERT ON audit_entries {when}"
         f" FOR EACH ROW EXECUTE FUNCTION refuse('{times}', '{sqlstate}')".encode()
     )
+
+
+def faults_of(db: Database) -> list[VerifyProblem]:
+    """What its history doesn't prove, without what ``refuse_first`` put into its schema."""
+    return [each for each in db.audit.verify().problems if each.schema != "refuse"]
 
 
 def attempts(session: psycopg.Connection[Any]) -> int:
