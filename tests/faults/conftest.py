@@ -12,7 +12,7 @@ import pytest
 import forgedb.sql.split
 from forgedb import Database
 from forgedb.testing.servers.network import Network
-from tests.faults.surfaces import Surface, beside, faults_of
+from tests.faults.surfaces import Surface, beside, unexpected
 from tests.servers.postgres import Databases
 
 
@@ -42,7 +42,7 @@ def db(open_db: Surface, url: str) -> Iterator[Database]:
     """The database; its history must prove itself at the end."""
     db = open_db(url)
     yield db
-    assert faults_of(db) == []
+    assert unexpected(db.audit.verify()) == []
 
 
 @pytest.fixture
@@ -65,4 +65,4 @@ def far_db(open_db: Surface, network: Network, url: str) -> Iterator[Database]:
     db.projects.list()
     yield db
     network.flow()
-    assert faults_of(db) == []
+    assert unexpected(db.audit.verify()) == []

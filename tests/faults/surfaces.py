@@ -12,7 +12,7 @@ from typing import Any, cast
 import psycopg
 
 import forgedb
-from forgedb import Database, VerifyProblem
+from forgedb import Database, VerifyProblem, VerifyReport
 from tests.servers.tasks import Tasks, Waited
 
 WAIT_SECONDS_MAX = 30.0
@@ -114,9 +114,9 @@ def refuse_first(
     )
 
 
-def faults_of(db: Database) -> list[VerifyProblem]:
-    """What its history doesn't prove, without what ``refuse_first`` put into its schema."""
-    return [each for each in db.audit.verify().problems if each.schema != "refuse"]
+def unexpected(report: VerifyReport) -> list[VerifyProblem]:
+    """What a history doesn't prove, but for what ``refuse_first`` put into the schema."""
+    return [each for each in report.problems if each.schema != "refuse"]
 
 
 def attempts(session: psycopg.Connection[Any]) -> int:

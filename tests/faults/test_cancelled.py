@@ -20,7 +20,7 @@ from forgedb.drivers.postgres.connection import ROLLBACK_TO
 from forgedb.drivers.postgres.link import Answer, BlockingLink, Sent
 from forgedb.drivers.sqlite.connection import SqliteConnection
 from forgedb.testing.servers.network import Network
-from tests.faults.surfaces import Surface, beside, refuse_first, sleeps, until
+from tests.faults.surfaces import Surface, beside, refuse_first, sleeps, unexpected, until
 
 ROUNDS = 7
 """More than there are connections."""
@@ -66,7 +66,7 @@ def _in_a_loop(opened: tuple[str, dict[str, Any]], work: Work) -> None:
             await db.projects.list()
             await work(db)
             await _no_connection_is_missing(db)
-            assert (await db.audit.verify()).problems == []
+            assert unexpected(await db.audit.verify()) == []
 
     asyncio.run(run())
 
