@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from forgedb.drivers.sqlite.options import sqlite_options
 
 ACTOR = "user:benchmark"
 PROJECT = "platform"
+
+HERE = "UPDATE database_identity SET system_identifier = forgedb_system_identifier()"
+"""A copy's first write would find that it isn't where it was, and begin a new era: work that no
+contender but forgedb has, and tokens that begin by chance."""
 
 
 def base(scale: Scale, folder: Path) -> Path:
@@ -43,10 +48,12 @@ def first_repository(db: forgedb.Database) -> str:
 
 
 def copy(path: Path, name: str, folder: Path | None = None) -> Path:
-    """Another file with the same content, in the folder or beside it."""
+    """Another file with the same content, in the folder or beside it; known to be where it is."""
     target = (folder or path.parent) / f"{name}.db"
     remove(target)
     shutil.copyfile(path, target)
+    with closing(open_raw(target, writes=True)) as raw:
+        raw.execute(HERE)
     return target
 
 

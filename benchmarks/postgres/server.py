@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 import forgedb
-from benchmarks.databases import ACTOR, fill
+from benchmarks.databases import ACTOR, HERE, fill
 from benchmarks.scale import Scale
 from forgedb.sql.catalogue import Sql
 from forgedb.sql.placeholders import compile_text
@@ -92,9 +92,14 @@ class Server:
         return self._create(name, "template0")
 
     def copy(self, url: str, name: str) -> str:
-        """The URL of a new database with the same content, in place of the last of the name."""
+        """The URL of a new database with the same content, in place of the last of the name; known
+        to be where it is.
+        """
         self._drop(name)
-        return self._create(name, urlsplit(url).path[1:])
+        copied = self._create(name, urlsplit(url).path[1:])
+        with open_raw(copied) as raw:
+            raw.execute(f"{HERE}, database_oid = forgedb_database_oid()")
+        return copied
 
     def _create(self, name: str, template: str) -> str:
         text = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY wal_log")
