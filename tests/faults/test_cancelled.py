@@ -35,14 +35,6 @@ ENDLESS = {
     ),
 }
 
-LONG = {
-    "postgres": "SELECT pg_sleep(0.2)",
-    "sqlite": (
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000000)"
-        " SELECT max(i) FROM n"
-    ),
-}
-
 Work = Callable[[AsyncDatabase], Awaitable[Any]]
 
 
@@ -318,7 +310,7 @@ def test_who_is_left_in_a_savepoint_when_its_transaction_is_cancelled_changes_no
                     await inner.projects.create("undone", "Undone")
                     inside.set()
                     if in_a_query:
-                        await inner.client.query(LONG[inner.client.dialect])
+                        await inner.client.query(ENDLESS[inner.client.dialect])
                     await may_go_on.wait()
                     await inner.projects.create("undone-too", "Undone")
 
@@ -510,6 +502,27 @@ def test_a_thread_that_is_interrupted_in_a_query_leaves_nothing_and_its_connecti
         _creates(db)
 
 
+def test_a_thread_that_a_signal_interrupts_in_its_own_way_leaves_nothing_running_either(
+    url: str, admin: psycopg.Connection[Any], interrupting: Callable[[], None]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise Interrupted
+
+    signal.signal(signal.SIGINT, interrupted)
+    with forgedb.connect(url, actor="user:ada", pool_max_size=1, pool_timeout=1) as db:
+        for _ in range(3):
+            interrupting()
+            with pytest.raises(Interrupted):
+                db.client.query(ENDLESS["postgres"])
+            until(lambda: not sleeps(admin))
+            interrupting()
+            with pytest.raises(Interrupted), db.transaction() as tx:
+                tx.projects.create("platform", "Platform")
+                tx.client.query(ENDLESS["postgres"])
+            until(lambda: not sleeps(admin))
+        _creates(db)
+
+
 def _creates(db: Database) -> None:
     assert db.projects.create("platform", "Platform").slug == "platform"
     assert db.audit.verify().ok
@@ -541,6 +554,9 @@ def test_a_thread_that_is_left_in_a_savepoint_of_a_block_that_failed_changes_not
             if in_a_query:
                 asyncio.run(_its_endless_query_runs(url))
             raise Interrupted
+        if in_a_query and url.startswith("postgres"):
+            with beside(url) as session:
+                until(lambda: not sleeps(session))
         with db.transaction() as other:
             other.projects.create("kept", "Kept")
             may_go_on.set()

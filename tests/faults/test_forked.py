@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import forgedb
 from forgedb import Database, ForgeDbError, UsageError
+from tests.faults.surfaces import beside, sleeps, until
 
 
 @pytest.fixture(params=["postgres", "sqlite"])
@@ -97,6 +99,33 @@ def test_a_child_that_leaves_its_parents_block_undoes_nothing_of_it(forked_url: 
             raise
         assert [each.slug for each in db.projects.list().items] == ["a", "c"]
         assert db.audit.verify().ok
+
+
+def test_a_child_that_leaves_its_parents_block_stops_no_query_of_it(url: str) -> None:
+    def linger(tx: Database) -> list[object]:
+        with tx.transaction() as inner:
+            inner.projects.create("a", "A")
+            return [*inner.client.query("SELECT 1 FROM pg_sleep(3)")]
+
+    with (
+        forgedb.connect(url, actor="user:parent") as db,
+        ThreadPoolExecutor(1) as threads,
+        beside(url) as session,
+    ):
+        try:
+            with db.transaction() as tx:
+                lingering = threads.submit(linger, tx)
+                until(lambda: sleeps(session))
+                child = os.fork()
+                _leave_if(child == 0)
+                assert os.waitpid(child, 0)[1] == 0
+                assert sleeps(session)
+                assert len(lingering.result()) == 1
+        except BaseException:
+            if child == 0:
+                os._exit(0)
+            raise
+        assert [each.slug for each in db.projects.list().items] == ["a"]
 
 
 def _leave_if(leaving: bool) -> None:

@@ -222,6 +222,30 @@ CREATE TRIGGER slow AFTER INSERT ON object_metadata FOR EACH STATEMENT EXECUTE F
 """
 
 
+def test_a_hold_that_waits_is_entered_when_its_server_is_no_longer_silent(
+    open_db: Surface, server: PostgresServer, own_url: str
+) -> None:
+    db = open_db(own_url, **QUICK)
+    project = db.projects.create("platform", "Platform")
+    repository = db.repositories.create(project.id, "api")
+
+    def held() -> str:
+        with db.leases.hold(repository.id, wait=60) as lease:
+            return lease.id
+
+    with ThreadPoolExecutor(1) as threads:
+        with server.frozen():
+            holding = threads.submit(held)
+            # Longer than any of its calls.
+            time.sleep(GIVEN_UP_SECONDS)
+            assert not holding.done()
+        lease_id = holding.result(HANG_SECONDS)
+    until(lambda: _works(db.projects.list))
+    # What it asked for in vain left no other lease.
+    assert [lease.id for lease in db.leases.history(repository.id).items] == [lease_id]
+    assert db.leases.active(repository.id) is None
+
+
 def test_a_hold_whose_server_falls_silent_is_entered_and_left_with_an_error(
     open_db: Surface, server: PostgresServer, own_url: str
 ) -> None:
@@ -229,8 +253,12 @@ def test_a_hold_whose_server_falls_silent_is_entered_and_left_with_an_error(
     project = db.projects.create("platform", "Platform")
     repository = db.repositories.create(project.id, "api")
     with server.frozen():
-        given_up(lambda: db.leases.hold(repository.id, wait=60).__enter__())
+        given_up(lambda: db.leases.hold(repository.id).__enter__())
+        # Who waits does so for its wait, and then for the call that it is in.
+        with within(CALL_SECONDS + GIVEN_UP_SECONDS), pytest.raises(Unavailable):
+            db.leases.hold(repository.id, wait=CALL_SECONDS).__enter__()
     until(lambda: _works(db.projects.list))
+    assert db.leases.active(repository.id) is None
     with (
         ExitStack() as frozen,
         within(GIVEN_UP_SECONDS),

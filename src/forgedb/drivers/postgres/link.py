@@ -63,6 +63,7 @@ class Link(ABC, Generic[C]):
     def __init__(self, raw: C, preparing: Preparing) -> None:
         self.raw = raw
         self._preparing = preparing
+        self._is_severed = False
 
     async def ask(self, sent: Sent) -> Answer:
         """Send one statement."""
@@ -121,14 +122,28 @@ class Link(ABC, Generic[C]):
     async def copy(self, text: bytes, blocks: Iterable[bytes]) -> int:
         """Stream the blocks into a ``COPY ... FROM STDIN``; returns how many rows they were."""
 
-    @abstractmethod
     async def close(self) -> None:
-        """Give the connection up."""
+        """Give the connection up; nothing goes on for it on the server."""
+        await self._stop_server()
+        await self._close()
+
+    async def _stop_server(self) -> None:
+        """Have it stop what it is doing.
+
+        Busy, it doesn't look whether anybody is there, and would keep its locks until it is done.
+        """
+        if self._is_used and not self._is_severed:
+            with suppress(psycopg.Error, asyncio.CancelledError):
+                await self.raw.ask_to_stop(STOP_SECONDS)
+
+    @abstractmethod
+    async def _close(self) -> None: ...
 
     async def break_off(self) -> None:
-        """Give the connection up under whoever still uses it: they find it lost."""
+        """Give the connection up under whoever still uses it: they find it lost, or cancelled."""
         if self.lost:
             return
+        await self._stop_server()
         self.raw.cut()
         give_up_at = time.monotonic() + STOP_SECONDS
         while self._is_used and time.monotonic() < give_up_at:
@@ -138,6 +153,7 @@ class Link(ABC, Generic[C]):
     def sever(self) -> None:
         """Take the server away from it, in a child process: the parent's session stays as it is."""
         if not self.lost:
+            self._is_severed = True
             nothing = os.open(os.devnull, os.O_RDWR)
             os.dup2(nothing, self.raw.pgconn.socket)
             os.close(nothing)
@@ -218,7 +234,7 @@ class BlockingLink(Link[PatientConnection]):
         with self.raw.lock:
             return self.raw.wait(fetching)
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         self.raw.close()
 
     async def _pause(self, seconds: float) -> None:
@@ -291,7 +307,7 @@ class AwaitedLink(Link[PatientAsyncConnection]):
         async with self.raw.lock:
             return await self.raw.wait(fetching)
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         await self.raw.close()
 
     async def _pause(self, seconds: float) -> None:

@@ -117,7 +117,7 @@ class Patient:
         give_up_at = time.monotonic() + STOP_SECONDS
         interruption: BaseException | None = None
         try:
-            await self._ask_to_stop(STOP_SECONDS)
+            await self.ask_to_stop(STOP_SECONDS)
             result: R = await self._answer(gen, max(0.0, give_up_at - time.monotonic()))
             return result
         except psycopg.Error as error:
@@ -175,14 +175,17 @@ class PatientConnection(Patient, psycopg.Connection[Any]):
             except _WaitTimeout:
                 assert seconds is not None
                 return finish(self._late(gen, seconds))
-        except (KeyboardInterrupt, SystemExit):
+        except psycopg.Error:
+            raise
+        except BaseException:
+            # Whatever a signal's handler raises, not KeyboardInterrupt alone.
             finish(self._interrupted(gen))
             raise
 
     async def _answer(self, gen: Generator[Any, Any, R], seconds: float | None) -> R:
         return waiting.wait(gen, self.pgconn.socket, interval=INTERVAL_SECONDS, timeout=seconds)
 
-    async def _ask_to_stop(self, seconds: float) -> None:
+    async def ask_to_stop(self, seconds: float) -> None:
         self.cancel_safe(timeout=seconds)
 
     async def _answers_others(self) -> bool:
@@ -224,7 +227,7 @@ class PatientAsyncConnection(Patient, psycopg.AsyncConnection[Any]):
             gen, self.pgconn.socket, interval=INTERVAL_SECONDS, timeout=seconds
         )
 
-    async def _ask_to_stop(self, seconds: float) -> None:
+    async def ask_to_stop(self, seconds: float) -> None:
         await self.cancel_safe(timeout=seconds)
 
     async def _answers_others(self) -> bool:
