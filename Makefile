@@ -40,9 +40,10 @@ demo: $(RUN) ## Record this checkout in forge.db and show what the database know
 test: $(DEV) ## Run all tests and report their coverage
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov
 
+test-postgres: ONLY := postgres
 test-postgres: $(DEV) ## Run what needs PostgreSQL, on the server that the environment names
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal \
-		-k postgres
+		-k "$(ONLY)"
 
 soak: MINUTES := 10
 soak: $(DEV) ## Attack leases for MINUTES=10 in all, on both databases
