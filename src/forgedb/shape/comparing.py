@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from forgedb.errors import MigrationDrift
-from forgedb.operations.steps import Steps, rows
-from forgedb.shape.catalogue import NO_TABLES, PARTS, VERSION
+from forgedb.operations.steps import Select, Steps, rows, together
+from forgedb.shape.catalogue import NO_TABLES, PARTS, UNCOMPILED, VERSION
 from forgedb.shape.parts import KINDS, Part, as_read, asked_for, parts_of, path_of, tables_of
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def differences() -> Steps[list[Difference]]:
 
 def compared(expected: Sequence[Part]) -> Steps[list[Difference]]:
     """What of the schema isn't as these parts are."""
-    found = yield from rows(PARTS, names=asked_for(expected))
+    parts = Select(PARTS, {"names": asked_for(expected)}, None)
+    _, found = yield from together(Select(UNCOMPILED, {}, None), parts)
     there = {part.key: part for row in found for part in (as_read(*row),)}
     found_differences: list[Difference] = []
     for part in expected:
