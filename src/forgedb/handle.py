@@ -12,7 +12,13 @@ from forgedb.errors import InvalidValue, UsageError
 from forgedb.operations.binding import Context, FirstWrite, H_co
 from forgedb.operations.steps import Steps
 from forgedb.url import DatabaseUrl, parse_url, url_from_environment
-from forgedb.validation import check_ip_address, check_name, check_optional_text, check_time
+from forgedb.validation import (
+    REASON_CHARS_MAX,
+    check_ip_address,
+    check_name,
+    check_optional_text,
+    check_time,
+)
 
 if TYPE_CHECKING:
     from forgedb.dao.audit import AuditDao
@@ -26,7 +32,6 @@ if TYPE_CHECKING:
 
 ACTOR_CHARS_MAX = 200
 REQUEST_ID_CHARS_MAX = 200
-REASON_CHARS_MAX = 2000
 
 CLOCK_YEAR_MIN, CLOCK_YEAR_MAX = 2, 9997
 """Leases, intervals and runs are counted from it, up to a year."""

@@ -10,7 +10,7 @@ import msgspec
 from forgedb.database import Database, connect
 from forgedb.errors import ForgeDbError, InvalidValue, UsageError
 from forgedb.handle import make_context
-from forgedb.url import parse_url, url_from_environment
+from forgedb.url import parse_url, sqlite_url, url_from_environment
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ def restore(
     kept = f"{path}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
     with copy_beside(backup, path) as copy:
         runner = open_copy(copy, identifier_at(path))
-        with Database(runner, context, parse_url(_url_of(copy))) as db:
+        with Database(runner, context, parse_url(sqlite_url(copy))) as db:
             migrated = [each.label for each in db.migrate()]
             era_before = _era_of(path)
             identity = db.identity.advance_era(reason or f"restored from {backup}")
@@ -77,11 +77,7 @@ def _era_of(path: str) -> int:
     if not os.path.exists(path):
         return 0
     try:
-        with connect(_url_of(path), mode="rw") as db:
+        with connect(sqlite_url(path), mode="rw") as db:
             return db.identity.get().era
     except ForgeDbError:
         return 0
-
-
-def _url_of(path: str) -> str:
-    return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")

@@ -51,7 +51,7 @@ def url_from_environment(environment: Mapping[str, str] | None = None) -> str:
     driver, url = given.get("DB_DRIVER", ""), given.get("DATABASE_URL", "")
     if driver == "sqlite":
         path = given.get("DB_PATH") or "forge.db"
-        return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")
+        return sqlite_url(path)
     if driver not in ("", "pg"):
         raise InvalidValue("DB_DRIVER", driver, "it must be sqlite or pg")
     if driver and not url:
@@ -64,6 +64,11 @@ def url_from_environment(environment: Mapping[str, str] | None = None) -> str:
             " forgedb's database in FORGEDB_URL",
         )
     return url or DEFAULT_URL
+
+
+def sqlite_url(path: str) -> str:
+    """The URL of a file."""
+    return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")
 
 
 def parse_url(url: str) -> DatabaseUrl:

@@ -43,6 +43,7 @@ from forgedb.operations.rows import columns
 from forgedb.operations.steps import Change, SelectOne, Steps, Together, lookup, many, now, one
 from forgedb.sql.catalogue import sql
 from forgedb.validation import (
+    REASON_CHARS_MAX,
     check_duration,
     check_integer,
     check_limit,
@@ -56,7 +57,6 @@ from forgedb.validation import (
 HOLDER_CHARS_MAX = 200
 PURPOSE_CHARS_MAX = 1000
 KEY_CHARS_MAX = 200
-REASON_CHARS_MAX = 2000
 
 CLOCK_BACKSTEP_MAX = timedelta(seconds=60)
 """How far a clock may be behind the repository's last lease before it is not believed."""
