@@ -6,6 +6,7 @@ import pytest
 
 from forgedb import MigrationError
 from forgedb.migrations.files import MigrationFile
+from forgedb.migrations.header import DIRECTIVES, Directive, header_of
 from forgedb.migrations.script import Mode, parse
 from forgedb.sql.lexer import Dialect
 from tests.migrations.folder import A, Folder
@@ -30,6 +31,9 @@ def _mode(text: str, dialect: Dialect = "sqlite") -> Mode:
         ("/*\n  forgedb: no-transaction\n*/", "no-transaction"),
         ("-- forgedb no-transaction\n", "no-transaction"),
         ("-- forgedb rebuilds this table\n", "transaction"),
+        ("-- forgedb rebuild now\n", "transaction"),
+        ("-- forgedbrebuild\n", "transaction"),
+        ("; -- forgedb: rebuild\n", "rebuild"),
     ],
 )
 def test_a_header_says_how_the_file_is_run(header: str, mode: Mode) -> None:
@@ -66,6 +70,45 @@ def test_a_header_that_can_not_be_followed_is_refused_before_anything_runs(
     assert str(refused.value).startswith(f"0002_b.sql:{place[0]}:{place[1]}: ")
     assert folder.tables() == set()
     assert folder.labels() == []
+
+
+@pytest.fixture
+def ordered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directive with a value, which a table more is enough for."""
+    directive = Directive(value=r"[0-9]+", form="N", without=frozenset({"rebuild"}))
+    monkeypatch.setitem(DIRECTIVES, "order", directive)
+
+
+@pytest.mark.usefixtures("ordered")
+@pytest.mark.parametrize(
+    ("header", "given"),
+    [
+        ("-- forgedb: order 7\n", {"order": "7"}),
+        (
+            "/* forgedb: ORDER\n\t7 */ -- forgedb: no-transaction",
+            {"order": "7", "no-transaction": ""},
+        ),
+        ("-- forgedb order 7\n-- forgedb: order 7\n", {"order": "7"}),
+        ("-- forgedb order of things\n", {}),
+    ],
+)
+def test_a_directive_may_have_a_value(header: str, given: dict[str, str]) -> None:
+    assert header_of(MigrationFile(1, "a", "0001_a.sql", f"{header}\n{A}", ""), "sqlite") == given
+
+
+@pytest.mark.usefixtures("ordered")
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ("-- forgedb: order\n", "'order' is nothing .*: one of no-transaction, rebuild, order N;"),
+        ("-- forgedb: order x\n", "'order x' is nothing that it can ask for"),
+        ("-- forgedb: order 7\n-- forgedb: order 8\n", ":2:1: the file asks for order 7 already"),
+        ("-- forgedb: rebuild\n-- forgedb: order 8\n", ":2:1: the file asks for rebuild already"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused(header: str, why: str) -> None:
+    with pytest.raises(MigrationError, match=why):
+        header_of(MigrationFile(1, "a", "0001_a.sql", f"{header}{A}", ""), "sqlite")
 
 
 @pytest.mark.parametrize("dialect", ["postgres"])
