@@ -274,7 +274,7 @@ CREATE TABLE database_identity (
     CONSTRAINT database_identity_audit_seq_check CHECK (audit_seq >= 0),
     CONSTRAINT database_identity_created_at_check CHECK (created_at >= '0001-01-01 00:00:00+00'::timestamp with time zone AND created_at <= '9999-12-31 23:59:59.999999+00'::timestamp with time zone),
     CONSTRAINT database_identity_database_oid_check CHECK (database_oid >= 0),
-    CONSTRAINT database_identity_era_check CHECK (era >= '-1000000000'::integer AND era <= 1000000000),
+    CONSTRAINT database_identity_era_check CHECK (era >= '-2000000000'::integer AND era <= 2000000000),
     CONSTRAINT database_identity_system_identifier_check CHECK (length(system_identifier) >= 1 AND length(system_identifier) <= 100)
 );
 
@@ -668,7 +668,7 @@ CREATE TRIGGER audit_entries_never_updated BEFORE UPDATE ON audit_entries FOR EA
 
 CREATE TRIGGER database_identity_era_grows BEFORE UPDATE OF era ON database_identity FOR EACH ROW WHEN (new.era < old.era OR new.era > old.era AND new.audit_seq <= old.audit_seq) EXECUTE FUNCTION forgedb_refuse('database_identity_era_grows', 'era can''t decrease, and grows with an entry');
 
-CREATE TRIGGER database_identity_era_steps AFTER UPDATE OF era ON database_identity FOR EACH ROW WHEN ((new.era - old.era) > 1024) EXECUTE FUNCTION forgedb_refuse('database_identity_era_steps', 'era grows by 1,024 at once at most');
+CREATE TRIGGER database_identity_era_steps AFTER UPDATE OF era ON database_identity FOR EACH ROW WHEN (new.era::numeric > (GREATEST(EXTRACT(epoch FROM clock_timestamp() - '2026-01-01 00:00:00+00'::timestamp with time zone), 0::numeric) + 315576000::numeric) AND (old.era::numeric <= (GREATEST(EXTRACT(epoch FROM clock_timestamp() - '2026-01-01 00:00:00+00'::timestamp with time zone), 0::numeric) + 315576000::numeric) OR (new.era - old.era) > 1024)) EXECUTE FUNCTION forgedb_refuse('database_identity_era_steps', 'era can''t be ten years ahead of the clock');
 
 CREATE TRIGGER database_identity_fixed_columns BEFORE UPDATE OF id, created_at ON database_identity FOR EACH ROW WHEN (new.id::text IS DISTINCT FROM old.id::text OR new.created_at IS DISTINCT FROM old.created_at) EXECUTE FUNCTION forgedb_refuse('database_identity_fixed_columns', 'id and created_at can''t change');
 

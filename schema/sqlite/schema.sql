@@ -587,7 +587,7 @@ CREATE TABLE database_identity (
         AND id NOT GLOB '*[^0-9A-HJKMNP-TV-Z]*'
     ),
     -- The effective era, which goes into a token's upper half, must fit there.
-    CONSTRAINT database_identity_era_check CHECK (era BETWEEN -1000000000 AND 1000000000),
+    CONSTRAINT database_identity_era_check CHECK (era BETWEEN -2000000000 AND 2000000000),
     CONSTRAINT database_identity_system_identifier_check CHECK (
         length(system_identifier) BETWEEN 1 AND 100
         AND instr(system_identifier, char(0)) = 0
@@ -1287,10 +1287,14 @@ END;
 
 CREATE TRIGGER database_identity_era_steps
 AFTER UPDATE OF era ON database_identity
-WHEN NEW.era - OLD.era > 1024
+WHEN NEW.era > max(unixepoch() - unixepoch('2026-01-01'), 0) + 315576000
+AND (
+    OLD.era <= max(unixepoch() - unixepoch('2026-01-01'), 0) + 315576000
+    OR NEW.era - OLD.era > 1024
+)
 BEGIN
     SELECT RAISE(
         ABORT,
-        'forgedb: database_identity_era_steps: era grows by 1,024 at once at most'
+        'forgedb: database_identity_era_steps: era can''t be ten years ahead of the clock'
     );
 END;

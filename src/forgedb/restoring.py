@@ -64,10 +64,9 @@ def restore(
         runner = open_copy(copy, identifier_at(path))
         with Database(runner, context, parse_url(sqlite_url(copy))) as db:
             migrated = [each.label for each in db.migrate()]
-            era_before = _era_of(path)
-            identity = db.identity.advance_era(reason or f"restored from {backup}")
-            while identity.era <= era_before:
-                identity = db.identity.advance_era(reason or f"restored from {backup}")
+            identity = db.identity.advance_era(
+                reason or f"restored from {backup}", above=_era_of(path)
+            )
         was_kept = put_in_place(copy, path, kept)
     return Restored(parsed.path, backup, was_kept, identity.era, migrated)
 
@@ -78,6 +77,6 @@ def _era_of(path: str) -> int:
         return 0
     try:
         with connect(sqlite_url(path), mode="rw") as db:
-            return db.identity.get().era
+            return max(db.identity.get().era, 0)
     except ForgeDbError:
         return 0

@@ -241,11 +241,13 @@ def test_a_backup_is_put_in_place_in_an_era_of_its_own(
     forgedb.ok("project", "create", "later")
     shown = forgedb.ok("restore", str(copy), "--reason", "the disk failed")
     first, second = shown.splitlines()
-    assert first == f"restored {tmp_path}/forge.db from {copy}, era 1024"
+    begun, _, era = first.rpartition(" ")
+    assert begun == f"restored {tmp_path}/forge.db from {copy}, era"
     assert second.startswith(f"what was there before is kept as {tmp_path}/forge.db.before-2")
     assert [each["slug"] for each in forgedb.data("project", "list")["items"]] == ["platform"]
     told = forgedb.data("restore", second.rpartition(" ")[2])
-    assert (told["era"], told["migrated"]) == (2048, [])
+    assert told["era"] > int(era) > 0
+    assert told["migrated"] == []
     assert len(forgedb.data("project", "list")["items"]) == 2
     forgedb.ok("audit", "verify")
     assert forgedb("restore", str(tmp_path / "none.db")).code == 2

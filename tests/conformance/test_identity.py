@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from forgedb import Database, InvalidValue, Lease, Repository
+from forgedb import Conflict, Database, InvalidValue, Lease, Repository
+from forgedb.dao.identity import ERA_CLOCK_MAX, ERA_MAX, later_era
 from tests.conformance.conftest import Clock
 
 ERA = 1 << 32
+
+SECOND = timedelta(seconds=1)
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+"""Eras count the seconds since."""
 
 
 def test_the_first_tokens_are_1_2_3(db: Database, repository: Repository) -> None:
@@ -36,10 +43,10 @@ def test_the_first_token_of_a_later_era_is_above_all_that_can_have_been_given(
     db.leases.release(db.leases.acquire(repository.id).id)
     advanced = db.identity.advance_era("the machine was put back to a snapshot")
     assert advanced == db.identity.get()
-    assert advanced.era == 1024
+    assert advanced.era > 0
 
     first = db.leases.acquire(repository.id)
-    assert 1024 * ERA <= first.fencing_token < 1024 * ERA + ERA // 2
+    assert 0 <= first.fencing_token - advanced.era * ERA < ERA // 2
     assert db.repositories.get(repository.id).lease_epoch == first.fencing_token
     given = db.leases.handover(first.id, "user:bob")
     assert given.fencing_token == first.fencing_token + 1
@@ -48,9 +55,9 @@ def test_the_first_token_of_a_later_era_is_above_all_that_can_have_been_given(
 
 def test_a_handover_in_a_later_era_has_a_token_of_it(db: Database, repository: Repository) -> None:
     lease = db.leases.acquire(repository.id)
-    db.identity.advance_era("test")
+    era = db.identity.advance_era("test").era
     given = db.leases.handover(lease.id, "user:bob")
-    assert given.fencing_token >= 1024 * ERA
+    assert given.fencing_token >= era * ERA
 
 
 def test_two_that_begin_the_same_era_apart_give_different_tokens(
@@ -78,8 +85,9 @@ def test_an_advance_is_an_entry_of_the_database_s_own_stream(db: Database, clock
         clock.now,
         "req-7",
     )
-    assert first.changes == {"era": [0, 1024]}
-    assert second.changes == {"era": [1024, 2048]}
+    seconds = (clock.now - BEGAN) // SECOND
+    assert first.changes == {"era": [0, seconds]}
+    assert second.changes == {"era": [seconds, seconds + 1]}
     assert db.audit.verify(identity.id).ok
 
 
@@ -93,8 +101,8 @@ def test_an_advance_says_why(db: Database, reason: object) -> None:
 
 def test_a_transaction_that_fails_begins_no_era(db: Database, repository: Repository) -> None:
     with suppress(ZeroDivisionError), db.transaction() as tx:
-        tx.identity.advance_era("test")
-        assert tx.leases.acquire(repository.id).fencing_token >= 1024 * ERA
+        era = tx.identity.advance_era("test").era
+        assert tx.leases.acquire(repository.id).fencing_token >= era * ERA
         raise ZeroDivisionError
     assert db.identity.get().era == 0
     assert db.leases.acquire(repository.id).fencing_token == 1
@@ -113,3 +121,69 @@ def test_a_history_over_several_eras_proves_itself(db: Database, repository: Rep
     tokens = [lease.fencing_token for lease in leases]
     assert tokens == sorted(set(tokens))
     assert db.audit.verify().ok
+
+
+# What is lost with one life of a database, and what the clock knows of it.
+
+
+def test_a_life_that_begins_a_second_later_is_above_one_that_is_lost(
+    db: Database, repository: Repository, clock: Clock
+) -> None:
+    """What is undone is as lost as what a backup doesn't know that is restored once more."""
+    lost = []
+    with suppress(ZeroDivisionError), db.transaction() as tx:
+        # Begun by itself, and then once more by hand.
+        tx.identity.advance_era("restored")
+        tx.identity.advance_era("to be safe")
+        for _ in range(3):
+            lease = tx.leases.acquire(repository.id)
+            lost.append(lease.fencing_token)
+            tx.leases.release(lease.id)
+        raise ZeroDivisionError
+    clock.pass_by(2 * SECOND)
+    db.identity.advance_era("restored again")
+    first = db.leases.acquire(repository.id).fencing_token
+    assert first >> 32 > max(lost) >> 32 > 0
+
+
+def test_what_is_known_to_have_begun_is_counted_from(db: Database, clock: Clock) -> None:
+    seconds = (clock.now - BEGAN) // SECOND
+    assert db.identity.advance_era("test", above=seconds + 7).era == seconds + 8
+    assert db.identity.advance_era("test", above=seconds + 10**6).era == seconds + 10**6 + 1024
+    for above in (-1, ERA_MAX + 1, "7", None):
+        with pytest.raises(InvalidValue) as refused:
+            db.identity.advance_era("test", above=above)  # type: ignore[arg-type]
+        assert refused.value.field == "above"
+
+
+@pytest.mark.parametrize(
+    ("era", "at", "later"),
+    [
+        (0, "2026-01-01T00:00:07Z", 7),
+        (3, "2026-11-29T12:00:00Z", 28728000),
+        (28728000, "2026-11-29T12:00:00Z", 28728001),
+        # Eras that began within one second are ahead of the clock, and it soon is again.
+        (28728500, "2026-11-29T12:00:00Z", 28728501),
+        (28729023, "2026-11-29T12:00:00Z", 28729024),
+        (28729024, "2026-11-29T12:00:00Z", 28730048),
+        # The clock was a year ahead once, and is right again.
+        (28728000 + 31536000, "2026-11-29T12:00:00Z", 28728000 + 31536000 + 1024),
+        # It was never set: before eras began, or where nobody will come to.
+        (0, "1970-01-01T00:00:07Z", 1024),
+        (7, "2025-12-31T23:00:00Z", 7 + 1024),
+        (0, "0001-01-01T00:00:00Z", 1024),
+        (5, "9999-12-31T23:59:59Z", 5 + 1024),
+        (ERA_CLOCK_MAX, "2073-08-01T00:00:00Z", ERA_CLOCK_MAX + 1024),
+    ],
+)
+def test_an_era_is_the_clock_s_where_it_makes_sense_and_a_step_on_where_it_doesn_t(
+    era: int, at: str, later: int
+) -> None:
+    assert later_era(era, datetime.fromisoformat(at)) == later
+
+
+def test_beyond_the_last_era_is_none(db: Database) -> None:
+    with pytest.raises(Conflict, match="is the last there can be") as refused:
+        db.identity.advance_era("test", above=ERA_MAX)
+    assert refused.value.constraint == "database_identity_era_check"
+    assert db.identity.get().era == 0

@@ -6,7 +6,8 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from psycopg import sql
 
 from forgedb import Database, Repository
-from tests.faults.surfaces import Surface, beside
+from tests.faults.surfaces import Surface, beside, until
 from tests.servers.postgres import Databases
 
 ERA = 1 << 32
@@ -50,12 +51,17 @@ def copied_database(open_db: Surface, url: str, postgres: Databases) -> Iterator
     fill(db)
     db.close()
     base, _, name = url.rpartition("/")
-    copy = f"{name}_copy"
+    with copied_within(base, name, f"{name}_copy") as copy:
+        yield url, copy
+
+
+@contextmanager
+def copied_within(base: str, name: str, copy: str) -> Iterator[str]:
     with psycopg.connect(f"{base}/postgres", autocommit=True) as admin:
         names = sql.Identifier(copy), sql.Identifier(name)
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
         try:
-            yield url, f"{base}/{copy}"
+            yield f"{base}/{copy}"
         finally:
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(names[0]))
 
@@ -63,6 +69,25 @@ def copied_database(open_db: Surface, url: str, postgres: Databases) -> Iterator
 @pytest.fixture(params=["copied_file", "copied_database"])
 def copied(request: pytest.FixtureRequest) -> Copied:
     made: Copied = request.getfixturevalue(request.param)
+    return made
+
+
+@pytest.fixture
+def files_copied_twice(copied_file: Copied, tmp_path: Path) -> tuple[str, str]:
+    shutil.copy(tmp_path / "forge.db", tmp_path / "again.db")
+    return copied_file[1], f"sqlite:///{tmp_path}/again.db"
+
+
+@pytest.fixture
+def databases_copied_twice(copied_database: Copied) -> Iterator[tuple[str, str]]:
+    base, _, name = copied_database[0].rpartition("/")
+    with copied_within(base, name, f"{name}_again") as again:
+        yield copied_database[1], again
+
+
+@pytest.fixture(params=["files_copied_twice", "databases_copied_twice"])
+def copied_twice(request: pytest.FixtureRequest) -> tuple[str, str]:
+    made: tuple[str, str] = request.getfixturevalue(request.param)
     return made
 
 
@@ -75,15 +100,15 @@ def test_the_first_write_of_a_copy_begins_a_new_era_and_says_so(
     with caplog.at_level(logging.WARNING, "forgedb"):
         db.projects.create("first", "First")
     after = db.identity.get()
-    assert after.era == 1024
+    assert after.era > 0
     assert after.id == before.id
     entry = db.audit.list(stream=after.id).items[0]
     assert (entry.actor, entry.action) == ("user:bob", "database.advance_era")
     assert entry.reason is not None
     assert "restored, upgraded or copied" in entry.reason
-    assert entry.changes["era"] == [0, 1024]
+    assert entry.changes["era"] == [0, after.era]
     (record,) = caplog.records
-    assert "era 1024 begins" in record.getMessage()
+    assert f"era {after.era} begins" in record.getMessage()
     assert db.audit.verify().problems == []
 
 
@@ -101,15 +126,32 @@ def test_a_copy_never_gives_a_token_that_the_database_can_give(
             db.leases.release(lease.id)
         assert db.audit.verify().problems == []
     assert tokens[:3] == [3, 4, 5]
-    assert all(token >= 1024 * ERA for token in tokens[3:])
+    assert all(token >= ERA for token in tokens[3:])
     assert len(set(tokens)) == 6
+
+
+def test_a_copy_that_is_made_again_gives_tokens_above_all_of_the_first_one(
+    open_db: Surface, copied_twice: tuple[str, str]
+) -> None:
+    """Neither copy knows of the other, and both are of one moment."""
+    first, second = copied_twice
+    db = open_db(first)
+    repository = db.repositories.list(db.projects.list().items[0].id).items[0]
+    db.projects.create("known", "Known as a copy by itself")
+    lost = db.identity.advance_era("and advanced by hand, to be safe").era
+    token = db.leases.acquire(repository.id).fencing_token
+    db.close()
+    until(lambda: (datetime.now(UTC) - datetime(2026, 1, 1, tzinfo=UTC)).total_seconds() > lost + 1)
+    later = open_db(second).leases.acquire(repository.id).fencing_token
+    assert later >> 32 > token >> 32 == lost
 
 
 def test_an_era_begins_once_however_many_write_first(open_db: Surface, copied: Copied) -> None:
     handles = [open_db(copied[1]) for _ in range(3)]
     for number, db in enumerate(handles):
         db.projects.create(f"p{number}", "P")
-    assert handles[0].identity.get().era == 1024
+    identity = handles[0].identity.get()
+    assert len(handles[0].audit.list(stream=identity.id).items) == 1
 
 
 def test_reading_begins_no_era(open_db: Surface, copied: Copied) -> None:
@@ -125,11 +167,11 @@ def test_a_first_write_that_is_undone_begins_no_era_and_the_next_one_does(
     db = open_db(copied[1])
     with suppress(ZeroDivisionError), db.transaction() as tx:
         tx.projects.create("undone", "Undone")
-        assert tx.identity.get().era == 1024
+        assert tx.identity.get().era > 0
         raise ZeroDivisionError
     assert db.identity.get().era == 0
     db.projects.create("kept", "Kept")
-    assert db.identity.get().era == 1024
+    assert db.identity.get().era > 0
 
 
 def test_writes_that_are_undone_together_begin_no_era_and_the_next_one_does(
@@ -148,7 +190,7 @@ def test_writes_that_are_undone_together_begin_no_era_and_the_next_one_does(
             raise ZeroDivisionError
         assert tx.identity.get().era == 0
         tx.projects.create("kept", "Kept")
-    assert db.identity.get().era == 1024
+    assert db.identity.get().era > 0
 
 
 def test_a_copy_that_gets_the_number_of_the_file_that_was_removed_is_another_file(
@@ -168,7 +210,7 @@ def test_a_copy_that_gets_the_number_of_the_file_that_was_removed_is_another_fil
         if file.stat().st_ino == number:
             break
     db = open_db(f"sqlite:///{file}")
-    assert db.leases.acquire(repository.id).fencing_token >> 32 == 1024
+    assert db.leases.acquire(repository.id).fencing_token >> 32 > 0
 
 
 def test_a_file_that_is_renamed_is_where_it_was(open_db: Surface, tmp_path: Path) -> None:
@@ -196,8 +238,7 @@ def test_in_another_cluster_or_file_an_empty_database_begins_an_era_too(
     db.migrate()
     db.client.execute("UPDATE database_identity SET system_identifier = '7000000000000000001'")
     repository = fill(db)
-    assert db.identity.get().era == 1024
-    assert db.leases.acquire(repository.id).fencing_token >> 32 == 1024
+    assert db.leases.acquire(repository.id).fencing_token >> 32 == db.identity.get().era > 0
 
 
 def test_a_grant_is_durable_whatever_the_session_is_set_to(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -106,14 +107,36 @@ def test_a_database_has_one_identity(raw: Raw, refused: Refused) -> None:
 
 def test_an_era_never_comes_back_and_grows_with_an_entry_alone(raw: Raw, refused: Refused) -> None:
     by_one = "audit_seq = audit_seq + 1, audit_head = :head"
-    raw.execute(f"UPDATE database_identity SET era = era + 1024, {by_one}", head=b"\1" * 32)
+    now = (datetime.now(UTC) - datetime(2026, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
+    ten_years = 10 * 365 * 86_400
+    raw.execute(f"UPDATE database_identity SET era = {now + ten_years}, {by_one}", head=b"\1" * 32)
     with refused("database_identity_era_steps"):
-        raw.execute(f"UPDATE database_identity SET era = era + 1025, {by_one}", head=b"\2" * 32)
+        raw.execute(
+            f"UPDATE database_identity SET era = {now + ten_years + 4 * 86_400}, {by_one}",
+            head=b"\2" * 32,
+        )
     with refused("database_identity_era_grows"):
         raw.execute("UPDATE database_identity SET era = era - 1, audit_seq = audit_seq + 1")
     with refused("database_identity_era_grows"):
         raw.execute("UPDATE database_identity SET era = era + 1")
     raw.execute("UPDATE database_identity SET era = era, system_identifier = '7'")
+
+
+def test_an_era_that_a_wrong_clock_began_goes_on_in_steps(raw: Raw, refused: Refused) -> None:
+    name = "database_identity_era_steps"
+    query = {
+        "sqlite": "SELECT sql FROM sqlite_schema WHERE name = :name",
+        "postgres": "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = :name",
+    }[raw.dialect]
+    ((made_by,),) = raw.execute(query, name=name)
+    of_table = {"sqlite": "", "postgres": " ON database_identity"}[raw.dialect]
+    by_one = "audit_seq = audit_seq + 1, audit_head = :head"
+    raw.execute(f"DROP TRIGGER {name}{of_table}")
+    raw.execute(f"UPDATE database_identity SET era = 1500000000, {by_one}", head=b"\1" * 32)
+    raw.execute(made_by)
+    raw.execute(f"UPDATE database_identity SET era = era + 1024, {by_one}", head=b"\2" * 32)
+    with refused(name):
+        raw.execute(f"UPDATE database_identity SET era = era + 1025, {by_one}", head=b"\3" * 32)
 
 
 # Nothing of the past is deleted, and little of it changes.

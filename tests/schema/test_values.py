@@ -599,7 +599,7 @@ def test_a_line_may_wait_for_its_lease_and_its_ids_need_not_be_ulids(
 def test_an_identity_has_an_era_that_fits_into_a_token_and_a_place(
     raw: Raw, refused: Refused
 ) -> None:
-    for era in (10**9 + 1, -(10**9) - 1):
+    for era in (2 * 10**9 + 1, -2 * 10**9 - 1):
         with refused("database_identity_era_check"):
             insert(raw, IDENTITY, era=era)
     for place in ("", "7" * 101):

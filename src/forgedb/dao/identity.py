@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -24,14 +25,20 @@ from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Change, SelectOne, Steps, Together, now, one, rows
 from forgedb.sql.catalogue import sql
-from forgedb.validation import check_reason
+from forgedb.validation import check_integer, check_reason
 
 T = TypeVar("T")
+
+ERA_CLOCK_ZERO = datetime(2026, 1, 1, tzinfo=UTC)
+"""The first second that eras count; no database has one before."""
+
+ERA_CLOCK_MAX = 1_500_000_000
+"""In the year 2073: what a clock says beyond is its error, and must not use up the eras."""
 
 ERA_STEP = 1024
 """More promotions than a history that was lost can have had: its timelines count as eras."""
 
-ERA_MAX = 1_000_000_000
+ERA_MAX = 2_000_000_000
 
 TOKEN_CHANCE_BITS = 31
 """The first token of an era begins by chance, since two standbys that were both promoted have the
@@ -131,19 +138,21 @@ class IdentityDao(Dao[H_co]):
         return _there((yield from one(DatabaseIdentity, SELECT)))
 
     @write
-    def advance_era(self, reason: str) -> Steps[DatabaseIdentity]:
+    def advance_era(self, reason: str, *, above: int = 0) -> Steps[DatabaseIdentity]:
         """Begin a new era: the next fencing tokens are above all that were ever given.
 
         The last step of a restore that nothing can see, such as that of a whole machine's snapshot;
-        a database that was restored otherwise, upgraded or copied does it by itself.
+        a database that was restored otherwise, upgraded or copied does it by itself.  ``above`` is
+        an era, 0 to 2,000,000,000, that is known to have begun in what was lost.
 
         Raises InvalidValue (also an empty reason), Conflict (there is no later era), AuditViolation
         (the identity is gone).
         """
         check_reason(reason)
+        check_integer("above", above, greatest=ERA_MAX)
         locked = _there((yield from one(LockedIdentity, LOCK)))
         standing = yield from _standing()
-        return (yield from _advance(self.context, locked, standing, reason))
+        return (yield from _advance(self.context, locked, standing, reason, above))
 
 
 def check_standing(context: Context) -> Steps[bool]:
@@ -218,6 +227,20 @@ def next_token(lease_epoch: int, standing: Standing) -> int:
     return (era << TOKEN_COUNT_BITS) + chance
 
 
+def later_era(era: int, at: datetime) -> int:
+    """The era that begins after ``era``: the seconds since 2026 began, if that is later.
+
+    So what is restored twice of one backup begins two eras, the later one later, though neither
+    knows of the other.  That holds as long as eras begin no faster than seconds pass; so where the
+    clock has kept up with them an era is one more than the last.  A clock that is behind or beyond
+    reason has nothing to say, and then a step is more than what was lost can have counted.
+    """
+    seconds = (at - ERA_CLOCK_ZERO) // timedelta(seconds=1)
+    if era - ERA_STEP < seconds <= ERA_CLOCK_MAX:
+        return max(era + 1, seconds)
+    return era + ERA_STEP
+
+
 def _standing() -> Steps[Standing]:
     return _there((yield from one(Standing, STANDING)))
 
@@ -232,16 +255,17 @@ def _there(found: T | None) -> T:
 
 
 def _advance(
-    context: Context, locked: LockedIdentity, standing: Standing, reason: str
+    context: Context, locked: LockedIdentity, standing: Standing, reason: str, above: int = 0
 ) -> Steps[DatabaseIdentity]:
-    era = locked.era + ERA_STEP
+    at = yield from now()
+    era = later_era(max(standing.effective_era, above), at)
     if era > ERA_MAX:
         raise Conflict("database_identity_era_check", f"era {locked.era} is the last there can be")
-    at = yield from now()
     before = plain(DatabaseIdentity, locked)
     after = replace(
         before,
-        era=era,
+        # The timeline comes on top of it.
+        era=era - (standing.effective_era - standing.era),
         # What the server doesn't say any more is kept.
         system_identifier=standing.present_identifier or locked.system_identifier,
         database_oid=standing.present_oid or locked.database_oid,

@@ -16,7 +16,7 @@ CREATE TABLE database_identity (
     created_at        timestamptz NOT NULL,
     CONSTRAINT database_identity_one_per_id PRIMARY KEY (id),
     -- The effective era, which goes into a token's upper half, must fit there.
-    CONSTRAINT database_identity_era_check CHECK (era BETWEEN -1000000000 AND 1000000000),
+    CONSTRAINT database_identity_era_check CHECK (era BETWEEN -2000000000 AND 2000000000),
     CONSTRAINT database_identity_system_identifier_check CHECK (
         length(system_identifier) BETWEEN 1 AND 100
     ),

@@ -235,12 +235,24 @@ EXECUTE FUNCTION forgedb_refuse(
     'audit_seq and audit_head grow by entries'
 );
 
--- Eras that are used up protect nobody any more.
+-- Eras that are used up protect nobody any more.  They begin by the clock (seconds since 2026 began),
+-- so nobody comes to one that is ten years (315,576,000 s) ahead of it; where a clock was that far
+-- ahead once, eras go on in steps.
 CREATE TRIGGER database_identity_era_steps
 AFTER UPDATE OF era ON database_identity
 FOR EACH ROW
-WHEN (NEW.era - OLD.era > 1024)
+WHEN (
+    NEW.era > greatest(
+        extract(epoch FROM clock_timestamp() - TIMESTAMPTZ '2026-01-01T00:00:00Z'), 0
+    ) + 315576000
+    AND (
+        OLD.era <= greatest(
+            extract(epoch FROM clock_timestamp() - TIMESTAMPTZ '2026-01-01T00:00:00Z'), 0
+        ) + 315576000
+        OR NEW.era - OLD.era > 1024
+    )
+)
 EXECUTE FUNCTION forgedb_refuse(
     'database_identity_era_steps',
-    'era grows by 1,024 at once at most'
+    'era can''t be ten years ahead of the clock'
 );

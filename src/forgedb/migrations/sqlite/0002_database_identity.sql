@@ -23,7 +23,7 @@ CREATE TABLE database_identity (
         AND id NOT GLOB '*[^0-9A-HJKMNP-TV-Z]*'
     ),
     -- The effective era, which goes into a token's upper half, must fit there.
-    CONSTRAINT database_identity_era_check CHECK (era BETWEEN -1000000000 AND 1000000000),
+    CONSTRAINT database_identity_era_check CHECK (era BETWEEN -2000000000 AND 2000000000),
     CONSTRAINT database_identity_system_identifier_check CHECK (
         length(system_identifier) BETWEEN 1 AND 100
         AND instr(system_identifier, char(0)) = 0

@@ -151,13 +151,19 @@ BEGIN
     );
 END;
 
--- Eras that are used up protect nobody any more.
+-- Eras that are used up protect nobody any more.  They begin by the clock (seconds since 2026 began),
+-- so nobody comes to one that is ten years (315,576,000 s) ahead of it; where a clock was that far
+-- ahead once, eras go on in steps.
 CREATE TRIGGER database_identity_era_steps
 AFTER UPDATE OF era ON database_identity
-WHEN NEW.era - OLD.era > 1024
+WHEN NEW.era > max(unixepoch() - unixepoch('2026-01-01'), 0) + 315576000
+AND (
+    OLD.era <= max(unixepoch() - unixepoch('2026-01-01'), 0) + 315576000
+    OR NEW.era - OLD.era > 1024
+)
 BEGIN
     SELECT RAISE(
         ABORT,
-        'forgedb: database_identity_era_steps: era grows by 1,024 at once at most'
+        'forgedb: database_identity_era_steps: era can''t be ten years ahead of the clock'
     );
 END;
