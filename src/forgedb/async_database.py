@@ -85,15 +85,15 @@ class AsyncDatabase(Handle[Async]):
 
         It runs in a thread.  Raises MigrationError, MigrationDrift, Unavailable.
         """
-        from forgedb.migrations import Runner
+        from forgedb.migrations.async_migrator import AsyncMigrator
 
-        return await self._runner.blocking(lambda runner: Runner(runner).migrate(target))
+        return await AsyncMigrator(self._runner).migrate(target)
 
     async def pending_migrations(self, target: int | None = None) -> list[MigrationFile]:
         """What ``migrate`` would apply, in order.  Raises MigrationError, MigrationDrift."""
-        from forgedb.migrations import Runner
+        from forgedb.migrations.async_migrator import AsyncMigrator
 
-        return await self._runner.blocking(lambda runner: Runner(runner).pending(target))
+        return await AsyncMigrator(self._runner).pending(target)
 
     async def backup(self, path: str | os.PathLike[str]) -> None:
         """Copy the database, as it is at one moment, to a file, while others go on writing.

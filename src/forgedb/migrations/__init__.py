@@ -1,8 +1,25 @@
-"""Migrations: the schema's SQL files, one folder a database, and what applies them."""
+"""Migrations: the schema's SQL files, one folder a database, and what applies them.
+
+``Runner`` is the name that ``Migrator`` had in 0.1.
+"""
 
 from __future__ import annotations
 
-from forgedb.migrations.progress import Progress
-from forgedb.migrations.runner import Runner
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Progress", "Runner"]
+from forgedb.migrations.progress import Progress
+from forgedb.migrations.runner import Migrator, Runner
+
+if TYPE_CHECKING:
+    from forgedb.migrations.async_migrator import AsyncMigrator
+
+__all__ = ["AsyncMigrator", "Migrator", "Progress", "Runner"]
+
+
+def __getattr__(name: str) -> Any:
+    # Needed by programs of tasks alone.
+    if name == "AsyncMigrator":
+        from forgedb.migrations.async_migrator import AsyncMigrator
+
+        return AsyncMigrator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,6 +26,7 @@ from forgedb.migrations.patience import Patience
 from forgedb.migrations.script import Script
 from forgedb.operations.binding import Sync
 from forgedb.operations.steps import Steps, now, rows, run
+from forgedb.operations.stopping import Stopped
 from forgedb.sql.catalogue import sql
 from forgedb.sql.split import ScriptStatement
 
@@ -64,15 +65,16 @@ class Alone:
             return None
         for count, statement in enumerate(script.statements[begun.done :], begun.done + 1):
             failure: ForgeDbError | None = None
-            before = self._database.read(invalid_indexes())
             try:
-                self._run(partial(_with_settings, script, statement))
-            except ForgeDbError as error:
-                failure = error
-            except (KeyboardInterrupt, SystemExit):
+                before = self._database.read(invalid_indexes())
+                try:
+                    self._run(partial(_with_settings, script, statement))
+                except ForgeDbError as error:
+                    failure = error
+                after = self._database.read(invalid_indexes())
+            except (KeyboardInterrupt, SystemExit, Stopped):
                 self._note(begun, msgspec.structs.replace(begun, state="failed", error=INTERRUPTED))
                 raise
-            after = self._database.read(invalid_indexes())
             invalid = left_by(statement.text, failure is not None, before, after)
             if failure is None and not invalid:
                 texts = [statement.text for statement in script.statements[:count]]
@@ -147,7 +149,7 @@ class Alone:
             return None
         version = script.migration.version
         begun = next((each for each in history.begun if each.version == version), None)
-        me = own_name()
+        me = f"process {os.getpid()} on {os.uname().nodename}"
         if begun is None:
             return (yield from applying.table.begin(script.migration, (yield from now()), me))
         if begun.state == "failed":
@@ -202,11 +204,6 @@ class Alone:
                     f" {shown(text)}; wait for it, or end it with"
                     f" SELECT pg_terminate_backend({session})",
                 )
-
-
-def own_name() -> str:
-    """What this process is known by to others who look at the history."""
-    return f"process {os.getpid()} on {os.uname().nodename}"
 
 
 def _with_settings(script: Script, statement: ScriptStatement) -> Steps[None]:

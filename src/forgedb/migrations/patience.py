@@ -10,6 +10,7 @@ from typing import TypeVar
 from forgedb.errors import LockTimeout
 from forgedb.operations.binding import Sync
 from forgedb.operations.steps import Steps
+from forgedb.operations.stopping import stop_if_told
 
 R = TypeVar("R")
 
@@ -51,6 +52,7 @@ class Patience:
         pause_seconds = PAUSE_SECONDS_FIRST
         reported = ""
         while True:
+            stop_if_told()
             try:
                 return attempt()
             except LockTimeout as error:

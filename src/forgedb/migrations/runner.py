@@ -29,7 +29,6 @@ from forgedb.shape.comparing import Difference, differences, require_tables
 if TYPE_CHECKING:
     from forgedb.migrations.alone import Alone, Resolution
     from forgedb.migrations.applying import Applying
-    from forgedb.migrations.marks import Mark, Marking
     from forgedb.migrations.patience import Patience
     from forgedb.migrations.progress import Progress
     from forgedb.migrations.script import Script
@@ -41,7 +40,7 @@ LOCK_WAIT_SECONDS_MIN = 0.001
 SECONDS_MAX = 86_400.0
 
 
-class Runner:
+class Migrator:
     """Brings a database to the migrations of a folder, by default forgedb's own.
 
     The folder holds ``NNNN_name.sql`` files, or a folder of them for each database, ``sqlite``
@@ -79,7 +78,7 @@ class Runner:
         self._lock_wait_seconds = min(lock_wait_seconds, lock_timeout_seconds or lock_wait_seconds)
         self._progress = progress
 
-    def on(self, database: Handle[Sync] | Sync) -> Runner:
+    def on(self, database: Handle[Sync] | Sync) -> Migrator:
         """The same on another database of this kind; what was checked isn't read again for it."""
         other = copy(self)
         other._database = _runner_of(database)
@@ -250,40 +249,6 @@ class Runner:
         alone = self._alone(self._applying(), self._patience())
         return alone.resolve(self._parsed(found[0]), begun, how)
 
-    def mark(
-        self,
-        version: int,
-        state: Marking,
-        *,
-        reason: str,
-        by: str | None = None,
-        allow_out_of_order: bool = False,
-    ) -> Mark:
-        """Change the history by hand: a migration is taken as applied, or is pending again.
-
-        A file that was edited since is taken as applied with the text that it has now.  ``by``
-        is who says so, by default this process.
-
-        Raises UsageError (no such migration, it is so already, forgedb's own, a lower number would
-        be passed over), InvalidValue (the reason), LockTimeout, MigrationDrift.
-        """
-        from forgedb.migrations.marks import marked
-
-        applying = self._applying()
-        applying.allow_out_of_order = allow_out_of_order
-        if self._given[0] is None:
-            raise UsageError(
-                "forgedb's own history isn't changed by hand: give the folder of your files"
-            )
-        steps = marked(applying, load(self.directory), version, state, by, reason)
-        return self._patience().write(steps)
-
-    def marks(self) -> list[Mark]:
-        """What was changed in the history by hand, the oldest first."""
-        from forgedb.migrations.marks import marks_of
-
-        return [*self._database.read(marks_of(self._table))]
-
     def _on_a_copy(self, target: int | None, *, allow_out_of_order: bool) -> list[AppliedMigration]:
         from tempfile import TemporaryDirectory
 
@@ -389,6 +354,10 @@ class Runner:
         return (yield from self._table.read(writing=writing))
 
 
+Runner = Migrator
+"""The name that it had in 0.1."""
+
+
 class _RolledBack(Exception):
     """Ends a rehearsal."""
 
@@ -442,8 +411,8 @@ def _runner_of(database: Handle[Sync] | Sync) -> Sync:
     runner = database._runner if isinstance(database, Handle) else database
     if not isinstance(runner, Sync):
         raise UsageError(
-            f"{type(database).__name__} can't be migrated by a Runner, which blocks: open the"
-            " database with connect() for it, in a thread"
+            f"{type(database).__name__} can't be migrated by a Migrator, which blocks: give it to"
+            " AsyncMigrator, and await what that does"
         )
     return runner
 

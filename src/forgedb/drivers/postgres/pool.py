@@ -36,6 +36,7 @@ from forgedb.drivers.postgres.values import ADAPTERS
 from forgedb.drivers.postgres.waiting import Patient, PatientAsyncConnection, PatientConnection
 from forgedb.errors import Unavailable
 from forgedb.operations.silence import LEAVING_SECONDS, at_most, for_a_turn
+from forgedb.operations.stopping import stop_if_told
 
 Clock = Callable[[], datetime] | None
 
@@ -102,6 +103,7 @@ class Pool(ABC):
     async def _first(self) -> PostgresConnection:
         give_up_at = time.monotonic() + self.options.pool_timeout_seconds
         while True:
+            stop_if_told()
             try:
                 return await self._lend(FIRST_LOOK_SECONDS)
             except psycopg_pool.PoolTimeout as error:

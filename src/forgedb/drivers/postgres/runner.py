@@ -190,8 +190,7 @@ class PostgresRunner(Async):
             self._refuse_outer_use()
         if self._pool.closed:
             raise refusals.closed()
-        import asyncio
-
+        from forgedb.drivers.errands import in_a_thread
         from forgedb.drivers.postgres.opening import open_blocking
 
         assert isinstance(self._pool, AwaitedPool), "threads call it themselves"
@@ -205,7 +204,7 @@ class PostgresRunner(Async):
             finally:
                 runner.close()
 
-        return await asyncio.to_thread(call)
+        return await in_a_thread(call)
 
     def bound(
         self,

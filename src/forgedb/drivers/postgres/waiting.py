@@ -23,6 +23,7 @@ from psycopg.pq import ConnStatus, TransactionStatus
 
 from forgedb.drivers.blocked import finish
 from forgedb.operations.silence import LIMIT, at_most, for_an_answer
+from forgedb.operations.stopping import STOP, stop_if_told
 
 R = TypeVar("R")
 
@@ -164,17 +165,18 @@ class PatientConnection(Patient, psycopg.Connection[Any]):
         timeout: float | None = None,
     ) -> R:
         seconds = for_an_answer(self.call_seconds)
+        heard = gen if STOP.get() is None else _until_stopped(gen)
         try:
             try:
                 return waiting.wait(
-                    gen,
+                    heard,
                     self.pgconn.socket,
                     interval=interval,
                     timeout=None if seconds is None else seconds * (1 - WATCHED),
                 )
             except _WaitTimeout:
                 assert seconds is not None
-                return finish(self._late(gen, seconds))
+                return finish(self._late(heard, seconds))
         except psycopg.Error:
             raise
         except BaseException:
@@ -258,6 +260,20 @@ def _while_heard(
                 silent_at = now + seconds
             elif now > silent_at:
                 raise _Silence
+            waits_for = gen.send(ready)
+    except StopIteration as stop:
+        result: R = stop.value
+        return result
+
+
+def _until_stopped(gen: Generator[Any, Any, R]) -> Generator[Any, Any, R]:
+    """psycopg's generator as it is, until the task that waits for it is cancelled."""
+    stop_if_told()
+    try:
+        waits_for = gen.send(None)
+        while True:
+            ready = yield waits_for
+            stop_if_told()
             waits_for = gen.send(ready)
     except StopIteration as stop:
         result: R = stop.value

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
 from forgedb.drivers import refusals
+from forgedb.drivers.errands import in_a_thread
 from forgedb.drivers.pool import Pool
 from forgedb.drivers.sqlite.connection import SAVEPOINT, SqliteConnection
 from forgedb.drivers.sqlite.hops import Hop, Hops
@@ -124,7 +125,7 @@ class AsyncSqliteRunner(Async):
     async def blocking(self, work: Callable[[Sync], R]) -> R:
         if self._in_transaction:
             self._refuse_outer_use()
-        return await asyncio.to_thread(work, self._inner)
+        return await in_a_thread(lambda: work(self._inner))
 
     def _refuse_outer_use(self) -> None:
         if asyncio.current_task() in self._in_transaction:

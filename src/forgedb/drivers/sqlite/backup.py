@@ -11,6 +11,9 @@ from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, translate
 from forgedb.drivers.sqlite.files import make_file, remove, sync, temporary_beside
 from forgedb.errors import Conflict, InvalidValue, Unavailable
 from forgedb.models import A_BACKUP
+from forgedb.operations.stopping import stop_if_told
+
+PAGES_AT_ONCE = 4096
 
 
 def write_backup(source: apsw.Connection, path: str) -> None:
@@ -65,7 +68,9 @@ def copy_pages(source: apsw.Connection, path: str) -> None:
             # Without a statement the transaction would have seen nothing yet.
             source.execute("SELECT count(*) FROM sqlite_schema").fetchall()
             with target.backup("main", source, "main") as backup:
-                backup.step(-1)
+                while not backup.done:
+                    stop_if_told()
+                    backup.step(PAGES_AT_ONCE)
         finally:
             source.execute("ROLLBACK")
         # A file by itself, not one of a pair with its log.

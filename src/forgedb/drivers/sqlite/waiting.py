@@ -14,6 +14,7 @@ from weakref import ref
 import apsw
 
 from forgedb.operations.silence import for_a_turn
+from forgedb.operations.stopping import stop_if_told
 
 INSTRUCTIONS = 100_000
 """Of SQLite's own machine, between two looks: some milliseconds."""
@@ -41,6 +42,7 @@ class Waiting:
 
     def _for_a_lock(self, tries: int) -> bool:
         """Whether to try again to get a lock that another process has."""
+        stop_if_told()
         now = time.monotonic()
         if tries == 0:
             self._give_up_at = now + for_a_turn(self.lock_seconds)
@@ -54,6 +56,7 @@ class Waiting:
 
     def _for_a_statement(self) -> bool:
         """Whether to interrupt the statement that runs."""
+        stop_if_told()
         now = time.monotonic()
         if not self.due:
             self.due = now + self.call_seconds
