@@ -22,7 +22,7 @@ import pytest
 
 import forgedb
 from forgedb.drivers.postgres.values import ADAPTERS
-from forgedb.migrations import history
+from forgedb.migrations import history, marks
 from forgedb.sql.catalogue import CATALOGUE, Sql
 from forgedb.sql.placeholders import compile_text
 from tests.servers.postgres import Databases
@@ -53,11 +53,13 @@ EXCEPTIONS = ONE_ROW | {
         " id; in the order of ids every open lease would be read"
     ),
     "forgedb.migrations.history.EXIST": "SQLite's own table of the schema has a row an index",
+    "forgedb.migrations.marks.MARKED_EXISTS": "SQLite's own table of the schema is small",
     "forgedb.migrations.history.SUSPECT": "SQLite's own table of the schema has a row an index",
     "forgedb.shape.catalogue.PARTS": "SQLite's own table of the schema is read whole",
     "forgedb.shape.catalogue.VERSION": "the history has a row a file, and its last is read",
     "forgedb.migrations.history.SELECT_ALL": "the history has a row a file, and is read whole",
     "forgedb.migrations.history.SELECT_BEGUN": "there is hardly ever a row, and all are read",
+    "forgedb.migrations.marks.SELECT_MARKED": "there is hardly ever a row, and all are read",
 }
 """By constant: why its plan may scan or sort."""
 
@@ -101,12 +103,13 @@ LOADED = Path(__file__).with_name("loaded.sql")
 UNPLANNED = {
     "forgedb.migrations.history.CREATE",
     "forgedb.migrations.history.CREATE_BEGUN",
+    "forgedb.migrations.marks.CREATE_MARKED",
     "forgedb.migrations.applying.RESET_SEARCH_PATH",
 }
 """PostgreSQL prepares no statement that defines a table, or sets something."""
 
-BEGUN = history.CREATE_BEGUN
-"""A table that most databases never have."""
+BESIDE = (history.CREATE_BEGUN, marks.CREATE_MARKED)
+"""Tables that most databases never have."""
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +120,8 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apsw.Connecti
         db.migrate()
     connection = apsw.Connection(str(path))
     connection.create_scalar_function("forgedb_system_identifier", lambda: "7", 0)
-    connection.execute(BEGUN.sqlite)
+    for beside in BESIDE:
+        connection.execute(beside.sqlite)
     assert not connection.table_exists("main", "sqlite_stat1")
     yield connection
     connection.close()
@@ -164,7 +168,8 @@ def postgres_migrated(postgres: Databases) -> Iterator[psycopg.Connection[Any]]:
         psycopg.connect(url, autocommit=True, context=ADAPTERS) as connection,
     ):
         connection.execute(LOADED.read_bytes())
-        connection.execute(BEGUN.postgres)
+        for beside in BESIDE:
+            connection.execute(beside.postgres)
         # What is faster for a few rows alone is taken only where there is no other way.
         connection.execute("SET enable_seqscan = off")
         connection.execute("SET enable_sort = off")
@@ -225,6 +230,7 @@ POSTGRES_EXCEPTIONS = ONE_ROW | {
     "forgedb.shape.catalogue.VERSION": "the history has a row a file, and its last is read",
     "forgedb.migrations.history.SELECT_ALL": "the history has a row a file, and is read whole",
     "forgedb.migrations.history.SELECT_BEGUN": "there is hardly ever a row, and all are read",
+    "forgedb.migrations.marks.SELECT_MARKED": "there is hardly ever a row, and all are read",
     "forgedb.migrations.invalid.INVALID_INDEXES": "it looks at every index of the database",
 }
 

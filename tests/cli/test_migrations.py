@@ -598,3 +598,23 @@ def test_status_is_a_table_on_a_terminal(forgedb: Forgedb, folder: Path, own: li
     assert shown[0].split() == ["MIGRATION", "STATE", "APPLIED", "AT", "MS"]
     assert shown[1].startswith("0001_stars ")
     assert max(map(len, shown)) <= 80
+
+
+def test_a_migration_is_marked_by_hand_and_status_tells_by_whom_and_why(
+    forgedb: Forgedb, own: list[str]
+) -> None:
+    forgedb.ok("migrate", "--target", "1", *own)
+    by_hand = ["--reason", "made by hand", *own]
+    marked = forgedb.ok("migrate", "mark", "2", "--applied", *by_hand)
+    assert re.fullmatch(r"0002_fans was marked applied by user:ada at .* UTC: .* hand\n", marked)
+    status = forgedb("migrate", "status", *own)
+    assert (status.code, status.error) == (0, marked)
+    assert not _has(forgedb, "fans")
+    told = forgedb.data("migrate", "mark", "2", "--pending", *by_hand)["marked"]
+    assert (told["state"], told["checksum"], told["reason"]) == ("pending", None, "made by hand")
+    assert len(told["checksum_before"]) == 64
+    assert forgedb.ok("migrate", *own).startswith("applied 0002_fans in ")
+    marks = forgedb.data("migrate", "status", *own)["marked"]
+    assert [each["state"] for each in marks] == ["applied", "pending"]
+    undecided = forgedb("migrate", "mark", "2", *by_hand)
+    assert (undecided.code, "--applied or --pending" in undecided.error) == (2, True)

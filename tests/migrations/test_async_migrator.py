@@ -72,6 +72,8 @@ def test_its_methods_are_those_of_the_migrator_awaited(folder: Folder, url: str)
         assert await migrator.differences() == []
         with pytest.raises(UsageError, match="isn't unfinished"):
             await migrator.resolve(1, "retry")
+        assert (await migrator.mark(3, "pending", reason="again")).version == 3
+        assert [each.version for each in await migrator.marks()] == [3]
         assert await db.client.query("SELECT id FROM b ORDER BY id") == [(1,), (2,)]
 
     _with_tasks(url, work)

@@ -118,3 +118,32 @@ def test_a_constraint_that_the_commit_checks_rolls_the_file_back(folder: Folder)
     assert (failed.value.applied, failed.value.pending) == (("0001_a",), ("0002_b", "0003_c"))
     assert folder.tables() == {"a"}
     assert folder.labels() == ["0001_a"]
+
+
+# PostgreSQL reads all statements that come together before it runs the first.
+
+TWO = "CREATE TABLE t1 (id integer);\n/* ü */ CREATE TABLE t2 (id integer);\n"
+
+
+@pytest.mark.parametrize(
+    ("third", "place", "statement"),
+    [
+        ("CREATE TABEL t3 (id integer)", (3, 8), "CREATE TABEL t3 (id integer)"),
+        ("SELECT 'é',\n  1 1;\nSELECT 4", (4, 5), "SELECT 'é',\n  1 1"),
+        ("SELECT 1 +;\nSELECT 4", (3, 11), "SELECT 1 +"),
+        ("SELECT 1 + -- and\n;\nSELECT 4", (3, 11), "SELECT 1 +"),
+        ("SELECT 1 +", (3, 11), "SELECT 1 +"),
+        ("SELECT U&'\\00zz';SELECT 4", (3, 11), "SELECT U&'\\00zz'"),
+        ("SELECT nope; CREATE TABEL t4 ()", (3, 21), "CREATE TABEL t4 ()"),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["postgres"])
+def test_a_syntax_error_is_at_its_own_statement_though_none_was_run_before_it(
+    folder: Folder, third: str, place: tuple[int, int], statement: str
+) -> None:
+    folder.write(m0001_a=TWO + third)
+    with pytest.raises(MigrationError) as failed:
+        folder.runner.migrate()
+    error = failed.value
+    assert ((error.line, error.column), error.statement) == (place, statement)
+    assert folder.tables() == set()

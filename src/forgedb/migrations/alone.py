@@ -149,7 +149,7 @@ class Alone:
             return None
         version = script.migration.version
         begun = next((each for each in history.begun if each.version == version), None)
-        me = f"process {os.getpid()} on {os.uname().nodename}"
+        me = own_name()
         if begun is None:
             return (yield from applying.table.begin(script.migration, (yield from now()), me))
         if begun.state == "failed":
@@ -204,6 +204,11 @@ class Alone:
                     f" {shown(text)}; wait for it, or end it with"
                     f" SELECT pg_terminate_backend({session})",
                 )
+
+
+def own_name() -> str:
+    """What this process is known by to others who look at the history."""
+    return f"process {os.getpid()} on {os.uname().nodename}"
 
 
 def _with_settings(script: Script, statement: ScriptStatement) -> Steps[None]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from forgedb.migrations.comparison import MigrationState
     from forgedb.migrations.files import MigrationFile
     from forgedb.migrations.history import BegunMigration
+    from forgedb.migrations.marks import Mark, Marking
     from forgedb.shape.comparing import Difference
 
 R = TypeVar("R")
@@ -108,6 +109,23 @@ class AsyncMigrator:
     async def resolve(self, version: int, how: Resolution) -> list[str]:
         """Let the next run go on with an unfinished file, or take it as applied."""
         return await self._do(lambda it: it.resolve(version, how))
+
+    async def mark(
+        self,
+        version: int,
+        state: Marking,
+        *,
+        reason: str,
+        by: str | None = None,
+        allow_out_of_order: bool = False,
+    ) -> Mark:
+        """Change the history by hand: a migration is taken as applied, or is pending again."""
+        options: Any = {"reason": reason, "by": by, "allow_out_of_order": allow_out_of_order}
+        return await self._do(lambda it: it.mark(version, state, **options))
+
+    async def marks(self) -> list[Mark]:
+        """What was changed in the history by hand, the oldest first."""
+        return await self._do(lambda it: it.marks())
 
     async def _do(self, work: Callable[[Migrator], R]) -> R:
         options = self._options.copy()

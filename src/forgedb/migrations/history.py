@@ -18,6 +18,9 @@ from forgedb.sql.catalogue import Sql, sql
 
 TABLE = "schema_migrations"
 
+BESIDE = ("_begun", "_marked")
+"""How the names end of the tables that are made beside a history, when they are needed."""
+
 SUSPECT_ADVICE = (
     "nothing of it was used, since what others put there would run as you: find out who made it,"
     " and drop it, or what was added, or migrate as the role that it belongs to"
@@ -140,13 +143,15 @@ SUSPECT = sql(
     sqlite="""
     SELECT name, true, CASE type WHEN 'table' THEN 'a virtual table' ELSE 'a ' || type END
     FROM sqlite_schema
-    WHERE name COLLATE NOCASE IN ('schema_migrations', 'schema_migrations_begun')
+    WHERE name COLLATE NOCASE IN (
+        'schema_migrations', 'schema_migrations_begun', 'schema_migrations_marked')
       AND (type <> 'table' OR rootpage = 0)
     UNION ALL
     SELECT tbl_name, false, 'a table with the trigger ' || name
     FROM sqlite_schema
     WHERE type = 'trigger'
-      AND tbl_name COLLATE NOCASE IN ('schema_migrations', 'schema_migrations_begun')
+      AND tbl_name COLLATE NOCASE IN (
+          'schema_migrations', 'schema_migrations_begun', 'schema_migrations_marked')
     """,
     postgres="""
     WITH tables (oid, name, kind, owner) AS (
@@ -154,7 +159,8 @@ SUSPECT = sql(
         FROM pg_class AS c
         WHERE c.oid IN (
             CAST(pg_catalog.to_regclass('schema_migrations') AS oid),
-            CAST(pg_catalog.to_regclass('schema_migrations_begun') AS oid))
+            CAST(pg_catalog.to_regclass('schema_migrations_begun') AS oid),
+            CAST(pg_catalog.to_regclass('schema_migrations_marked') AS oid))
     ),
     me (oid, is_superuser) AS (
         SELECT r.oid, r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user
@@ -339,6 +345,8 @@ SET
 WHERE version = :version AND state = :was AND begun_at = :was_at AND begun_by = :was_by
 """)
 
+DELETE = sql("DELETE FROM schema_migrations WHERE version = :version")
+
 DELETE_BEGUN = sql("""
 DELETE FROM schema_migrations_begun
 WHERE version = :version AND state = :was AND begun_at = :was_at AND begun_by = :was_by
@@ -357,11 +365,12 @@ class HistoryTable:
                 f"{table!r} can't be the history's table: use up to 50 of a-z, 0-9 and _, and no"
                 " word or prefix of SQL's own"
             )
-        if table.endswith("_begun"):
-            raise UsageError(
-                f"{table!r} can't be the history's table: with _begun ends the name of what another"
-                " history keeps beside it; choose another end"
-            )
+        for end in BESIDE:
+            if table.endswith(end):
+                raise UsageError(
+                    f"{table!r} can't be the history's table: with {end} ends the name of what"
+                    " another history keeps beside it; choose another end"
+                )
         self.name = self._table = table
         self._statements: dict[Sql, Sql] = {}
 
@@ -424,6 +433,10 @@ class HistoryTable:
         )
         return applied
 
+    def forget(self, version: int) -> Steps[None]:
+        """Take a migration out of the history."""
+        yield from change(self._of(DELETE), version=version)
+
     def begin(self, migration: MigrationFile, at: datetime, by: str) -> Steps[BegunMigration]:
         """Note that a file is being run in no transaction."""
         begun = BegunMigration(
@@ -460,6 +473,10 @@ class HistoryTable:
         """Forget that a file was begun, to record it as applied.  Raises Conflict as ``note``."""
         changed = yield from change(self._of(DELETE_BEGUN), **_as_it_was(was))
         _refuse_unless(changed, was)
+
+    def of(self, statement: Sql) -> Sql:
+        """A statement of what is kept beside it, for this table."""
+        return self._of(statement)
 
     def _of(self, statement: Sql) -> Sql:
         """The statement for this table."""

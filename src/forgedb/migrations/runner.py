@@ -29,6 +29,7 @@ from forgedb.shape.comparing import Difference, differences, require_tables
 if TYPE_CHECKING:
     from forgedb.migrations.alone import Alone, Resolution
     from forgedb.migrations.applying import Applying
+    from forgedb.migrations.marks import Mark, Marking
     from forgedb.migrations.patience import Patience
     from forgedb.migrations.progress import Progress
     from forgedb.migrations.script import Script
@@ -248,6 +249,40 @@ class Migrator:
             raise UsageError(f"there is no file of {begun.label} in {self.directory}: put it back")
         alone = self._alone(self._applying(), self._patience())
         return alone.resolve(self._parsed(found[0]), begun, how)
+
+    def mark(
+        self,
+        version: int,
+        state: Marking,
+        *,
+        reason: str,
+        by: str | None = None,
+        allow_out_of_order: bool = False,
+    ) -> Mark:
+        """Change the history by hand: a migration is taken as applied, or is pending again.
+
+        A file that was edited since is taken as applied with the text that it has now.  ``by``
+        is who says so, by default this process.
+
+        Raises UsageError (no such migration, it is so already, forgedb's own, a lower number would
+        be passed over), InvalidValue (the reason), LockTimeout, MigrationDrift.
+        """
+        from forgedb.migrations.marks import marked
+
+        applying = self._applying()
+        applying.allow_out_of_order = allow_out_of_order
+        if self._given[0] is None:
+            raise UsageError(
+                "forgedb's own history isn't changed by hand: give the folder of your files"
+            )
+        steps = marked(applying, load(self.directory), version, state, by, reason)
+        return self._patience().write(steps)
+
+    def marks(self) -> list[Mark]:
+        """What was changed in the history by hand, the oldest first."""
+        from forgedb.migrations.marks import marks_of
+
+        return [*self._database.read(marks_of(self._table))]
 
     def _on_a_copy(self, target: int | None, *, allow_out_of_order: bool) -> list[AppliedMigration]:
         from tempfile import TemporaryDirectory

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from forgedb.cli.options import Group, given_url, json_option, kept
+from forgedb.cli.options import Group, given_actor, given_url, json_option, kept
 
 if TYPE_CHECKING:
     from forgedb.cli.progress import Shown
@@ -154,7 +154,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     from forgedb.migrations.invalid import unused
 
     with _runner(looks_only=True) as runner:
-        states, invalid = runner.states(), runner.invalid_indexes()
+        states, invalid, marks = runner.states(), runner.invalid_indexes(), runner.marks()
     if as_json:
         shown = [
             {
@@ -166,7 +166,8 @@ def status(ctx: click.Context, as_json: bool) -> None:
             }
             for each in states
         ]
-        print_json({"migrations": shown, "invalid_indexes": invalid})
+        marked = jsonable(marks)
+        print_json({"migrations": shown, "invalid_indexes": invalid, "marked": marked})
     else:
         print_list(
             states,
@@ -177,8 +178,8 @@ def status(ctx: click.Context, as_json: bool) -> None:
                 "MS": lambda each: None if each.applied is None else str(each.applied.duration_ms),
             },
         )
-        for index in invalid:
-            click.echo(unused([index]), err=True)
+        for words in [*(unused([index]) for index in invalid), *map(str, marks)]:
+            click.echo(words, err=True)
     ctx.exit(_exit_code(states, invalid))
 
 
@@ -239,6 +240,46 @@ def baseline(number: int, lock_timeout: float, lock_wait: float, as_json: bool) 
     with _runner(target=number, **times) as runner:
         recorded = runner.baseline(number)
     _report("recorded", recorded, [f"recorded {entry.label}" for entry in recorded], as_json)
+
+
+@command.command(short_help="Change the history of one migration by hand.")
+@click.argument("number", type=int, metavar="N")
+@click.option("--applied", is_flag=True, help="The database has it, as its file is now.")
+@click.option("--pending", is_flag=True, help="The next run is to apply it.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, for the record.")
+@click.option("--allow-out-of-order", is_flag=True, help="Though lower numbers are pending.")
+@locking_options
+@folder_options
+@json_option
+@click.pass_context
+def mark(
+    ctx: click.Context,
+    number: int,
+    applied: bool,
+    pending: bool,
+    reason: str,
+    allow_out_of_order: bool,
+    lock_timeout: float,
+    lock_wait: float,
+    as_json: bool,
+) -> None:
+    """Change the history of migration N by hand, and note who did and why; nothing is run.
+
+    --applied takes it as applied with the text that its file has now, also where the file was
+    edited since.  --pending takes it out of the history.  `forgedb migrate status` tells of it.
+    """
+    if applied == pending:
+        raise click.UsageError("say how it stands: --applied or --pending", ctx)
+    times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
+    with _runner(looks_only=True, **times) as runner:
+        made = runner.mark(
+            number,
+            "applied" if applied else "pending",
+            reason=reason,
+            by=given_actor(),
+            allow_out_of_order=allow_out_of_order,
+        )
+    _report("marked", made, [str(made)], as_json)
 
 
 @command.command(short_help="Write the next migration's files.")
@@ -381,7 +422,7 @@ def _exit_code(states: Sequence[MigrationState], invalid: Sequence[str]) -> int:
     return code if code == EXIT_DRIFT or not invalid else EXIT_FAILURE
 
 
-def _report(name: str, items: Sequence[object], lines: Sequence[str], as_json: bool) -> None:
+def _report(name: str, items: object, lines: Sequence[str], as_json: bool) -> None:
     if as_json:
         # Not needed, and not imported, by those who look whether there is anything to do.
         from forgedb.cli.output import jsonable, print_json

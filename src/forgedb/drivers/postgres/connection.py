@@ -11,7 +11,6 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, TypeVar
 
-import psycopg
 from psycopg.pq import TransactionStatus
 
 from forgedb.drivers.postgres.errors import (
@@ -21,7 +20,7 @@ from forgedb.drivers.postgres.errors import (
     is_stale,
     translate,
 )
-from forgedb.drivers.postgres.link import SEPARATOR, Answer, Link, Sent
+from forgedb.drivers.postgres.link import Answer, Link, Sent
 from forgedb.drivers.postgres.packing import COPY_BEGIN, COPY_END, Column, copied
 from forgedb.drivers.postgres.timelines import OldTimeline, Server
 from forgedb.drivers.postgres.values import DECODERS
@@ -291,12 +290,6 @@ class PostgresConnection:
         return status is TransactionStatus.IDLE
 
     @property
-    def _has_failed(self) -> bool:
-        """Whether the server only waits for the transaction's end."""
-        status: TransactionStatus = self.link.raw.info.transaction_status
-        return status is TransactionStatus.INERROR
-
-    @property
     def _has_begun(self) -> bool:
         """Whether the server knows of the transaction yet."""
         return not self._owed or self._owed[0] not in _BEGINNINGS
@@ -326,7 +319,7 @@ class PostgresConnection:
             # What is on its way out says more than this.  An interruption that came before the
             # SAVEPOINT leaves nothing to go back to, and the server refuses whatever comes now; one
             # within a pipeline may leave psycopg confused, and then the connection is given up.
-            if not self._has_failed:
+            if not self.link.has_failed:
                 await self.link.close()
 
     def _translated(self, error: Exception, step: Step | Lookup | None = None) -> ForgeDbError:
@@ -337,10 +330,8 @@ class PostgresConnection:
             self.spent = self.is_read_only = True
             translated = Unavailable(f"{translated}; another host may take it", retryable=True)
         if isinstance(step, Run):
-            translated.number = number = getattr(error, "number", 0)
-            if isinstance(error, psycopg.Error) and error.diag.statement_position:
-                before = "".join(text + SEPARATOR for text in step.texts[:number])
-                translated.position = int(error.diag.statement_position) - 1 - len(before)
+            translated.number = getattr(error, "number", 0)
+            translated.position = getattr(error, "position", None)
         translated.__cause__ = error
         return translated
 

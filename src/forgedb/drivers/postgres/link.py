@@ -21,6 +21,7 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from forgedb.drivers.postgres.preparing import Preparing
+from forgedb.drivers.postgres.scripts import characters, joined, place
 from forgedb.drivers.postgres.waiting import (
     STOP_SECONDS,
     PatientAsyncConnection,
@@ -39,9 +40,6 @@ class Sent(NamedTuple):
     text: bytes
     params: Params | None = None
 
-
-SEPARATOR = "\n;\n"
-"""Between statements that go together; the last of one's lines may be a comment."""
 
 NOTICE_SECONDS = 0.001
 """How often to look whether a connection that was broken off is still in use."""
@@ -102,18 +100,43 @@ class Link(ABC, Generic[C]):
     async def script(self, texts: Sequence[str]) -> list[str]:
         """Send several statements in one round trip; the server's word for each.
 
-        What is raised has the number of the statement that failed, as its ``number``.
+        What is raised has the number of the statement that failed, as its ``number``, and where the
+        server saw the fault, from 0, as its ``position``, if it said.
         """
         self.raw.has_warned = False
-        self.raw.pgconn.send_query(SEPARATOR.join(texts).encode())
-        results = await self._results(generators.execute(self.raw.pgconn))
-        for number, result in enumerate(results):
-            if result.status == ExecStatus.FATAL_ERROR:
-                error: Any = psycopg.errors.error_from_result(result)
-                error.number = number
-                raise error
+        results = await self._sent(joined(texts))
+        failed = _failed(results)
+        if failed is not None:
+            error: Any = failed
+            error.number, error.position = await self._blamed(texts, failed, len(results) - 1)
+            raise error
         self.raw.require_replicated()
         return [(result.command_status or b"").decode() for result in results]
+
+    async def _sent(self, text: bytes) -> list[PGresult]:
+        self.raw.pgconn.send_query(text)
+        return await self._results(generators.execute(self.raw.pgconn))
+
+    async def _blamed(
+        self, texts: Sequence[str], error: psycopg.Error, number: int
+    ) -> tuple[int, int | None]:
+        """Which statement an error is about, and where in it, which came after so many results."""
+        told = error.diag.statement_position
+        if told:
+            encoding = self.raw.info.parameter_status("server_encoding")
+            return place(texts, characters(texts, int(told), encoding))
+        if number == 0 and len(texts) > 1 and self.has_failed:
+            # Was it read at all?  In a transaction that has failed nothing more is run, but read.
+            for each, text in enumerate(texts):
+                again = _failed(await self._sent(text.encode()))
+                if not isinstance(again, psycopg.errors.InFailedSqlTransaction):
+                    return each, None
+        return number, None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the server only waits for the transaction's end."""
+        return self.raw.info.transaction_status == TransactionStatus.INERROR
 
     @abstractmethod
     async def _results(self, fetching: Any) -> list[PGresult]: ...
@@ -313,6 +336,12 @@ class AwaitedLink(Link[PatientAsyncConnection]):
     async def _pause(self, seconds: float) -> None:
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(seconds)
+
+
+def _failed(results: Sequence[PGresult]) -> psycopg.Error | None:
+    """The error of the last statement, if it failed: what came after it wasn't run."""
+    is_error = bool(results) and results[-1].status == ExecStatus.FATAL_ERROR
+    return psycopg.errors.error_from_result(results[-1]) if is_error else None
 
 
 def _has_rows(cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any]) -> bool:
