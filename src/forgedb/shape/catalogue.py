@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from forgedb.sql.catalogue import sql
 
+_OF_HISTORY = """
+SELECT relnamespace FROM pg_class
+WHERE oid = CAST(pg_catalog.to_regclass('schema_migrations') AS oid)
+"""
+
+_CURRENT = "SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = pg_catalog.current_schema()"
+
 _OWN = """
-home (oid) AS (
-    SELECT relnamespace FROM pg_class
-    WHERE oid = CAST(pg_catalog.to_regclass('schema_migrations') AS oid)
-),
 own (oid, name) AS (
     SELECT c.oid, CAST(c.relname AS text)
     FROM pg_catalog.unnest(CAST(:names AS text[])) AS asked (name)
@@ -39,6 +42,7 @@ CASE c.relkind
     WHEN 'm' THEN 'a materialized view'
     WHEN 'f' THEN 'a foreign table'
     WHEN 'S' THEN 'a sequence'
+    WHEN 'c' THEN 'a type of columns'
     ELSE 'no table'
 END
 """
@@ -81,24 +85,37 @@ NO_TABLES = sql(
 )
 """The tables, of those that there must be, that aren't there (NULL) or are something else."""
 
-_FUNCTION = """
+_AGGREGATE = """
+CASE WHEN p.prokind = 'a' THEN (
+    SELECT 'an aggregate by ' || CAST(CAST(a.aggtransfn AS regprocedure) AS text)
+        || coalesce(' from ' || a.agginitval, '')
+        || CASE WHEN a.aggfinalfn = 0 THEN ''
+            ELSE ' through ' || CAST(CAST(a.aggfinalfn AS regprocedure) AS text) END
+    FROM pg_aggregate AS a WHERE a.aggfnoid = p.oid)
+ELSE 'no function' END
+"""
+
+_FUNCTION = f"""
 CASE WHEN p.prokind IN ('f', 'p') THEN
     pg_catalog.replace(
         pg_catalog.pg_get_functiondef(p.oid),
         ' FUNCTION ' || pg_catalog.quote_ident(CAST(n.nspname AS text)) || '.',
         ' FUNCTION ')
-ELSE 'no function' END
+ELSE {_AGGREGATE} END
+"""
+
+_NO_EXTENSIONS = """
+NOT EXISTS (
+    SELECT 1 FROM pg_depend AS d
+    WHERE d.classid = CAST(CAST({} AS regclass) AS oid) AND d.objid = {} AND d.deptype = 'e')
 """
 
 # An owner's own, a superuser's and an extension's may be what they like.
-_STRANGERS = """
-NOT EXISTS (
-    SELECT 1 FROM pg_depend AS d
-    WHERE d.classid = CAST(CAST({catalogue} AS regclass) AS oid) AND d.objid = {oid}
-      AND d.deptype = 'e')
+_STRANGERS = f"""
+{_NO_EXTENSIONS.format("{catalogue}", "{oid}")}
 AND NOT EXISTS (
     SELECT 1 FROM pg_roles AS r
-    WHERE r.oid = {owner}
+    WHERE r.oid = {{owner}}
       AND (r.rolsuper OR r.oid = (SELECT t.relowner FROM pg_class AS t
           WHERE t.oid = CAST(pg_catalog.to_regclass('schema_migrations') AS oid))))
 """
@@ -109,8 +126,39 @@ UNCOMPILED = sql(
     postgres="SELECT set_config('jit', 'off', true)",
 )
 
-PARTS = sql(
-    sqlite="""
+# A view is what it selects, and a sequence how it counts.
+_BEYOND_TABLES = """
+|| CASE WHEN c.relkind IN ('v', 'm')
+    THEN coalesce(' with ' || pg_catalog.array_to_string(c.reloptions, ', '), '')
+        || ' AS ' || pg_catalog.pg_get_viewdef(c.oid, true)
+    ELSE '' END
+|| coalesce((
+    SELECT ' of ' || pg_catalog.format_type(q.seqtypid, -1)
+        || ' from ' || CAST(q.seqstart AS text) || ' by ' || CAST(q.seqincrement AS text)
+        || ' in ' || CAST(q.seqmin AS text) || ' to ' || CAST(q.seqmax AS text)
+        || CASE WHEN q.seqcycle THEN ' again and again' ELSE '' END
+    FROM pg_sequence AS q WHERE q.seqrelid = c.oid), '')
+"""
+
+_LABELS = """
+|| coalesce((
+    SELECT pg_catalog.string_agg(
+        pg_catalog.quote_literal(CAST(e.enumlabel AS text)), ', ' ORDER BY e.enumsortorder)
+    FROM pg_enum AS e WHERE e.enumtypid = t.oid), '')
+"""
+"""An enum's."""
+
+_POLICY = """
+CASE WHEN p.polpermissive THEN 'permissive for ' ELSE 'restrictive for ' END
+|| CAST(p.polcmd AS text)
+|| ' to ' || coalesce((
+    SELECT pg_catalog.string_agg(CAST(r.rolname AS text), ', ' ORDER BY CAST(r.rolname AS text))
+    FROM pg_roles AS r WHERE r.oid = ANY (p.polroles)), 'all')
+|| coalesce(' using ' || pg_catalog.pg_get_expr(p.polqual, p.polrelid), '')
+|| coalesce(' with check ' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), '')
+"""
+
+_SQLITE_PARTS = """
     SELECT
         CASE WHEN own.value = lower(s.name) THEN 'table' ELSE s.type END,
         CASE WHEN own.value = lower(s.name) THEN own.value ELSE s.name END,
@@ -120,9 +168,17 @@ PARTS = sql(
     JOIN carray(:names) AS own
       ON own.value = lower(s.tbl_name)
       OR s.type = 'view' AND instr(lower(s.sql), own.value) > 0
-    """,
-    postgres=f"""
-    WITH RECURSIVE {_OWN},
+    """
+
+
+def _postgres_parts(home: str, functions: str, operators: str) -> str:
+    """The parts of one schema; beside those of the names asked for, which functions and operators.
+
+    ``functions`` is about such as bear the name of one of PostgreSQL's own.
+    """
+    return f"""
+    WITH RECURSIVE home (oid) AS ({home}),
+    {_OWN},
     path (oid) AS (
         SELECT oid FROM home
         UNION
@@ -147,6 +203,7 @@ PARTS = sql(
             THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) END, '')
         || CASE WHEN c.relrowsecurity THEN ' with row security' ELSE '' END
         || CASE WHEN c.relforcerowsecurity THEN ' that is forced' ELSE '' END
+        {_BEYOND_TABLES}
     FROM own JOIN pg_class AS c ON c.oid = own.oid CROSS JOIN home
 
     UNION ALL
@@ -164,7 +221,7 @@ PARTS = sql(
         || CASE a.attgenerated WHEN '' THEN coalesce(' DEFAULT ' || own_default.text, '')
             ELSE ' GENERATED ' || coalesce(own_default.text, '') END
     FROM own
-    JOIN pg_class AS c ON c.oid = own.oid AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
+    JOIN pg_class AS c ON c.oid = own.oid AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c')
     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     JOIN pg_type AS t ON t.oid = a.atttypid
     CROSS JOIN LATERAL (SELECT (
@@ -224,7 +281,7 @@ PARTS = sql(
 
     UNION ALL
     SELECT 'policy', CAST(p.polname AS text), own.name,
-        coalesce(pg_catalog.pg_get_expr(p.polqual, p.polrelid), 'true')
+        {_POLICY}
     FROM own JOIN pg_policy AS p ON p.polrelid = own.oid
 
     UNION ALL
@@ -245,6 +302,7 @@ PARTS = sql(
         || pg_catalog.format_type(t.typbasetype, t.typtypmod)
         || coalesce((SELECT ' COLLATE ' || CAST(o.collname AS text)
             FROM pg_collation AS o WHERE o.oid = t.typcollation), '')
+        {_LABELS}
         || coalesce(' DEFAULT ' || t.typdefault, '')
         || CASE WHEN t.typnotnull THEN ' NOT NULL' ELSE '' END
         || coalesce((
@@ -273,7 +331,7 @@ PARTS = sql(
        OR EXISTS (
            SELECT 1 FROM pg_proc AS b JOIN pg_namespace AS m ON m.oid = b.pronamespace
            WHERE b.proname = p.proname AND m.nspname = 'pg_catalog')
-      AND {_STRANGERS.format(catalogue="'pg_proc'", oid="p.oid", owner="p.proowner")}
+      AND {functions}
 
     UNION ALL
     SELECT 'operator', CAST(n.nspname AS text) || '.' || CAST(o.oprname AS text), '',
@@ -281,12 +339,74 @@ PARTS = sql(
     FROM path
     JOIN pg_operator AS o ON o.oprnamespace = path.oid
     JOIN pg_namespace AS n ON n.oid = path.oid
-    WHERE {_STRANGERS.format(catalogue="'pg_operator'", oid="o.oid", owner="o.oprowner")}
-    """,
+    WHERE {operators}
+    """
+
+
+PARTS = sql(
+    sqlite=_SQLITE_PARTS,
+    postgres=_postgres_parts(
+        _OF_HISTORY,
+        _STRANGERS.format(catalogue="'pg_proc'", oid="p.oid", owner="p.proowner"),
+        _STRANGERS.format(catalogue="'pg_operator'", oid="o.oid", owner="o.oprowner"),
+    ),
 )
+
+PARTS_OF_SCHEMA = sql(
+    sqlite=_SQLITE_PARTS,
+    postgres=_postgres_parts(_CURRENT, "false", _NO_EXTENSIONS.format("'pg_operator'", "o.oid")),
+)
+"""Of all that files make in one schema, which is the only one of the search_path."""
 
 VERSION = sql(
     sqlite="SELECT 'sqlite', version FROM schema_migrations ORDER BY version DESC LIMIT 1",
     postgres="SELECT 'postgres', version FROM schema_migrations ORDER BY version DESC LIMIT 1",
 )
 """Which parts to compare with: of which database, and of which version."""
+
+NAMES = sql(
+    sqlite="""
+    SELECT 'main', name, type
+    FROM sqlite_schema
+    WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite~_%' ESCAPE '~'
+    """,
+    postgres=f"""
+    WITH homes (oid, name) AS (
+        SELECT n.oid, CAST(n.nspname AS text)
+        FROM pg_namespace AS n
+        WHERE NOT pg_catalog.starts_with(CAST(n.nspname AS text), CAST('pg_' AS text))
+          AND n.nspname <> 'information_schema'
+    )
+    SELECT homes.name, '', 'schema' FROM homes
+    UNION ALL
+    SELECT homes.name, CAST(c.relname AS text),
+        CASE WHEN c.relkind IN ('S', 'c') THEN 'other' ELSE 'table' END
+    FROM homes JOIN pg_class AS c ON c.relnamespace = homes.oid
+    WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c')
+      AND {_NO_EXTENSIONS.format("'pg_class'", "c.oid")}
+    UNION ALL
+    SELECT homes.name, CAST(p.proname AS text), 'other'
+    FROM homes JOIN pg_proc AS p ON p.pronamespace = homes.oid
+    WHERE {_NO_EXTENSIONS.format("'pg_proc'", "p.oid")}
+    UNION ALL
+    SELECT homes.name, CAST(t.typname AS text), 'other'
+    FROM homes JOIN pg_type AS t ON t.typnamespace = homes.oid
+    WHERE t.typtype IN ('d', 'e', 'r')
+      AND {_NO_EXTENSIONS.format("'pg_type'", "t.oid")}
+    """,
+)
+"""All that there is, by schema; what an extension brought along is the extension's."""
+
+EXTENSIONS = sql(
+    sqlite="SELECT '' WHERE false",
+    postgres="SELECT CAST(e.extname AS text) FROM pg_extension AS e ORDER BY 1",
+)
+
+IN_SCHEMA = sql(
+    sqlite="SELECT :schema WHERE false",
+    postgres="""
+    SELECT pg_catalog.set_config(
+        'search_path', pg_catalog.quote_ident(CAST(:schema AS text)), true)
+    """,
+)
+"""Look for names in one schema alone, to the transaction's end."""

@@ -7,7 +7,7 @@ and the audit trail its entries.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
@@ -17,7 +17,7 @@ from forgedb.shape.catalogue import NO_TABLES, PARTS, UNCOMPILED, VERSION
 from forgedb.shape.parts import KINDS, Part, as_read, asked_for, parts_of, path_of, tables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from forgedb.sql.lexer import Dialect
 
@@ -45,6 +45,8 @@ class Difference(msgspec.Struct, frozen=True):
     found: str | None
     harmless: bool = False
 
+    advice: ClassVar[str] = AS_MADE
+
     @property
     def named(self) -> str:
         """The part's kind and name, and its table's."""
@@ -54,13 +56,13 @@ class Difference(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         named = self.named
         if self.what == "missing":
-            return f"{named} is missing: {AS_MADE}"
+            return f"{named} is missing: {self.advice}"
         if self.what == "added":
             if self.harmless:
                 return f"{named} was added, which is no fault"
             return f"{named} was added: find out who made it, and drop it"
         expected, found = self.parting
-        return f"{named} is different (expected {expected!r}, found {found!r}): {AS_MADE}"
+        return f"{named} is different (expected {expected!r}, found {found!r}): {self.advice}"
 
     @property
     def parting(self) -> tuple[str, str]:
@@ -69,7 +71,7 @@ class Difference(msgspec.Struct, frozen=True):
 
     def as_drift(self) -> MigrationDrift:
         """The error for what can't be read because of it."""
-        return MigrationDrift(self.named, *self.parting, AS_MADE)
+        return MigrationDrift(self.named, *self.parting, self.advice)
 
 
 def differences() -> Steps[list[Difference]]:
@@ -87,24 +89,30 @@ def compared(expected: Sequence[Part]) -> Steps[list[Difference]]:
     """What of the schema isn't as these parts are."""
     parts = Select(PARTS, {"names": asked_for(expected)}, None)
     _, found = yield from together(Select(UNCOMPILED, {}, None), parts)
-    there = {part.key: part for row in found for part in (as_read(*row),)}
-    found_differences: list[Difference] = []
+    return told(expected, (as_read(*row) for row in found))
+
+
+def told(
+    expected: Iterable[Part], found: Iterable[Part], kind: type[Difference] = Difference
+) -> list[Difference]:
+    """How the parts that were found are different, the harmless last."""
+    there = {part.key: part for part in found}
+    differences: list[Difference] = []
     for part in expected:
         live = there.pop(part.key, None)
         if live is None:
-            told = Difference(*_named(part), "missing", part.text, None)
+            differences.append(kind(*_named(part), "missing", part.text, None))
         elif live.text != part.text:
-            told = Difference(*_named(part), "different", part.text, live.text)
-        else:
-            continue
-        found_differences.append(told)
+            differences.append(kind(*_named(part), "different", part.text, live.text))
     for part in there.values():
         harmless = part.kind in HARMLESS and not part.text.upper().startswith("CREATE UNIQUE")
-        found_differences.append(
-            Difference(*_named(part), "added", None, part.text, harmless=harmless)
-        )
-    found_differences.sort(key=_rank)
-    return found_differences
+        differences.append(kind(*_named(part), "added", None, part.text, harmless=harmless))
+    return in_order(differences)
+
+
+def in_order(differences: Iterable[Difference]) -> list[Difference]:
+    """Those that count first; tables before what is on them, since they take much along."""
+    return sorted(differences, key=_rank)
 
 
 def require_tables(dialect: Dialect, version: int, *, may_lack: bool = False) -> Steps[None]:
@@ -119,7 +127,6 @@ def require_tables(dialect: Dialect, version: int, *, may_lack: bool = False) ->
 
 
 def _rank(each: Difference) -> tuple[bool, int, str, str]:
-    """Tables first, since what is wrong with them takes much along."""
     kind = KINDS.index(each.kind) if each.kind in KINDS else len(KINDS)
     return each.harmless, kind, each.table, each.name
 

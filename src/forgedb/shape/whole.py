@@ -1,0 +1,109 @@
+"""All that there is in a database's schemas, and how another's is different from it.
+
+What files make in a scratch database is compared so with the live one.  Only the names that they
+make are looked at there, and what was hung onto their tables: other tables in the same schemas are
+mentioned, and what is in other schemas is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import ClassVar
+
+import msgspec
+
+from forgedb.operations.steps import Select, Steps, rows, together
+from forgedb.shape.catalogue import EXTENSIONS, IN_SCHEMA, NAMES, PARTS_OF_SCHEMA, UNCOMPILED
+from forgedb.shape.comparing import Difference, in_order, told
+from forgedb.shape.parts import Part, as_read
+
+UNNAMED = ("main", "public")
+"""The schemas whose names stand by themselves."""
+
+Names = Mapping[str, Mapping[str, str]]
+"""By schema what is there, and of what kind: tables and views are told from other things."""
+
+
+class FilesDifference(Difference, frozen=True):
+    """A part that isn't as the files make it."""
+
+    advice: ClassVar[str] = "put it back as the files make it, or write the change into a new file"
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """What is in a database: its names, the parts of those that were asked for, its extensions."""
+
+    names: Names
+    parts: list[Part]
+    extensions: frozenset[str]
+
+
+def names_of(left_out: Collection[str] = ()) -> Steps[Names]:
+    """What is in each schema, but not these."""
+    found: dict[str, dict[str, str]] = {}
+    for schema, name, kind in (yield from rows(NAMES)):
+        there = found.setdefault(schema, {})
+        if kind != "schema" and name not in left_out:
+            there[name] = kind
+    return found
+
+
+def whole(asked: Names | None = None, *, left_out: Collection[str] = ()) -> Steps[Whole]:
+    """What is in the database of what is asked for; by default all.
+
+    To be read in one transaction, of which it sets the search_path.
+    """
+    names = yield from names_of(left_out)
+    extensions = frozenset(name for (name,) in (yield from rows(EXTENSIONS)))
+    yield from rows(UNCOMPILED)
+    parts: list[Part] = []
+    views: set[str] = set()
+    for schema, wanted in (names if asked is None else asked).items():
+        if schema not in names or not wanted:
+            continue
+        views |= {name.lower() for name in wanted}
+        # SQLite takes names in any case.
+        lower = schema == "main"
+        named = tuple(sorted(name.lower() if lower else name for name in wanted))
+        _, found = yield from together(
+            Select(IN_SCHEMA, {"schema": schema}, None),
+            Select(PARTS_OF_SCHEMA, {"names": named}, None),
+        )
+        parts += (_in_schema(schema, as_read(*row)) for row in found)
+    # A view that was asked for is told by itself, and not by each of its tables besides.
+    parts = [part for part in parts if part.kind != "view" or part.name.lower() not in views]
+    return Whole(names, parts, extensions)
+
+
+def differences_between(
+    made: Whole, live: Whole, mentioned: Collection[str] = ()
+) -> list[Difference]:
+    """How the live database is different from what files made; these names are others' for sure."""
+    differences = [*told(made.parts, live.parts, FilesDifference)]
+    for schema in made.names.keys() - live.names.keys():
+        differences.append(FilesDifference("schema", schema, "", "missing", schema, None))
+    for name in made.extensions - live.extensions:
+        differences.append(FilesDifference("extension", name, "", "missing", name, None))
+    differences += _others(made, live, mentioned)
+    return in_order(differences)
+
+
+def _others(made: Whole, live: Whole, known: Collection[str]) -> Iterator[Difference]:
+    """The tables and views that the files know nothing of, in the schemas that they make."""
+    for schema, names in made.names.items():
+        for name, kind in live.names.get(schema, {}).items():
+            if kind != "other" and name not in names and name not in known:
+                full = _qualified(schema, name)
+                yield FilesDifference("table", full, "", "added", None, kind, harmless=True)
+
+
+def _in_schema(schema: str, part: Part) -> Part:
+    table = part.table and _qualified(schema, part.table)
+    name = part.name
+    if part.kind not in ("column", "constraint", "trigger", "rule", "policy"):
+        name = _qualified(schema, name)
+    return Part(part.kind, name, table, part.text)
+
+
+def _qualified(schema: str, name: str) -> str:
+    return name if schema in UNNAMED else f"{schema}.{name}"
