@@ -618,3 +618,28 @@ def test_a_migration_is_marked_by_hand_and_status_tells_by_whom_and_why(
     assert [each["state"] for each in marks] == ["applied", "pending"]
     undecided = forgedb("migrate", "mark", "2", *by_hand)
     assert (undecided.code, "--applied or --pending" in undecided.error) == (2, True)
+
+
+def test_the_live_schema_is_compared_with_what_the_files_make(
+    forgedb: Forgedb, own: list[str]
+) -> None:
+    forgedb.ok("migrate", *own)
+    told = forgedb.ok("migrate", "verify", "--schema", *own)
+    assert told == "2 migrations, each as it was applied, and the schema as they make it\n"
+    with library.connect(forgedb.url) as db:
+        db.client.execute("ALTER TABLE stars ADD COLUMN shine integer")
+    different = forgedb("migrate", "verify", "--schema", *own)
+    assert (different.code, " stars " in different.out) == (4, True)
+    (one,) = forgedb("migrate", "verify", "--schema", *own, "--json").json["differences"]
+    assert one["harmless"] is False
+    alone = forgedb("migrate", "verify", "--scratch", "sqlite://", *own)
+    assert (alone.code, "give both" in alone.error) == (2, True)
+
+
+def test_a_schema_is_not_compared_while_the_history_is_not_the_files(
+    forgedb: Forgedb, folder: Path, own: list[str]
+) -> None:
+    forgedb.ok("migrate", *own)
+    _write(folder, m0002_fans="SELECT 1;")
+    told = forgedb("migrate", "verify", "--schema", *own)
+    assert (told.code, "the schema wasn't compared" in told.out) == (4, True)

@@ -21,7 +21,7 @@ from forgedb.migrations.comparison import (
 )
 from forgedb.migrations.encoding import require_utf8
 from forgedb.migrations.files import DIALECTS, MigrationFile, load, packaged
-from forgedb.migrations.history import TABLE, BegunMigration, History, HistoryTable
+from forgedb.migrations.history import BESIDE, TABLE, BegunMigration, History, HistoryTable
 from forgedb.operations.binding import Mode, Sync
 from forgedb.operations.steps import Steps, now
 from forgedb.shape.comparing import Difference, differences, require_tables
@@ -231,6 +231,45 @@ class Migrator:
         if self._given != (None, TABLE) or not self._history().applied:
             return []
         return self._database.snapshot(differences())
+
+    def schema_differences(self, scratch: Handle[Sync] | Sync | None = None) -> list[Difference]:
+        """How the live schema is different from what the applied files make, the harmless last.
+
+        They are run in a scratch database: in a temporary file on SQLite, in one that is made and
+        dropped on PostgreSQL's server, or in the empty one that is given.
+
+        Raises as migrate, for what fails there; UsageError (no scratch database can be made, or
+        the one given isn't empty), MigrationError, MigrationDrift (the history isn't the files').
+        """
+        if self._given == (None, TABLE):
+            return self.differences()
+        from forgedb.migrations.live_schema import compared_with_scratch
+
+        given = None if scratch is None else _runner_of(scratch)
+        return compared_with_scratch(self, self._database, given)
+
+    def applied_files(self) -> list[MigrationFile]:
+        """The files that the database has, in the order of their numbers.
+
+        Raises MigrationError, MigrationDrift (the history isn't the files').
+        """
+        states = self.states()
+        for each in states:
+            problem = problem_of(each, states, allow_out_of_order=True, options=self.options)
+            if problem is not None:
+                raise problem
+        return [each.file for each in states if each.applied is not None and each.file is not None]
+
+    def make(self, database: Sync, files: Sequence[MigrationFile]) -> None:
+        """Apply these files to another database, which is empty.  Raises as migrate."""
+        other = self.on(database)
+        other._files, other._progress = [*files], None
+        other.migrate()
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the history's table, and of those that may be beside it."""
+        return frozenset(f"{self._table.name}{end}" for end in ("", *BESIDE))
 
     def resolve(self, version: int, how: Resolution) -> list[str]:
         """Let the next run go on with an unfinished file, or take it as applied.

@@ -32,7 +32,7 @@ from typing import (
 
 import msgspec
 
-from forgedb.errors import ActorRequired
+from forgedb.errors import ActorRequired, UsageError
 from forgedb.ids import Ulid
 from forgedb.operations.steps import Steps
 
@@ -157,6 +157,13 @@ class Sync(ABC):
     @abstractmethod
     def backup(self, path: str) -> None:
         """Copy the database, as it is now, to a file."""
+
+    def scratch(self) -> AbstractContextManager[Sync]:
+        """An empty database of this kind for the block, beside this one; gone at its end.
+
+        Raises UsageError where none can be made.
+        """
+        raise UsageError("an open transaction has no scratch database beside it: ask its database")
 
     @abstractmethod
     def close(self) -> None:

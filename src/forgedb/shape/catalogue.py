@@ -383,6 +383,7 @@ NAMES = sql(
         CASE WHEN c.relkind IN ('S', 'c') THEN 'other' ELSE 'table' END
     FROM homes JOIN pg_class AS c ON c.relnamespace = homes.oid
     WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c')
+      AND NOT c.relispartition
       AND {_NO_EXTENSIONS.format("'pg_class'", "c.oid")}
     UNION ALL
     SELECT homes.name, CAST(p.proname AS text), 'other'

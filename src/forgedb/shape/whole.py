@@ -20,6 +20,15 @@ from forgedb.shape.parts import Part, as_read
 UNNAMED = ("main", "public")
 """The schemas whose names stand by themselves."""
 
+KINDS_BY_TEXT = {
+    "CREATE VIEW": "view",
+    "a view": "view",
+    "a materialized view": "view",
+    "a sequence": "sequence",
+    "a type": "type",
+    "no domain": "type",
+}
+
 Names = Mapping[str, Mapping[str, str]]
 """By schema what is there, and of what kind: tables and views are told from other things."""
 
@@ -72,20 +81,25 @@ def whole(asked: Names | None = None, *, left_out: Collection[str] = ()) -> Step
         parts += (_in_schema(schema, as_read(*row)) for row in found)
     # A view that was asked for is told by itself, and not by each of its tables besides.
     parts = [part for part in parts if part.kind != "view" or part.name.lower() not in views]
-    return Whole(names, parts, extensions)
+    return Whole(names, [_of_its_kind(part) for part in parts], extensions)
 
 
 def differences_between(
     made: Whole, live: Whole, mentioned: Collection[str] = ()
 ) -> list[Difference]:
     """How the live database is different from what files made; these names are others' for sure."""
-    differences = [*told(made.parts, live.parts, FilesDifference)]
-    for schema in made.names.keys() - live.names.keys():
-        differences.append(FilesDifference("schema", schema, "", "missing", schema, None))
-    for name in made.extensions - live.extensions:
-        differences.append(FilesDifference("extension", name, "", "missing", name, None))
-    differences += _others(made, live, mentioned)
+    differences = [
+        *told(made.parts, live.parts, FilesDifference),
+        *_missing("schema", made.names.keys() - live.names.keys()),
+        *_missing("extension", made.extensions - live.extensions),
+        *_others(made, live, mentioned),
+    ]
     return in_order(differences)
+
+
+def _missing(kind: str, names: Collection[str]) -> Iterator[Difference]:
+    for name in names:
+        yield FilesDifference(kind, name, "", "missing", name, None)
 
 
 def _others(made: Whole, live: Whole, known: Collection[str]) -> Iterator[Difference]:
@@ -103,6 +117,14 @@ def _in_schema(schema: str, part: Part) -> Part:
     if part.kind not in ("column", "constraint", "trigger", "rule", "policy"):
         name = _qualified(schema, name)
     return Part(part.kind, name, table, part.text)
+
+
+def _of_its_kind(part: Part) -> Part:
+    """What is found by its name is told as what it is."""
+    kind = next((kind for text, kind in KINDS_BY_TEXT.items() if part.text.startswith(text)), None)
+    if kind is None or part.kind not in ("table", "domain"):
+        return part
+    return Part(kind, part.name, "" if part.table == part.name else part.table, part.text)
 
 
 def _qualified(schema: str, name: str) -> str:

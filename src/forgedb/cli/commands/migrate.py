@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from forgedb.migrations.comparison import MigrationState
     from forgedb.migrations.history import BegunMigration
     from forgedb.migrations.runner import Runner
+    from forgedb.shape.comparing import Difference
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -184,25 +185,37 @@ def status(ctx: click.Context, as_json: bool) -> None:
 
 
 @command.command(short_help="Compare history and schema with the files.")
+@click.option("--schema", "whole", is_flag=True, help="Run the files in a scratch database too.")
+@click.option("--scratch", metavar="URL", help="An empty database for that; else one is made.")
 @folder_options
 @json_option
 @click.pass_context
-def verify(ctx: click.Context, as_json: bool) -> None:
+def verify(ctx: click.Context, whole: bool, scratch: str | None, as_json: bool) -> None:
     """Compare the history with the files; exit 0 if they agree, 3 pending, 4 drift, 1 else.
 
-    Of forgedb's own migrations the live schema is compared too, part by part, with what they made.
+    Of forgedb's own migrations the live schema is compared too, part by part, with what they made;
+    of others with --schema, which runs them in a scratch database.
     """
+    if scratch is not None and not whole:
+        raise click.UsageError("--scratch is where --schema runs the files: give both", ctx)
     from forgedb.migrations.comparison import problem_of
     from forgedb.migrations.invalid import unused
 
     with _runner(looks_only=True) as runner:
         states, invalid = runner.states(), runner.invalid_indexes()
-        options, differences = runner.options, runner.differences()
-    problems = [
-        str(found)
-        for each in states
-        if (found := problem_of(each, states, options=options)) is not None
-    ]
+        problems = [
+            str(found)
+            for each in states
+            if (found := problem_of(each, states, options=runner.options)) is not None
+        ]
+        if whole and not problems:
+            differences = _schema_differences(runner, scratch)
+        else:
+            differences = runner.differences()
+    unseen = (
+        ["the schema wasn't compared: first put the history right"] if whole and problems else []
+    )
+    problems += unseen
     problems += [unused([index]) for index in invalid]
     problems += [str(each) for each in differences if not each.harmless]
     harmless = [str(each) for each in differences if each.harmless]
@@ -219,7 +232,8 @@ def verify(ctx: click.Context, as_json: bool) -> None:
             click.echo(words)
         if not problems and not pending:
             many = "" if len(states) == 1 else "s"
-            click.echo(f"{len(states)} migration{many}, each as it was applied")
+            too = ", and the schema as they make it" if whole else ""
+            click.echo(f"{len(states)} migration{many}, each as it was applied{too}")
         for words in harmless:
             click.echo(words)
     is_drift = any(not each.harmless for each in differences)
@@ -343,6 +357,15 @@ def resolve(
         if not unfinished and not invalid:
             click.echo("nothing to resolve")
     ctx.exit(EXIT_FAILURE if waiting or invalid else 0)
+
+
+def _schema_differences(runner: Runner, scratch: str | None) -> list[Difference]:
+    from forgedb.database import connect
+
+    if scratch is None:
+        return runner.schema_differences()
+    with connect(scratch) as empty:
+        return runner.schema_differences(empty)
 
 
 def _at_work(begun: BegunMigration) -> str:

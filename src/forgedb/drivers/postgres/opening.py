@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from forgedb.drivers.bells import TaskBell, ThreadBell
 from forgedb.drivers.blocked import Blocked, finish
 from forgedb.drivers.postgres.options import PostgresOptions
@@ -12,6 +14,19 @@ from forgedb.drivers.turns import TaskTurns, ThreadTurns
 from forgedb.operations.binding import FirstWrite, SchemaCheck
 
 
+class BlockingDatabase(Blocked):
+    """A database for threads, which knows how another beside it is opened."""
+
+    def __init__(self, inner: PostgresRunner, options: PostgresOptions) -> None:
+        super().__init__(inner)
+        self._options = options
+
+    def scratch(self) -> AbstractContextManager[Blocked]:
+        from forgedb.drivers.postgres.scratch import scratch_beside
+
+        return scratch_beside(self, self._options, lambda there: open_blocking(there, None, None))
+
+
 def open_blocking(
     options: PostgresOptions,
     clock: Clock,
@@ -19,7 +34,7 @@ def open_blocking(
     first_write: FirstWrite | None = None,
     *,
     timelines: Timelines | None = None,
-) -> Blocked:
+) -> BlockingDatabase:
     """A runner for threads; ``timelines`` are what its handle has seen already.
 
     Raises Unavailable where the server can't be reached.
@@ -27,7 +42,7 @@ def open_blocking(
     pool = BlockingPool(options, clock, timelines)
     runner = PostgresRunner(pool, ThreadTurns, ThreadBell, schema_check, first_write)
     finish(runner.open())
-    return Blocked(runner)
+    return BlockingDatabase(runner, options)
 
 
 async def open_awaited(

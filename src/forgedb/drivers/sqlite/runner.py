@@ -20,7 +20,7 @@ from forgedb.drivers.sqlite.connection import RELEASE, SAVEPOINT, SqliteConnecti
 from forgedb.drivers.sqlite.files import Place
 from forgedb.drivers.sqlite.holder import writer_of
 from forgedb.drivers.sqlite.lent import Lent
-from forgedb.drivers.sqlite.options import SqliteOptions
+from forgedb.drivers.sqlite.options import SqliteOptions, sqlite_options
 from forgedb.errors import LockTimeout
 from forgedb.ids import Ulid
 from forgedb.operations.binding import FirstWrite, Mode, SchemaCheck, Sync
@@ -64,6 +64,19 @@ class SqliteRunner(Sync):
 
     def __repr__(self) -> str:
         return f"SqliteRunner({self.options.path!r})"
+
+    @contextmanager
+    def scratch(self) -> Generator[SqliteRunner]:
+        import os
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory(prefix="forgedb-scratch-") as folder:
+            path = os.path.join(folder, "scratch.db")
+            other = SqliteRunner(sqlite_options(path, {"synchronous": "OFF"}))
+            try:
+                yield other
+            finally:
+                other.close()
 
     def close(self) -> None:
         """Close every connection; in use, when it is given back.  Twice is as good as once."""
