@@ -45,6 +45,7 @@ EXCEPTIONS = ONE_ROW | {
     "forgedb.audit.taking.NOT_YET_ANCHORED": (
         "which heads no checkpoint holds is known only from all heads and all checkpoints"
     ),
+    "forgedb.audit.verify.ERAS": "verify walks everything on purpose: any repository may be ahead",
     "forgedb.audit.verify.WITHOUT_ENTRIES": (
         "verify walks everything on purpose: a stream without entries shows only by its row"
     ),
@@ -217,6 +218,7 @@ POSTGRES_EXCEPTIONS = ONE_ROW | {
     "forgedb.audit.taking.NOT_YET_ANCHORED": (
         "which heads no checkpoint holds is known only from all heads and all checkpoints"
     ),
+    "forgedb.audit.verify.ERAS": "verify walks everything on purpose: any repository may be ahead",
     "forgedb.audit.verify.WITHOUT_ENTRIES": (
         "verify walks everything on purpose: a stream without entries shows only by its row"
     ),

@@ -3,6 +3,31 @@ SET check_function_bodies = off;
 CREATE DOMAIN ulid AS text COLLATE "C"
     CONSTRAINT ulid_check CHECK (VALUE ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text);
 
+CREATE OR REPLACE FUNCTION forgedb_database_moves()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+    path text := set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
+BEGIN
+    IF
+        (NEW.system_identifier IS NULL AND OLD.system_identifier IS NOT NULL)
+        OR (NEW.database_oid IS NULL AND OLD.database_oid IS NOT NULL)
+        OR (NEW.era = OLD.era AND EXISTS (SELECT FROM repositories))
+    THEN
+        RAISE EXCEPTION
+            'forgedb: database_identity_moves_with_its_era: where it is stays, or begins an era'
+        USING
+            ERRCODE = '23000',
+            SCHEMA = TG_TABLE_SCHEMA,
+            TABLE = TG_TABLE_NAME,
+            CONSTRAINT = 'database_identity_moves_with_its_era';
+    END IF;
+    RETURN NULL;
+END;
+$function$;
+
 CREATE OR REPLACE FUNCTION forgedb_lease_begins()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -671,6 +696,8 @@ CREATE TRIGGER database_identity_era_grows BEFORE UPDATE OF era ON database_iden
 CREATE TRIGGER database_identity_era_steps AFTER UPDATE OF era ON database_identity FOR EACH ROW WHEN (new.era::numeric > (GREATEST(EXTRACT(epoch FROM clock_timestamp() - '2026-01-01 00:00:00+00'::timestamp with time zone), 0::numeric) + 315576000::numeric) AND (old.era::numeric <= (GREATEST(EXTRACT(epoch FROM clock_timestamp() - '2026-01-01 00:00:00+00'::timestamp with time zone), 0::numeric) + 315576000::numeric) OR (new.era - old.era) > 1024)) EXECUTE FUNCTION forgedb_refuse('database_identity_era_steps', 'era can''t be ten years ahead of the clock');
 
 CREATE TRIGGER database_identity_fixed_columns BEFORE UPDATE OF id, created_at ON database_identity FOR EACH ROW WHEN (new.id::text IS DISTINCT FROM old.id::text OR new.created_at IS DISTINCT FROM old.created_at) EXECUTE FUNCTION forgedb_refuse('database_identity_fixed_columns', 'id and created_at can''t change');
+
+CREATE TRIGGER database_identity_moves_with_its_era AFTER UPDATE OF system_identifier, database_oid ON database_identity FOR EACH ROW WHEN (COALESCE(old.system_identifier, old.database_oid::text) IS NOT NULL AND (new.system_identifier IS DISTINCT FROM old.system_identifier OR new.database_oid IS DISTINCT FROM old.database_oid)) EXECUTE FUNCTION forgedb_database_moves();
 
 CREATE TRIGGER database_identity_never_deleted BEFORE DELETE ON database_identity FOR EACH ROW EXECUTE FUNCTION forgedb_refuse('database_identity_never_deleted', 'a database has one identity');
 

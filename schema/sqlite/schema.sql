@@ -1298,3 +1298,17 @@ BEGIN
         'forgedb: database_identity_era_steps: era can''t be ten years ahead of the clock'
     );
 END;
+
+CREATE TRIGGER database_identity_moves_with_its_era
+AFTER UPDATE OF system_identifier, database_oid ON database_identity
+WHEN coalesce(OLD.system_identifier, OLD.database_oid) IS NOT NULL
+AND (NEW.system_identifier, NEW.database_oid) IS NOT (OLD.system_identifier, OLD.database_oid)
+BEGIN
+    SELECT RAISE(
+        ABORT,
+        'forgedb: database_identity_moves_with_its_era: where it is stays, or begins an era'
+    )
+    WHERE (NEW.system_identifier IS NULL AND OLD.system_identifier IS NOT NULL)
+    OR (NEW.database_oid IS NULL AND OLD.database_oid IS NOT NULL)
+    OR (NEW.era = OLD.era AND EXISTS (SELECT 1 FROM repositories));
+END;

@@ -61,6 +61,14 @@ class Attack:
     def update(self, to: str, **params: object) -> None:
         self.run(f"UPDATE repositories SET {to} WHERE id = %(id)s", **params)
 
+    def identity(self, to: str) -> None:
+        self.run(
+            f"""
+            UPDATE database_identity
+            SET {to}, audit_seq = audit_seq + 1, audit_head = sha256(audit_head)
+            """
+        )
+
     def tell(self, action: str, lease_id: str) -> None:
         """Append an entry with a hash that is none, and move the stream's end."""
         self.run(
@@ -187,6 +195,44 @@ def _appends_an_entry_that_is_not_counted(attack: Attack) -> None:
     attack.db.leases.release(attack.lease.id)
 
 
+def _sets_the_era_back(attack: Attack) -> None:
+    attack.identity("era = era - 1")
+
+
+def _uses_the_eras_up(attack: Attack) -> None:
+    with pytest.raises(psycopg.IntegrityError, match="database_identity_era_steps"):
+        attack.identity("era = 2000000000")
+    attack.raw.rollback()
+    for _ in range(10):
+        attack.identity("era = era + 100000000")
+
+
+def _takes_the_era_ahead(attack: Attack) -> None:
+    attack.identity("era = era + 300000000")
+    attack.raw.commit()
+    attack.db.leases.release(attack.lease.id)
+    assert attack.db.leases.acquire(attack.repository.id).fencing_token >> 32 >= 300_000_000
+    attack.db.identity.advance_era("the era is above what it was taken to")
+
+
+def _moves_the_database(attack: Attack) -> None:
+    for to in (
+        "system_identifier = NULL",
+        "database_oid = NULL",
+        "database_oid = database_oid + 1",
+        "system_identifier = NULL, era = era + 1",
+    ):
+        with pytest.raises(psycopg.IntegrityError, match="database_identity_moves_with_its_era"):
+            attack.identity(to)
+        attack.raw.rollback()
+    attack.run("UPDATE database_identity SET system_identifier = '7000000000000000001'")
+
+
+def _advances_the_era(attack: Attack) -> None:
+    for _ in range(10):
+        attack.db.identity.advance_era("eve's")
+
+
 def _ends_a_lease_with_a_made_up_hash(attack: Attack) -> None:
     attack.tell("lease.release", attack.lease.id)
     attack.end()
@@ -238,6 +284,11 @@ ATTACKS: tuple[Callable[[Attack], None], ...] = (
     _sets_the_streams_end,
     _sets_the_streams_end_ahead,
     _appends_an_entry_that_is_not_counted,
+    _sets_the_era_back,
+    _uses_the_eras_up,
+    _takes_the_era_ahead,
+    _moves_the_database,
+    _advances_the_era,
     _ends_a_lease_with_a_made_up_hash,
     _changes_a_row,
     _begins_a_lease_years_ahead,

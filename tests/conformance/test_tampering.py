@@ -928,6 +928,27 @@ def test_an_advance_that_was_taken_away_is_named(tampered: Tampered) -> None:
     assert tampered.first() == (identity.id, None)
 
 
+def test_an_era_that_was_taken_away_with_its_entries_is_named_by_the_tokens_that_it_gave(
+    tampered: Tampered,
+) -> None:
+    identity = tampered.tx.identity.get()
+    era = tampered.tx.identity.advance_era("test").era
+    tampered.tx.leases.force_release(tampered.rich.lease.id, "test")
+    tampered.tx.leases.acquire(tampered.rich.repository.id)
+    assert tampered.problems() == []
+    tampered.execute("DELETE FROM audit_entries WHERE stream_id = :id", id=identity.id)
+    tampered.execute(
+        "UPDATE database_identity SET era = 0, audit_seq = 0, audit_head = :none", none=bytes(32)
+    )
+    for stream in (None, identity.id):
+        (problem,) = tampered.problems(stream)
+        assert (problem.stream_id, problem.seq) == (identity.id, None)
+        assert problem.what == (
+            f"fencing tokens of era {era} were given, and the era is 0: its entries were taken"
+            " away, or it is a backup that was put in place (forgedb era advance)"
+        )
+
+
 @pytest.mark.parametrize(
     ("change", "count"),
     [

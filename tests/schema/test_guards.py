@@ -119,7 +119,25 @@ def test_an_era_never_comes_back_and_grows_with_an_entry_alone(raw: Raw, refused
         raw.execute("UPDATE database_identity SET era = era - 1, audit_seq = audit_seq + 1")
     with refused("database_identity_era_grows"):
         raw.execute("UPDATE database_identity SET era = era + 1")
-    raw.execute("UPDATE database_identity SET era = era, system_identifier = '7'")
+    raw.execute("UPDATE database_identity SET era = era")
+
+
+def test_where_a_database_is_stays_or_begins_an_era(raw: Raw, refused: Refused) -> None:
+    begins = "era = era + 1, audit_seq = audit_seq + 1, audit_head = :head"
+    raw.execute(
+        f"UPDATE database_identity SET system_identifier = '7', database_oid = 8, {begins}",
+        head=b"\1" * 32,
+    )
+    for place in ("system_identifier = NULL", "database_oid = NULL"):
+        with refused("database_identity_moves_with_its_era"):
+            raw.execute(f"UPDATE database_identity SET {place}, {begins}", head=b"\2" * 32)
+    for place in ("system_identifier = '8'", "database_oid = 9"):
+        with refused("database_identity_moves_with_its_era"):
+            raw.execute(f"UPDATE database_identity SET {place}")
+        raw.execute(
+            f"UPDATE database_identity SET {place}, {begins}", head=place.encode()[:32].ljust(32)
+        )
+    raw.execute("UPDATE database_identity SET system_identifier = '8', database_oid = 9")
 
 
 def test_an_era_that_a_wrong_clock_began_goes_on_in_steps(raw: Raw, refused: Refused) -> None:

@@ -22,7 +22,7 @@ import msgspec
 
 from forgedb.audit.anchors import Vouched
 from forgedb.audit.chain import GENESIS, HASH_VERSION, encoded, microseconds
-from forgedb.audit.replay import COUNTS, SETTLED_MAX, Replay, live_rows
+from forgedb.audit.replay import COUNTS, SETTLED_MAX, TOKEN_COUNT_BITS, Replay, live_rows
 from forgedb.errors import InvalidValue
 from forgedb.ids import Ulid
 from forgedb.models import AuditEntry, VerifyProblem, VerifyProgress, VerifyReport
@@ -200,6 +200,26 @@ WITHOUT_ENTRIES = sql(
 
 IDENTITIES = sql("SELECT count(*) FROM database_identity")
 
+# The highest era that tokens have, and the one that the database is in: its own and the timeline's.
+# That a lease has no later token than its repository's lease_epoch the walk has seen.  Where the
+# database isn't where it was, an era is yet to begin, and a standby's timeline may be an earlier
+# one's; where the timeline isn't told, those that were promoted before aren't counted.
+ERAS = sql(
+    sqlite=f"""
+    SELECT id, era, (SELECT max(lease_epoch) FROM repositories) >> {TOKEN_COUNT_BITS}
+    FROM database_identity
+    """,
+    postgres=f"""
+    SELECT id, forgedb_effective_era(),
+        (SELECT max(lease_epoch) FROM repositories) >> {TOKEN_COUNT_BITS}
+    FROM database_identity
+    WHERE forgedb_timeline() IS NOT NULL
+    AND NOT pg_is_in_recovery()
+    AND system_identifier = forgedb_system_identifier()
+    AND database_oid = forgedb_database_oid()
+    """,
+)
+
 Entry: TypeAlias = tuple[Any, ...]
 """An entry as the driver gives it: the fields of the model, in their order."""
 
@@ -227,6 +247,13 @@ def verify_streams(asked: Asked) -> Steps[VerifyReport]:
     for (empty,) in (yield from rows(WITHOUT_ENTRIES)):
         if asked.stream_id in (None, empty) and empty > (asked.after or ""):
             problems.append(VerifyProblem(empty, None, "all of the stream's entries are gone"))
+    for identity, era, given in (yield from rows(ERAS)):
+        if asked.stream_id in (None, identity) and (given or 0) > era:
+            what = (
+                f"fencing tokens of era {given} were given, and the era is {era}: its entries were"
+                " taken away, or it is a backup that was put in place (forgedb era advance)"
+            )
+            problems.append(VerifyProblem(identity, None, what))
     if asked.stream_id is None:
         ((count,),) = yield from rows(IDENTITIES)
         if count != 1:

@@ -194,15 +194,10 @@ def settled(context: Context, standing: Standing) -> Steps[Standing]:
         return replace(
             standing,
             era=advanced.era,
-            system_identifier=standing.present_identifier,
-            database_oid=standing.present_oid,
+            system_identifier=advanced.system_identifier,
+            database_oid=advanced.database_oid,
         )
-    there = replace(
-        plain(DatabaseIdentity, locked),
-        system_identifier=standing.present_identifier,
-        database_oid=standing.present_oid,
-    )
-    yield _moved(locked, there, None)
+    yield _moved(locked, _placed(locked, standing), None)
     return standing
 
 
@@ -262,20 +257,23 @@ def _advance(
     if era > ERA_MAX:
         raise Conflict("database_identity_era_check", f"era {locked.era} is the last there can be")
     before = plain(DatabaseIdentity, locked)
-    after = replace(
-        before,
-        # The timeline comes on top of it.
-        era=era - (standing.effective_era - standing.era),
-        # What the server doesn't say any more is kept.
-        system_identifier=standing.present_identifier or locked.system_identifier,
-        database_oid=standing.present_oid or locked.database_oid,
-    )
+    # The timeline comes on top of it.
+    after = replace(_placed(locked, standing), era=era - (standing.effective_era - standing.era))
     stream = Stream(context, locked.id, locked.audit_seq, locked.audit_head)
     entry = stream.entry(
         at, "database.advance_era", locked.id, changed(before, after), reason=reason
     )
     yield Together((entry, _moved(locked, after, stream)))
     return after
+
+
+def _placed(locked: LockedIdentity, standing: Standing) -> DatabaseIdentity:
+    """The identity where it is now; what the server doesn't say any more is kept."""
+    return replace(
+        plain(DatabaseIdentity, locked),
+        system_identifier=standing.present_identifier or locked.system_identifier,
+        database_oid=standing.present_oid or locked.database_oid,
+    )
 
 
 def _moved(locked: LockedIdentity, after: DatabaseIdentity, stream: Stream | None) -> Change:

@@ -77,6 +77,8 @@ def copy_pages(source: apsw.Connection, path: str) -> None:
         target.pragma("journal_mode", "delete")
         if target.table_exists("main", "database_identity"):
             # Known as a copy, also where it is put in the place of the file that it was made of.
+            # Without the trigger that has an era begin with it: that is for the first write.
+            target.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
             target.execute("UPDATE database_identity SET system_identifier = ?", [A_BACKUP])
     finally:
         target.close()

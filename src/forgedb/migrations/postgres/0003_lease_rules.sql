@@ -256,3 +256,39 @@ EXECUTE FUNCTION forgedb_refuse(
     'database_identity_era_steps',
     'era can''t be ten years ahead of the clock'
 );
+
+-- A database that isn't where it was begins an era with its first write.  Whoever told it another place
+-- before, or none, would keep it in its old one.  One without a repository has nothing to repeat.
+CREATE FUNCTION forgedb_database_moves() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    path text := set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
+BEGIN
+    IF
+        (NEW.system_identifier IS NULL AND OLD.system_identifier IS NOT NULL)
+        OR (NEW.database_oid IS NULL AND OLD.database_oid IS NOT NULL)
+        OR (NEW.era = OLD.era AND EXISTS (SELECT FROM repositories))
+    THEN
+        RAISE EXCEPTION
+            'forgedb: database_identity_moves_with_its_era: where it is stays, or begins an era'
+        USING
+            ERRCODE = '23000',
+            SCHEMA = TG_TABLE_SCHEMA,
+            TABLE = TG_TABLE_NAME,
+            CONSTRAINT = 'database_identity_moves_with_its_era';
+    END IF;
+    RETURN NULL;
+END;
+$$;
+
+CREATE TRIGGER database_identity_moves_with_its_era
+AFTER UPDATE OF system_identifier, database_oid ON database_identity
+FOR EACH ROW
+WHEN (
+    coalesce(OLD.system_identifier, OLD.database_oid::text) IS NOT NULL
+    AND (NEW.system_identifier, NEW.database_oid)
+        IS DISTINCT FROM (OLD.system_identifier, OLD.database_oid)
+)
+EXECUTE FUNCTION forgedb_database_moves();
