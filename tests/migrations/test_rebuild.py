@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import apsw
 import pytest
 
@@ -70,15 +72,109 @@ def test_a_parent_is_rebuilt_and_no_child_lost(filled: Folder) -> None:
     assert _children(filled) == [(20, 2)]
 
 
-@pytest.mark.parametrize("drop", ["DROP TABLE parent", 'drop table IF EXISTS main . "Parent"'])
+SPELLINGS = [
+    "DROP TABLE parent",
+    'drop table IF EXISTS main . "Parent"',
+    'DROP TABLE "main"."parent"',
+    "DROP TABLE [main].[parent]",
+    "DROP TABLE `main` . `parent`",
+    "DROP TABLE 'main'.'parent'",
+    "DROP /* not */ TABLE -- so\n parent",
+    "DROP TABLE /**/ IF /**/ EXISTS /**/ main /**/ . /**/ parent",
+    "\N{ZERO WIDTH NO-BREAK SPACE}DROP TABLE parent",
+    "ALTER TABLE parent RENAME TO away; DROP TABLE away",
+]
+
+
+@pytest.mark.parametrize("header", ["", "-- forgedb: no-transaction\n"])
+@pytest.mark.parametrize("drop", SPELLINGS)
 def test_the_same_file_without_the_header_would_lose_the_children_and_is_refused(
-    filled: Folder, drop: str
+    filled: Folder, drop: str, header: str
 ) -> None:
-    filled.write(m0002_b=WHOLE.replace("DROP TABLE parent", drop))
-    with pytest.raises(MigrationError, match=r"^0002_b\.sql:4:1: .*of child.*forgedb: rebuild"):
+    filled.write(m0002_b=header + WHOLE.replace("DROP TABLE parent", drop))
+    with pytest.raises(
+        MigrationError,
+        match=r"^0002_b\.sql:\d+:\d+: .*with (parent|Parent|away) .* of child .*forgedb: rebuild",
+    ):
         filled.runner.migrate()
     assert _children(filled) == CHILDREN
     assert filled.labels() == ["0001_a"]
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "SET DEFAULT"])
+@pytest.mark.parametrize("key", ["parent", "parent (id)", 'PARENT ("ID")'])
+def test_whatever_would_become_of_the_children_is_refused(
+    folder: Folder, action: str, key: str
+) -> None:
+    before = BEFORE.replace("parent (id) ON DELETE CASCADE", f"{key} ON DELETE {action}")
+    folder.write(m0001_a=before.replace("parent_id INTEGER NOT NULL", "parent_id INTEGER"))
+    folder.write(m0002_b=WHOLE)
+    with pytest.raises(MigrationError, match=r"^0002_b\.sql:4:1: .* of child "):
+        folder.runner.migrate()
+    assert _children(folder) == CHILDREN
+
+
+def test_a_key_of_two_columns_and_odd_names_are_looked_at_as_well(folder: Folder) -> None:
+    folder.write(
+        m0001_a='''
+        CREATE TABLE "a ""b" (x TEXT, "y z" INTEGER, PRIMARY KEY (x, "y z")) WITHOUT ROWID;
+        CREATE TABLE "select" (
+            p TEXT, "q""" INTEGER, FOREIGN KEY (p, "q""") REFERENCES "a ""b" ON DELETE CASCADE
+        );
+        INSERT INTO "a ""b" VALUES ('k', 1);
+        INSERT INTO "select" VALUES ('k', NULL), ('k', 1);
+        ''',
+        m0002_b='DROP TABLE "a ""b"',
+    )
+    with pytest.raises(MigrationError, match='with a "b the rows of select would go'):
+        folder.runner.migrate()
+    assert folder.db.client.query_value('SELECT count(*) FROM "select"') == 2
+
+
+def test_a_parent_to_which_no_row_refers_may_be_dropped(filled: Folder) -> None:
+    filled.write(
+        m0002_b=BEFORE.replace("parent", "other").replace("child", "ward").replace("NOT NULL ", ""),
+        m0003_c="UPDATE ward SET other_id = NULL; DROP TABLE other; DROP TABLE ward;",
+    )
+    assert [each.label for each in filled.runner.migrate()] == ["0002_b", "0003_c"]
+
+
+def test_temporary_and_attached_tables_have_children_of_their_own(
+    filled: Folder, tmp_path: Path
+) -> None:
+    apsw.Connection(str(tmp_path / "other.db")).execute("PRAGMA user_version = 1")
+    for schema in ("temp", "other"):
+        file = f"""
+        ATTACH '{tmp_path / "other.db"}' AS other;
+        CREATE TABLE {schema}.parent (id INTEGER PRIMARY KEY);
+        CREATE TABLE {schema}.ward (
+            id INTEGER, parent INTEGER REFERENCES parent ON DELETE CASCADE
+        );
+        INSERT INTO {schema}.parent VALUES (1);
+        {{ward}}
+        DROP TABLE {schema}.parent;
+        DROP TABLE {schema}.ward;
+        """
+        filled.write(m0002_b=file.format(ward=f"INSERT INTO {schema}.ward VALUES (1, 1);"))
+        with pytest.raises(MigrationError, match="with parent the rows of ward would go"):
+            filled.runner.migrate()
+        filled.write(m0002_b=file.format(ward="")).runner.rehearse()
+    assert _children(filled) == CHILDREN
+
+
+def test_a_table_of_the_same_name_elsewhere_is_not_mistaken_for_the_parent(filled: Folder) -> None:
+    filled.write(m0002_b="CREATE TEMP TABLE parent (id INTEGER PRIMARY KEY); DROP TABLE parent;")
+    filled.runner.migrate()
+    assert _children(filled) == CHILDREN
+
+
+def test_tables_are_dropped_outside_a_transaction_the_children_first(
+    filled: Folder, url: str
+) -> None:
+    filled.write(m0002_b="DELETE FROM child").runner.migrate()
+    filled.write(m0003_c="-- forgedb: no-transaction\nDROP TABLE child;\nDROP TABLE parent;")
+    filled.runner.migrate()
+    assert filled.tables() == set()
 
 
 def test_a_parent_whose_children_are_gone_may_be_dropped(filled: Folder) -> None:

@@ -61,6 +61,10 @@ class Blocked(Sync):
         with as_long_as_it_lives():
             return self.query(steps)
 
+    def end_session(self) -> None:
+        # Each connection is given back as it was taken.
+        self._refuse_in_a_transaction()
+
     def _refuse_in_a_transaction(self) -> None:
         if self._inner.is_transaction:
             raise refusals.not_in_a_transaction("a migration")

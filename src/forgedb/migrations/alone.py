@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -63,12 +63,19 @@ class Alone:
         begun = self._patience.write(partial(self._begin, script))
         if begun is None:
             return None
-        for count, statement in enumerate(script.statements[begun.done :], begun.done + 1):
+        try:
+            return self._go_on(script, begun, began)
+        finally:
+            self._database.end_session()
+
+    def _go_on(self, script: Script, begun: BegunMigration, began: float) -> AppliedMigration:
+        taken_up = begun.done
+        for count, statement in enumerate(script.statements[taken_up:], taken_up + 1):
             failure: ForgeDbError | None = None
             try:
                 before = self._database.read(invalid_indexes())
                 try:
-                    self._run(partial(_with_settings, script, statement))
+                    self._run(script, count - 1, is_first=count == taken_up + 1)
                 except ForgeDbError as error:
                     failure = error
                 after = self._database.read(invalid_indexes())
@@ -96,12 +103,18 @@ class Alone:
             ) from failure
         return self._patience.write(partial(self._end, script, begun, began))
 
-    def _run(self, steps: Callable[[], Steps[None]]) -> None:
-        if self._database.dialect == "sqlite":
-            # Whoever is told that the writer is busy has done nothing yet.
-            self._patience.alone(steps)
-        else:
-            self._database.alone(steps())
+    def _run(self, script: Script, number: int, *, is_first: bool) -> None:
+        """Run a statement, after what the file sets before it for its session."""
+        text = script.statements[number].text
+        settings = [each.text for each in script.statements[:number] if _sets_session(each)]
+        if self._database.dialect == "postgres":
+            # Each is sent on any connection.
+            self._database.alone(_one_by_one([*settings, text]))
+            return
+        # On the one that writes, so that what is done in this run needn't be repeated.  Whoever is
+        # told that the writer is busy has done nothing yet.
+        for each in [*(settings if is_first else ()), text]:
+            self._patience.alone(partial(run, each))
 
     def resolve(self, script: Script, begun: BegunMigration, how: Resolution) -> list[str]:
         """Let the next run go on with a file, or take it as applied; what was done, in words.
@@ -211,14 +224,15 @@ def own_name() -> str:
     return f"process {os.getpid()} on {os.uname().nodename}"
 
 
-def _with_settings(script: Script, statement: ScriptStatement) -> Steps[None]:
-    """Run a statement, after what the file sets before it: each is sent on any connection."""
-    for earlier in script.statements:
-        if earlier is statement:
-            break
-        if earlier.opening[:1] == ("SET",) or "set_config" in earlier.text:
-            yield from run(earlier.text)
-    yield from run(statement.text)
+def _one_by_one(texts: Sequence[str]) -> Steps[None]:
+    for text in texts:
+        yield from run(text)
+
+
+def _sets_session(statement: ScriptStatement) -> bool:
+    """Whether it is one that the statements behind it need again in another session."""
+    first = statement.opening[:1]
+    return first in (("SET",), ("PRAGMA",), ("ATTACH",)) or "set_config" in statement.text
 
 
 def _at_work() -> Steps[list[tuple[Any, ...]]]:

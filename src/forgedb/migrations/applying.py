@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from itertools import pairwise
 
 from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, MigrationDrift, MigrationError
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.history import History, HistoryTable
 from forgedb.migrations.locking import lock
-from forgedb.migrations.references import Dangling, dangling, taken_along
+from forgedb.migrations.references import Dangling, dangling
 from forgedb.migrations.script import Script
 from forgedb.operations.steps import Now, Steps, change, now, rows, run
 from forgedb.sql.catalogue import sql
@@ -33,17 +32,6 @@ DEFERRABLE = sql(
     """,
 )
 """The constraints that a COMMIT may have to check, and those that wait for it unasked."""
-
-
-def _turns(script: Script) -> Iterator[Sequence[ScriptStatement]]:
-    """The statements that are sent together: each DROP TABLE begins anew, for a look before it."""
-    begins = [
-        place
-        for place, statement in enumerate(script.statements)
-        if place == 0 or statement.opening[:2] == ("DROP", "TABLE")
-    ]
-    for begin, end in pairwise([*begins, len(script.statements)]):
-        yield script.statements[begin:end]
 
 
 IN_A_TRANSACTION = "25001"
@@ -65,6 +53,8 @@ class Applying:
         self.allow_out_of_order = False
         self.is_at_commit = False
         """Whether all of a file's statements have been run."""
+        self.session_changed = False
+        """Whether a file has changed SQLite's connection, and not only data."""
         self.pending: Sequence[Script] = ()
         """What it is going to apply, the file that is being run among them."""
 
@@ -96,18 +86,16 @@ class Applying:
         before: Dangling = Counter()
         if script.mode == "rebuild":
             before = yield from dangling()
-        for statements in _turns(script):
-            if script.mode == "transaction":
-                yield from self._refuse_taking_along(script, statements[0])
-            try:
-                yield from run(*(statement.text for statement in statements))
-            except ForgeDbError as error:
-                statement = statements[error.number]
-                if isinstance(error, LockTimeout):
-                    file, line, column = script.migration.file, statement.line, statement.column
-                    words = f"{file}:{line}:{column}: {error.why}"
-                    raise LockTimeout(words, retryable=True) from error
-                raise self.failed(script, statement, error) from error
+        try:
+            changed = yield from run(*(statement.text for statement in script.statements))
+        except ForgeDbError as error:
+            statement = script.statements[error.number]
+            if isinstance(error, LockTimeout):
+                file, line, column = script.migration.file, statement.line, statement.column
+                words = f"{file}:{line}:{column}: {error.why}"
+                raise LockTimeout(words, retryable=True) from error
+            raise self.failed(script, statement, error) from error
+        self.session_changed = self.session_changed or changed
         if script.mode == "rebuild":
             self._refuse_more(before, (yield from dangling()), script)
         if "search_path" in script.migration.text:
@@ -182,20 +170,6 @@ class Applying:
                 script,
                 f"{count} more row(s) of {child} would refer to rows of {parent} that aren't there:"
                 " copy every row that others refer to, with its key",
-            )
-
-    def _refuse_taking_along(self, script: Script, statement: ScriptStatement) -> Steps[None]:
-        found = yield from taken_along(statement)
-        if found is not None:
-            table, child = found
-            raise self._error(
-                script,
-                f"with {table} the rows of {child} would go that refer to it, or their references:"
-                " to make a table anew, begin the file with `-- forgedb: rebuild`; to be rid of it,"
-                f" first delete what of {child} is to go",
-                statement.line,
-                statement.column,
-                statement.text,
             )
 
     def _error(

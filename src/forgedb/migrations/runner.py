@@ -9,6 +9,8 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from forgedb.errors import Conflict, InvalidValue, SchemaOutdated, UsageError
 from forgedb.handle import Handle
 from forgedb.migrations.applied import AppliedMigration
@@ -78,6 +80,8 @@ class Migrator:
         # Who gives up after a second doesn't queue for three.
         self._lock_wait_seconds = min(lock_wait_seconds, lock_timeout_seconds or lock_wait_seconds)
         self._progress = progress
+        self._told: frozenset[int] = frozenset()
+        """What was told of already, by its number, before a rehearsal went on with a copy."""
 
     def on(self, database: Handle[Sync] | Sync) -> Migrator:
         """The same on another database of this kind; what was checked isn't read again for it."""
@@ -180,8 +184,9 @@ class Migrator:
     ) -> list[AppliedMigration]:
         """Apply what is pending in one transaction, roll it back, and return what it was.
 
-        Where a table of SQLite's is made anew, all of it is done on a copy of the database: foreign
-        keys can't be turned off in the midst of a transaction.
+        On SQLite all of it is done on a copy of the database where a table is made anew, or where
+        a file changes what is the connection's and another one follows: neither foreign keys nor
+        the connection can be changed in the midst of a transaction.
 
         Raises as migrate; UsageError where a file can't run in a transaction.
         """
@@ -199,7 +204,10 @@ class Migrator:
         try:
             self._patience().write(partial(self._rehearsal, scripts))
         except _RolledBack as end:
-            return end.applied
+            if len(end.applied) == len(scripts):
+                return end.applied
+            told = frozenset(each.version for each in end.applied)
+            return self._on_a_copy(target, told, allow_out_of_order=allow_out_of_order)
         raise AssertionError("a rehearsal ends with its rollback")
 
     def baseline(self, version: int) -> list[AppliedMigration]:
@@ -323,7 +331,13 @@ class Migrator:
 
         return [*self._database.read(marks_of(self._table))]
 
-    def _on_a_copy(self, target: int | None, *, allow_out_of_order: bool) -> list[AppliedMigration]:
+    def _on_a_copy(
+        self,
+        target: int | None,
+        told: frozenset[int] = frozenset(),
+        *,
+        allow_out_of_order: bool,
+    ) -> list[AppliedMigration]:
         from tempfile import TemporaryDirectory
 
         from forgedb.drivers.sqlite.options import sqlite_options
@@ -332,9 +346,12 @@ class Migrator:
         with TemporaryDirectory() as folder:
             path = os.path.join(folder, "rehearsal.db")
             self._database.backup(path)
-            copied = SqliteRunner(sqlite_options(path, {}))
+            options = sqlite_options(path, {})
+            copied = SqliteRunner(msgspec.structs.replace(options, attaches=False))
             try:
-                return self.on(copied).migrate(target, allow_out_of_order=allow_out_of_order)
+                other = self.on(copied)
+                other._told = told
+                return other.migrate(target, allow_out_of_order=allow_out_of_order)
             finally:
                 copied.close()
 
@@ -381,6 +398,9 @@ class Migrator:
             began, at = time.monotonic(), (yield from now())
             applied = yield from applying.unlocked(script, began, at)
             before = yield from applying.settle(before, script)
+            if applying.session_changed and position + 1 < len(scripts):
+                # The next file is to see a connection like any other.
+                break
             self._note(applied, applying)
         raise _RolledBack(applying.done)
 
@@ -403,7 +423,7 @@ class Migrator:
 
     def _note(self, applied: AppliedMigration, applying: Applying) -> None:
         applying.done.append(applied)
-        if self._progress is not None:
+        if self._progress is not None and applied.version not in self._told:
             self._progress.applied(applied)
 
     def _history(self, *, writing: bool = False) -> History:

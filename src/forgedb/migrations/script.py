@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -11,11 +10,10 @@ import msgspec
 from forgedb.migrations.files import MigrationFile, refused
 from forgedb.migrations.header import Header, header_of
 from forgedb.sql.lexer import Dialect
+from forgedb.sql.pragmas import pragma_of, refusal_of
 from forgedb.sql.split import ScriptError, ScriptStatement, split, transaction_control
 
 Mode = Literal["transaction", "no-transaction", "rebuild"]
-
-FOREIGN_KEYS = r"\s*PRAGMA\s+(?:\w+\s*\.\s*)?foreign_keys\b"
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -57,11 +55,11 @@ def parse(migration: MigrationFile, dialect: Dialect) -> Script:
                 column=statement.column,
                 statement=statement.text,
             )
-        if dialect == "sqlite" and _sets_foreign_keys(statement):
+        why = _pragma_refused(statement, script.mode) if dialect == "sqlite" else None
+        if why is not None:
             raise refused(
                 migration.file,
-                "foreign keys can't be turned off in a transaction, and would stay off for later"
-                " files: begin the file with `-- forgedb: rebuild`, and leave this out",
+                why,
                 line=statement.line,
                 column=statement.column,
                 statement=statement.text,
@@ -69,6 +67,10 @@ def parse(migration: MigrationFile, dialect: Dialect) -> Script:
     return script
 
 
-def _sets_foreign_keys(statement: ScriptStatement) -> bool:
-    is_pragma = statement.opening[:1] == ("PRAGMA",)
-    return is_pragma and re.match(FOREIGN_KEYS, statement.text, re.IGNORECASE) is not None
+def _pragma_refused(statement: ScriptStatement, mode: Mode) -> str | None:
+    """Why a PRAGMA can't be had, whatever the database is; what depends on it is found later."""
+    found = pragma_of(statement.text) if statement.opening[:1] == ("PRAGMA",) else None
+    if found is None:
+        return None
+    refusal = refusal_of(*found, in_transaction=mode != "no-transaction")
+    return None if refusal is None or refusal.unless_it_is_so else refusal.why

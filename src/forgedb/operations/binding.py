@@ -143,6 +143,10 @@ class Sync(ABC):
         return self.read(steps)
 
     @abstractmethod
+    def end_session(self) -> None:
+        """Let nothing be left of what statements ``alone`` have set for those that follow."""
+
+    @abstractmethod
     def transaction(self, *, read_only: bool = False) -> AbstractContextManager[Sync]:
         """One connection for the block; in a transaction, a savepoint."""
 

@@ -122,9 +122,10 @@ class Native(msgspec.Struct, gc=False):
 
 
 class Run(msgspec.Struct, gc=False):
-    """Statements of a migration, sent as they are; they have no parameters and no result.
+    """Statements of a migration, sent as they are; they have no parameters, and no rows.
 
-    On PostgreSQL several go in one round trip.  What is raised says by ``number`` which of them
+    The result is whether SQLite's connection is changed, so that what follows would see it.  On
+    PostgreSQL several go in one round trip.  What is raised says by ``number`` which of them
     failed, those before it having been run.
     """
 
@@ -191,9 +192,9 @@ def native(value: object) -> Steps[Any]:
     return (yield Native(value))
 
 
-def run(*texts: str) -> Steps[None]:
-    """Send the text as it is."""
-    yield Run(texts)
+def run(*texts: str) -> Steps[bool]:
+    """Send the text as it is; whether SQLite's connection is changed by it, and not only data."""
+    return bool((yield Run(texts)))
 
 
 def now() -> Steps[datetime]:

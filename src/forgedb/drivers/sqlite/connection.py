@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
 from math import inf
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
 
@@ -37,6 +37,9 @@ from forgedb.operations.steps import (
     Steps,
     Together,
 )
+
+if TYPE_CHECKING:
+    from forgedb.drivers.sqlite.guard import Guard
 
 R = TypeVar("R")
 
@@ -71,6 +74,10 @@ class SqliteConnection:
         self.file: FileId | None = None
         self.follow_at = inf
         """When a read is to see whether the path still leads to the file."""
+        self._is_guarded = False
+        self._guard: Guard | None = None
+        self.session_changed = False
+        """Whether a migration's file has left something that a new connection wouldn't have."""
         self._open()
 
     def _open(self) -> None:
@@ -119,7 +126,9 @@ class SqliteConnection:
             raise translate(error, None, self.where) from error
         # Who interrupts the one before just now keeps it until that is done.
         self.raw, self.waiting, self.file = raw, waiting, file
-        self._cursor = raw.cursor()
+        self._cursor: apsw.Cursor | Guard = raw.cursor()
+        if self._is_guarded:
+            self._set_guard()
 
     def _configure(self, raw: apsw.Connection, file: FileId | None) -> Waiting:
         options, writes = self._options, self._writes
@@ -311,14 +320,20 @@ class SqliteConnection:
             return self._run(step)
         return self._clock()
 
-    def _run(self, step: Run) -> None:
+    def _run(self, step: Run) -> bool:
+        if self.raw.in_transaction:
+            # It is the whole file, and what the one before has inserted last is none of its.
+            self.raw.set_last_insert_rowid(0)
         for number, text in enumerate(step.texts):
             try:
-                self._cursor.execute(text)
+                for _ in self._cursor.execute(text):
+                    # Some work a little for each row, such as PRAGMA incremental_vacuum.
+                    pass
             except DRIVER_ERRORS as error:
                 failed: Any = error
                 failed.number = number
                 raise
+        return self._changes_session()
 
     def execute(self, text: str) -> None:
         """A statement without parameters or result, such as BEGIN."""
@@ -372,6 +387,44 @@ class SqliteConnection:
             yield
         finally:
             self.raw.pragma("foreign_keys", True)
+
+    @contextmanager
+    def guarded(self) -> Generator[None]:
+        """Run the block's statements as a migration's."""
+        self._is_guarded = True
+        self._set_guard()
+        try:
+            yield
+        finally:
+            self.session_changed = self._changes_session()
+            self._is_guarded, self._guard = False, None
+            self.raw.authorizer = None
+            self._cursor = self.raw.cursor()
+
+    def _set_guard(self) -> None:
+        # Most programs migrate nothing.
+        from forgedb.drivers.sqlite.guard import Guard
+
+        guard = Guard(self.raw, attaches=self._options.attaches)
+        self._guard = self._cursor = guard
+        self.raw.authorizer = guard.authorize
+
+    def _changes_session(self) -> bool:
+        return self.session_changed or (self._guard is not None and self._guard.session_changed)
+
+    def renew(self) -> None:
+        """Let the next file find a new connection, as it would in a process of its own."""
+        if not self.session_changed:
+            self.raw.set_last_insert_rowid(0)
+            return
+        before = self.raw
+        self._open()
+        if self._options.in_memory:
+            # It is gone with its connection: so it moves.
+            self.raw.pragma("page_size", before.pragma("page_size"))
+            with self.raw.backup("main", before, "main") as copying:
+                copying.step()
+        self.session_changed = False
 
     def _translated(self, error: Exception, step: Step | Lookup | None = None) -> ForgeDbError:
         translated = translate(error, self.raw, self.where, step)

@@ -10,6 +10,11 @@ import apsw
 from forgedb.drivers import refusals
 from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, Unavailable, UsageError, said
 
+
+class RefusedError(apsw.Error):
+    """A migration's statement was refused before SQLite ran any of it."""
+
+
 DRIVER_ERRORS = (apsw.Error, OverflowError, TypeError, UnicodeError)
 """What a call of apsw can raise: its own errors, and Python's about a parameter's value."""
 
@@ -60,6 +65,8 @@ def translate(
         return refusals.unfit(step, f"SQLite can't hold it ({error})")
     if isinstance(error, TypeError):
         return refusals.unfit(step, f"it is of no type that can be kept ({error})")
+    if isinstance(error, RefusedError):
+        return UsageError(str(error))
     return UsageError(f"SQLite refused the statement: {said(str(error))}")
 
 

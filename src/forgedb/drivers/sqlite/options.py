@@ -26,7 +26,8 @@ class SqliteOptions(msgspec.Struct, frozen=True):
     """``path`` is a file's, or ``:memory:``; ``mode`` is SQLite's: ro, rw or rwc.
 
     ``absolute`` leads to the same file when the current folder is another.  ``identifier`` is what
-    a file is known by that is to be in another's place.
+    a file is known by that is to be in another's place; a database that only tries migrations
+    ``attaches`` no other, which they would write to.
     """
 
     path: str
@@ -38,6 +39,7 @@ class SqliteOptions(msgspec.Struct, frozen=True):
     checkpoint: str = "auto"
     call_timeout_seconds: float | None = CALL_TIMEOUT_SECONDS
     identifier: str | None = None
+    attaches: bool = True
 
     @property
     def lock_seconds(self) -> float:

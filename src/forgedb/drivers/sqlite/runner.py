@@ -14,6 +14,8 @@ from threading import get_ident
 from time import monotonic
 from typing import NoReturn, TypeVar
 
+from msgspec.structs import replace
+
 from forgedb.drivers import refusals
 from forgedb.drivers.pool import Pool
 from forgedb.drivers.sqlite.connection import RELEASE, SAVEPOINT, SqliteConnection
@@ -72,7 +74,8 @@ class SqliteRunner(Sync):
 
         with TemporaryDirectory(prefix="forgedb-scratch-") as folder:
             path = os.path.join(folder, "scratch.db")
-            other = SqliteRunner(sqlite_options(path, {"synchronous": "OFF"}))
+            options = sqlite_options(path, {"synchronous": "OFF"})
+            other = SqliteRunner(replace(options, attaches=False))
             try:
                 yield other
             finally:
@@ -131,8 +134,9 @@ class SqliteRunner(Sync):
 
     def attempt(self, steps: Steps[R], patience_seconds: float, *, unlinked: bool = False) -> R:
         with self._writing(patience_seconds) as connection:
+            was_changed = connection.session_changed
             try:
-                with connection.unlinked() if unlinked else nullcontext():
+                with connection.unlinked() if unlinked else nullcontext(), connection.guarded():
                     return connection.write(steps)
             except LockTimeout as error:
                 who = writer_of(self.options.path)
@@ -141,11 +145,20 @@ class SqliteRunner(Sync):
                 raise LockTimeout(
                     f"{who} is writing to the database: {self.options.path}", retryable=True
                 ) from error
+            finally:
+                # What was changed before is a file's that runs in no transaction, and goes on.
+                if not was_changed:
+                    connection.renew()
 
     def alone(self, steps: Steps[R]) -> R:
         with self._writing() as connection:
             connection.follow()
-            return connection.drive(steps)
+            with connection.guarded():
+                return connection.drive(steps)
+
+    def end_session(self) -> None:
+        with self._writing() as connection:
+            connection.renew()
 
     @contextmanager
     def _writing(self, patience_seconds: float | None = None) -> Generator[SqliteConnection]:
@@ -241,6 +254,9 @@ class SqliteTransaction(Sync):
         raise refusals.not_in_a_transaction("a migration")
 
     def alone(self, steps: Steps[R]) -> R:
+        raise refusals.not_in_a_transaction("a migration")
+
+    def end_session(self) -> None:
         raise refusals.not_in_a_transaction("a migration")
 
     def write(self, steps: Steps[R]) -> R:
