@@ -643,3 +643,13 @@ def test_a_schema_is_not_compared_while_the_history_is_not_the_files(
     _write(folder, m0002_fans="SELECT 1;")
     told = forgedb("migrate", "verify", "--schema", *own)
     assert (told.code, "the schema wasn't compared" in told.out) == (4, True)
+
+
+def test_many_files_are_made_into_one_and_the_database_passes_over_it(
+    forgedb: Forgedb, folder: Path, own: list[str]
+) -> None:
+    forgedb.ok("migrate", *own)
+    squash = ["migrate", "squash", "--to", "2", "--name", "base"]
+    assert forgedb.ok(*squash, *own) == f"{folder}/0002_base.sql\n"
+    assert forgedb.ok("migrate", *own) == "nothing to apply\n"
+    assert _states(forgedb, own) == (0, ["applied"])

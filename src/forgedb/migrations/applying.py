@@ -16,6 +16,7 @@ from forgedb.migrations.history import History, HistoryTable
 from forgedb.migrations.locking import lock
 from forgedb.migrations.references import Dangling, dangling
 from forgedb.migrations.script import Script
+from forgedb.migrations.squashes import as_squashed
 from forgedb.operations.steps import Now, Steps, change, now, rows, run
 from forgedb.sql.catalogue import sql
 from forgedb.sql.lexer import Lines
@@ -144,6 +145,7 @@ class Applying:
         Raises MigrationDrift (another text of it is), MigrationError (a higher number is).
         """
         migration = script.migration
+        history = as_squashed([migration], history)
         for entry in history.applied:
             if entry.version == migration.version:
                 if entry.checksum != migration.checksum:

@@ -110,6 +110,14 @@ class AsyncMigrator:
         """Let the next run go on with an unfinished file, or take it as applied."""
         return await self._do(lambda it: it.resolve(version, how))
 
+    async def schema_differences(self) -> list[Difference]:
+        """How the live schema is different from what the applied files make."""
+        return await self._do(lambda it: it.schema_differences())
+
+    async def squash(self, to: int, *, name: str = "squashed") -> list[str]:
+        """Make one file of those up to a number, and return it."""
+        return await self._do(lambda it: it.squash(to, name=name))
+
     async def mark(
         self,
         version: int,

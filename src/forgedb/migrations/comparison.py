@@ -12,6 +12,7 @@ from forgedb.errors import MigrationDrift, MigrationError
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.files import MigrationFile
 from forgedb.migrations.history import BegunMigration, History
+from forgedb.migrations.squashes import as_squashed, made_of, partly, replaced_by
 
 State = Literal["applied", "pending", "late", "edited", "missing", "newer", "running", "failed"]
 """What one migration is in one database:
@@ -33,6 +34,8 @@ class MigrationState(msgspec.Struct, frozen=True):
     file: MigrationFile | None
     applied: AppliedMigration | None
     begun: BegunMigration | None
+    partly: str = ""
+    """Where a file was made of this one and others: why the history doesn't count as having it."""
 
     @property
     def applied_at(self) -> datetime | None:
@@ -47,6 +50,7 @@ class MigrationState(msgspec.Struct, frozen=True):
 
 def compare(files: Sequence[MigrationFile], history: History) -> list[MigrationState]:
     """The state of each migration, in the order of the numbers."""
+    history = as_squashed(files, history)
     known = {migration.version: migration for migration in files}
     applied = {entry.version: entry for entry in history.applied}
     begun = {entry.version: entry for entry in history.begun}
@@ -69,8 +73,10 @@ def compare(files: Sequence[MigrationFile], history: History) -> list[MigrationS
             state = "late" if version < newest_applied else "pending"
         named = file or entry or unfinished
         assert named is not None, "a version comes from one of the three"
+        squash = made_of(version, files) if state == "missing" else None
+        why = "" if squash is None else partly(squash, history)
         states.append(
-            MigrationState(version, named.name, named.label, state, file, entry, unfinished)
+            MigrationState(version, named.name, named.label, state, file, entry, unfinished, why)
         )
     return states
 
@@ -100,7 +106,7 @@ def problem_of(
     reasons: dict[State, str] = {
         "newer": "the database has it, and is newer than this program's files: take newer ones"
         " (for forgedb's own, upgrade forgedb)",
-        "missing": "the database has it, but the file is missing: put it back",
+        "missing": each.partly or "the database has it, but the file is missing: put it back",
         "late": f"a higher number, {newest}, is applied already: give it the next number,"
         " or allow it with --allow-out-of-order",
         "failed": f"it failed after {done} of its statements, in no transaction{failed}:"
@@ -117,7 +123,9 @@ def others_files(
     files: Sequence[MigrationFile], history: History, table: str
 ) -> MigrationError | None:
     """What to say where the history knows none of the files: it is of another folder."""
+    history = as_squashed(files, history)
     known = {(migration.version, migration.name) for migration in files}
+    known |= {(part.version, part.name) for each in files for part in replaced_by(each)}
     if not files or not history.applied:
         return None
     if any((entry.version, entry.name) in known for entry in history.applied):

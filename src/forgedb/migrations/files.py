@@ -76,7 +76,9 @@ def load(directory: str) -> list[MigrationFile]:
     files.sort(key=lambda migration: migration.version)
     for before, after in pairwise(files):
         if before.version == after.version:
-            raise refused(after.file, f"{before.file} has the same number: renumber one of them")
+            raise refused(
+                after.file, f"{before.file} has the same number: {_one_too_many(before, after)}"
+            )
         if before.file.index("_") != after.file.index("_"):
             raise refused(
                 after.file,
@@ -84,6 +86,18 @@ def load(directory: str) -> list[MigrationFile]:
                 " by name: give all numbers the same width",
             )
     return files
+
+
+def _one_too_many(before: MigrationFile, after: MigrationFile) -> str:
+    """What to do where two files have one number."""
+    for squash, one in ((before, after), (after, before)):
+        if f"-- forgedb: squashes {one.label} " in squash.text:
+            folder = f"squashed-to-{squash.file.partition('_')[0]}"
+            return (
+                f"a squash into {squash.file} was interrupted: move the files that its header names"
+                f" to the folder {folder}"
+            )
+    return "renumber one of them"
 
 
 def _read(directory: str, name: str) -> MigrationFile:

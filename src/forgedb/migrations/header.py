@@ -21,6 +21,8 @@ class Directive(msgspec.Struct, frozen=True, kw_only=True):
     """The pattern of what follows the word, in lower case and with single spaces."""
     form: str = ""
     """How that is written, for those who wrote it otherwise."""
+    many: bool = False
+    """Whether it may be given again, with another value; each is a line of the header's."""
     without: frozenset[str] = frozenset()
     """The directives that can't stand beside it."""
     refused_by: Mapping[Dialect, str] = {}
@@ -32,6 +34,9 @@ DIRECTIVES: dict[str, Directive] = {
     "rebuild": Directive(
         without=frozenset({"no-transaction"}),
         refused_by={"postgres": "PostgreSQL alters tables in place: remove it"},
+    ),
+    "squashes": Directive(
+        value=r"[0-9]+_[a-z0-9_]+ [0-9a-f]{64}", form="NNNN_name CHECKSUM", many=True
     ),
 }
 
@@ -63,8 +68,18 @@ def header_of(migration: MigrationFile, dialect: Dialect) -> Header:
         if why:
             line, column = lines.place(token.start)
             raise refused(migration.file, why, line=line, column=column, statement=token.text)
-        given[word] = value
+        given[word] = (
+            f"{given[word]}\n{value}" if word in given and DIRECTIVES[word].many else value
+        )
     return given
+
+
+def without_header(migration: MigrationFile, dialect: Dialect) -> str:
+    """A file's text without what it says of how it is run."""
+    if "forgedb" not in migration.text.lower():
+        return migration.text
+    found = tokens(migration.text, dialect)
+    return "".join(token.text for token in found if _asked(token) is None)
 
 
 def _asked(token: Token) -> tuple[str, str] | None:
@@ -94,6 +109,6 @@ def _refusal(word: str, value: str, given: Header, dialect: Dialect) -> str:
     others = DIRECTIVES[word].without & given.keys()
     if others:
         return f"the file asks for {min(others)} already: split it into two files"
-    if given.get(word, value) != value:
+    if given.get(word, value) != value and not DIRECTIVES[word].many:
         return f"the file asks for {word} {given[word]} already: leave one of them out"
     return DIRECTIVES[word].refused_by.get(dialect, "")

@@ -297,6 +297,27 @@ class Migrator:
         alone = self._alone(self._applying(), self._patience())
         return alone.resolve(self._parsed(found[0]), begun, how)
 
+    def squash(
+        self, to: int, *, name: str = "squashed", also: Handle[Sync] | Sync | None = None
+    ) -> list[str]:
+        """Make one file of those up to a number, and return it; those are moved to a folder by it.
+
+        Databases that have them count as having the file, and pass over it; new ones run it.  It
+        is written only if it makes, in a scratch database, what they make in another.  Where there
+        is a folder for each database both are squashed; ``also`` is a database of the other kind.
+
+        Raises UsageError (no such number, files that can't be joined, forgedb's own), InvalidValue
+        (the name), MigrationError.
+        """
+        from forgedb.migrations.squashing import squash
+
+        given = self._given[0]
+        if given is None:
+            raise UsageError("forgedb's own files aren't squashed: give the folder of yours")
+        databases = [self._database, *([] if also is None else [_runner_of(also)])]
+        by_dialect = {each.dialect: each for each in databases}
+        return squash(os.fspath(given), by_dialect, to, name)
+
     def mark(
         self,
         version: int,

@@ -380,7 +380,9 @@ NAMES = sql(
     SELECT homes.name, '', 'schema' FROM homes
     UNION ALL
     SELECT homes.name, CAST(c.relname AS text),
-        CASE WHEN c.relkind IN ('S', 'c') THEN 'other' ELSE 'table' END
+        CASE WHEN c.relkind IN ('r', 'p') THEN 'table'
+            WHEN c.relkind IN ('S', 'c') THEN 'other'
+            ELSE 'view' END
     FROM homes JOIN pg_class AS c ON c.relnamespace = homes.oid
     WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c')
       AND NOT c.relispartition

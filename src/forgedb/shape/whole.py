@@ -108,7 +108,7 @@ def _others(made: Whole, live: Whole, known: Collection[str]) -> Iterator[Differ
         for name, kind in live.names.get(schema, {}).items():
             if kind != "other" and name not in names and name not in known:
                 full = _qualified(schema, name)
-                yield FilesDifference("table", full, "", "added", None, kind, harmless=True)
+                yield FilesDifference(kind, full, "", "added", None, kind, harmless=True)
 
 
 def _in_schema(schema: str, part: Part) -> Part:

@@ -256,6 +256,29 @@ def baseline(number: int, lock_timeout: float, lock_wait: float, as_json: bool) 
     _report("recorded", recorded, [f"recorded {entry.label}" for entry in recorded], as_json)
 
 
+@command.command(short_help="Make one file of many.")
+@click.option("--to", "number", type=int, required=True, metavar="N", help="Of those up to N.")
+@click.option("--name", default="squashed", show_default=True, help="The new file's name.")
+@click.option("--also", metavar="URL", help="A database of the other kind, for its folder.")
+@folder_options
+@json_option
+def squash(number: int, name: str, also: str | None, as_json: bool) -> None:
+    """Make one file of those up to N, which makes what they make; they are moved to a folder by it.
+
+    Databases that have them pass over it, and new ones run it.  It is first tried in a scratch
+    database beside the one of --url, which is itself not touched.
+    """
+    from forgedb.database import connect
+
+    with _runner(looks_only=True) as runner:
+        if also is None:
+            written = runner.squash(number, name=name)
+        else:
+            with connect(also) as other:
+                written = runner.squash(number, name=name, also=other)
+    _report("files", written, written, as_json)
+
+
 @command.command(short_help="Change the history of one migration by hand.")
 @click.argument("number", type=int, metavar="N")
 @click.option("--applied", is_flag=True, help="The database has it, as its file is now.")

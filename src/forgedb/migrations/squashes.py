@@ -1,0 +1,144 @@
+"""One file in the place of many: what its header says that it replaces, and what that counts for.
+
+A line of the header is a file that was joined, with its checksum.  A history that has just these
+counts as one that has the file.  Where a line's number isn't above the one before, the file of
+that line was itself made of those above it, and a history may have either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from forgedb.migrations.applied import AppliedMigration, Numbered
+from forgedb.migrations.files import MigrationFile
+from forgedb.migrations.history import History
+
+SQUASHES = "-- forgedb: squashes "
+
+_parse = re.compile(rf"{SQUASHES}([0-9]+)_([a-z0-9_]+) ([0-9a-f]{{64}})\s*").fullmatch
+
+
+class Replaced(Numbered, frozen=True):
+    """A file that another one was made of."""
+
+    checksum: str
+
+
+def replaced_by(migration: MigrationFile) -> list[Replaced]:
+    """What a file was made of, as its header has it; nothing for most files."""
+    found: list[Replaced] = []
+    if SQUASHES in migration.text:
+        for line in migration.text.splitlines():
+            if not line.startswith("--"):
+                break
+            parsed = _parse(line)
+            if parsed is not None:
+                found.append(Replaced(int(parsed[1]), parsed[2], parsed[3]))
+    return found
+
+
+def header_lines(files: Sequence[MigrationFile]) -> list[str]:
+    """The header's lines of a file that is made of these."""
+    lines: list[str] = []
+    for migration in files:
+        itself = Replaced(migration.version, migration.name, migration.checksum)
+        width = migration.file.index("_")
+        lines += [
+            f"{SQUASHES}{part.version:0{width}}_{part.name} {part.checksum}"
+            for part in (*replaced_by(migration), itself)
+        ]
+    return lines
+
+
+def as_squashed(files: Sequence[MigrationFile], history: History) -> History:
+    """The history as if it had the files that others were made into."""
+    for migration in files:
+        replaced = replaced_by(migration)
+        if replaced:
+            applied = _with(migration, replaced, history.applied)
+            history = msgspec.structs.replace(history, applied=applied)
+    return history
+
+
+def partly(migration: MigrationFile, history: History) -> str:
+    """Why a history that has some of what a file was made of doesn't count as having it."""
+    replaced = replaced_by(migration)
+    there = {entry.version: entry for entry in history.applied}
+    ways = _ways(replaced)
+    way = max(ways, key=lambda way: sum(_is_in(there, part) for part in way))
+    for part in way:
+        entry = there.get(part.version)
+        if entry is not None and entry.checksum != part.checksum:
+            return (
+                f"{migration.file} was made of {part.label} with another text (expected"
+                f" {part.checksum}, found {entry.checksum}): bring the database to the text that"
+                " was squashed, or mark that one"
+            )
+    count = sum(part.version in there for part in way)
+    return (
+        f"the database has {count} of the {len(way)} files that {migration.file} was made of: first"
+        f" run the rest of them, which are in {kept_in(migration)}, with --dir and the same --table"
+    )
+
+
+def made_of(version: int, files: Sequence[MigrationFile]) -> MigrationFile | None:
+    """The file that a number was made into, if so."""
+    for migration in files:
+        if any(part.version == version for part in replaced_by(migration)):
+            return migration
+    return None
+
+
+def kept_in(migration: MigrationFile) -> str:
+    """The folder, within the file's own, where those are that it was made of."""
+    return f"squashed-to-{migration.file.partition('_')[0]}"
+
+
+def _with(
+    migration: MigrationFile, replaced: Sequence[Replaced], applied: Sequence[AppliedMigration]
+) -> Sequence[AppliedMigration]:
+    below = [entry for entry in applied if entry.version <= migration.version]
+    above = [entry for entry in applied if entry.version > migration.version]
+    known = {(part.version, part.checksum) for part in replaced}
+    if below and below[-1].checksum == migration.checksum:
+        # What was marked as applied after some of the others had been run.
+        return [
+            *(entry for entry in below[:-1] if (entry.version, entry.checksum) not in known),
+            below[-1],
+            *above,
+        ]
+    has = [(entry.version, entry.checksum) for entry in below]
+    if has not in [[(part.version, part.checksum) for part in way] for way in _ways(replaced)]:
+        return applied
+    joined = AppliedMigration(
+        migration.version,
+        migration.name,
+        migration.checksum,
+        below[-1].applied_at,
+        sum(entry.duration_ms for entry in below),
+    )
+    return [joined, *above]
+
+
+def _ways(replaced: Sequence[Replaced]) -> list[list[Replaced]]:
+    """Each list of files that a history may have, the longest first."""
+    begins = [
+        place
+        for place, part in enumerate(replaced)
+        if place == 0 or part.version <= replaced[place - 1].version
+    ]
+    return [
+        [
+            part
+            for place, part in enumerate(replaced)
+            if place == begin or (place > begin and place not in begins)
+        ]
+        for begin in begins
+    ]
+
+
+def _is_in(there: dict[int, AppliedMigration], part: Replaced) -> bool:
+    return part.version in there and there[part.version].checksum == part.checksum
