@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -142,6 +143,28 @@ def test_who_waits_too_long_is_told_how_many_were_busy_and_for_how_long(opened: 
     assert time.monotonic() - began >= 0.05
     assert raised.value.retryable
     assert raised.value.outcome == "not_committed"
+
+
+def test_who_waits_is_interrupted_also_where_the_signal_comes_to_another_thread(
+    opened: Opened,
+) -> None:
+    pool = Pool(opened, 1, 60)
+    taken = pool.take()
+    interrupting = threading.Timer(
+        0.1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    began = time.monotonic()
+    try:
+        interrupting.start()
+        with pytest.raises(KeyboardInterrupt):
+            pool.take()
+    finally:
+        interrupting.join()
+        signal.signal(signal.SIGINT, before)
+    assert time.monotonic() - began < 10
+    pool.give(taken)
+    assert pool.take() is taken
 
 
 def test_after_a_timeout_the_pool_goes_on(opened: Opened) -> None:

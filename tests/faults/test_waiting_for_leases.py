@@ -590,12 +590,21 @@ def test_a_task_that_is_cancelled_while_it_waits_waits_no_more(
 
 
 @pytest.mark.usefixtures("only_hints")
+@pytest.mark.parametrize("to", ["main thread", "another"])
 def test_a_thread_that_is_interrupted_while_it_waits_waits_no_more(
-    url: str, admin: psycopg.Connection[Any], repository: Repository
+    url: str, admin: psycopg.Connection[Any], repository: Repository, to: str
 ) -> None:
+    """Another thread may get the signal, and the main one may do so just before it sleeps."""
+
     def interrupt() -> None:
         until(lambda: listens_for(admin, repository.id))
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        # By then it has looked once more, and sleeps.
+        time.sleep(0.2 if to == "another" else 0)
+        interrupted_at.append(time.monotonic())
+        thread = threading.main_thread().ident or 0
+        signal.pthread_kill(threading.get_ident() if to == "another" else thread, signal.SIGINT)
+
+    interrupted_at: list[float] = []
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     interrupting = threading.Thread(target=interrupt)
@@ -605,6 +614,7 @@ def test_a_thread_that_is_interrupted_while_it_waits_waits_no_more(
             interrupting.start()
             with pytest.raises(KeyboardInterrupt):
                 hold_once(db, repository.id)
+            assert time.monotonic() - interrupted_at[0] < SOON_SECONDS
             until(lambda: not listens_for(admin, repository.id))
             db.leases.release(lease.id)
             assert db.leases.active(repository.id) is None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
+
+from forgedb.drivers.patience import INTERRUPTIBLE_SECONDS
 
 
 class Bell(ABC):
@@ -23,15 +26,21 @@ class ThreadBell(Bell):
     """For a thread; it blocks, and so its coroutine never waits."""
 
     def __init__(self) -> None:
-        self._rung = threading.Event()
+        # Ringing lets go of it.  An Event has a lock besides, which a signal may leave taken.
+        self._silence = threading.Lock()
+        self._silence.acquire()
 
     def ring(self) -> None:
-        self._rung.set()
+        # It may have rung already.
+        with suppress(RuntimeError):
+            self._silence.release()
 
     async def wait(self, seconds: float) -> bool:
-        rang = self._rung.wait(seconds)
-        self._rung.clear()
-        return rang
+        give_up_at = time.monotonic() + seconds
+        while (left := give_up_at - time.monotonic()) > INTERRUPTIBLE_SECONDS:
+            if self._silence.acquire(timeout=INTERRUPTIBLE_SECONDS):
+                return True
+        return self._silence.acquire(timeout=max(left, 0))
 
 
 class TaskBell(Bell):

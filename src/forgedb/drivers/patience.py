@@ -1,4 +1,4 @@
-"""How long a call of a database may go without an answer: the option ``call_timeout``."""
+"""How long a call of a database may wait: the options of that, and when it looks up."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from forgedb.errors import InvalidValue
 
 CALL_TIMEOUT_SECONDS = 30.0
 CALL_TIMEOUT_SECONDS_MAX = 86_400.0
+
+INTERRUPTIBLE_SECONDS = 0.5
+"""How often a thread that waits looks up for Ctrl-C: a signal that comes to another thread, or just
+before it sleeps, doesn't end its sleep."""
 
 
 def check_call_timeout(name: str, value: Any) -> float | None:

@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 from forgedb.drivers import forks, refusals
+from forgedb.drivers.patience import INTERRUPTIBLE_SECONDS
 from forgedb.errors import Unavailable
 from forgedb.operations.silence import for_a_turn
 
@@ -41,7 +42,8 @@ class Pool(Generic[C]):
         self._waiting = 0
         self._closed = False
         self._forked = False
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._connections: WeakSet[C] = WeakSet()
         forks.watch(self)
 
@@ -61,14 +63,14 @@ class Pool(Generic[C]):
         """Put back what ``take`` gave."""
         self.idle.append(connection)
         if self.attention:
-            with self._changed:
+            with self._lock:
                 self._changed.notify()
             if self._closed:
                 self._close_idle()
 
     def close(self) -> None:
         """Close what is idle now, and what is in use when it is given back."""
-        with self._changed:
+        with self._lock:
             self._closed = self.attention = True
             self._changed.notify_all()
         self._close_idle()
@@ -78,7 +80,8 @@ class Pool(Generic[C]):
         self.idle = []
         self.attention = self._forked = True
         # Another thread of the parent's may have held the lock, and isn't here to release it.
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         for connection in self._connections:
             connection.sever()
 
@@ -88,7 +91,7 @@ class Pool(Generic[C]):
 
     def _open_or_wait(self) -> C:
         deadline = time.monotonic() + for_a_turn(self.timeout_seconds)
-        with self._changed:
+        with self._lock:
             # Counted before the list is looked at again: a connection given back after that look
             # sees a waiter, and one given back before it is found.
             self._waiting += 1
@@ -109,7 +112,7 @@ class Pool(Generic[C]):
                     left_seconds = deadline - time.monotonic()
                     if left_seconds <= 0:
                         raise Unavailable(self.exhausted, retryable=True)
-                    self._changed.wait(left_seconds)
+                    self._changed.wait(min(left_seconds, INTERRUPTIBLE_SECONDS))
             finally:
                 self._waiting -= 1
                 self.attention = self._closed or self._waiting > 0
