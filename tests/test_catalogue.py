@@ -22,7 +22,7 @@ import pytest
 
 import forgedb
 from forgedb.drivers.postgres.values import ADAPTERS
-from forgedb.migrations import history, marks
+from forgedb.migrations import history, marks, repeatable
 from forgedb.sql.catalogue import CATALOGUE, Sql
 from forgedb.sql.placeholders import compile_text
 from tests.servers.postgres import Databases
@@ -55,6 +55,8 @@ EXCEPTIONS = ONE_ROW | {
     ),
     "forgedb.migrations.history.EXIST": "SQLite's own table of the schema has a row an index",
     "forgedb.migrations.marks.MARKED_EXISTS": "SQLite's own table of the schema is small",
+    "forgedb.migrations.repeatable.REPEATABLE_EXISTS": "SQLite's own table of the schema is small",
+    "forgedb.migrations.repeatable.SELECT_REPEATABLE": "there are few, and all are read",
     "forgedb.migrations.history.SUSPECT": "SQLite's own table of the schema has a row an index",
     "forgedb.shape.catalogue.PARTS": "SQLite's own table of the schema is read whole",
     "forgedb.shape.catalogue.PARTS_OF_SCHEMA": "SQLite's own table of the schema is read whole",
@@ -107,11 +109,12 @@ UNPLANNED = {
     "forgedb.migrations.history.CREATE",
     "forgedb.migrations.history.CREATE_BEGUN",
     "forgedb.migrations.marks.CREATE_MARKED",
+    "forgedb.migrations.repeatable.CREATE_REPEATABLE",
     "forgedb.migrations.applying.RESET_SEARCH_PATH",
 }
 """PostgreSQL prepares no statement that defines a table, or sets something."""
 
-BESIDE = (history.CREATE_BEGUN, marks.CREATE_MARKED)
+BESIDE = (history.CREATE_BEGUN, marks.CREATE_MARKED, repeatable.CREATE_REPEATABLE)
 """Tables that most databases never have."""
 
 
@@ -238,6 +241,7 @@ POSTGRES_EXCEPTIONS = ONE_ROW | {
     "forgedb.migrations.history.SELECT_ALL": "the history has a row a file, and is read whole",
     "forgedb.migrations.history.SELECT_BEGUN": "there is hardly ever a row, and all are read",
     "forgedb.migrations.marks.SELECT_MARKED": "there is hardly ever a row, and all are read",
+    "forgedb.migrations.repeatable.SELECT_REPEATABLE": "there are few, and all are read",
     "forgedb.migrations.invalid.INVALID_INDEXES": "it looks at every index of the database",
 }
 

@@ -653,3 +653,24 @@ def test_many_files_are_made_into_one_and_the_database_passes_over_it(
     assert forgedb.ok(*squash, *own) == f"{folder}/0002_base.sql\n"
     assert forgedb.ok("migrate", *own) == "nothing to apply\n"
     assert _states(forgedb, own) == (0, ["applied"])
+
+
+def test_repeatable_files_are_listed_last_and_one_that_is_gone_is_no_fault(
+    forgedb: Forgedb, folder: Path, own: list[str]
+) -> None:
+    view = folder / "R__named.sql"
+    view.write_text("DROP VIEW IF EXISTS named; CREATE VIEW named AS SELECT 1 AS n;")
+    assert forgedb("migrate", "--dry-run", *own).out.splitlines()[-1] == "would apply R__named"
+    assert forgedb.ok("migrate", *own).splitlines()[-1].startswith("applied R__named in ")
+    assert _states(forgedb, own) == (0, ["applied", "applied", "applied"])
+    view.write_text(view.read_text() + "-- more")
+    assert _states(forgedb, own) == (3, ["applied", "applied", "pending"])
+    assert forgedb("migrate", "verify", *own).out == "R__named is pending\n"
+    view.unlink()
+    assert _states(forgedb, own) == (0, ["applied", "applied", "gone"])
+    shown = forgedb("migrate", "status", *own, "--json").json["migrations"][-1]
+    assert (shown["version"], shown["name"], shown["state"]) == (-1, "named", "gone")
+    assert forgedb.ok("migrate", "verify", *own).splitlines() == [
+        "2 migrations, each as it was applied",
+        "R__named was applied, and its file is gone: drop what it made",
+    ]

@@ -122,7 +122,7 @@ def test_a_nul_character_is_refused_with_its_place(folder: Folder) -> None:
 @pytest.mark.parametrize("name", ["0001_a.SQL", "a.sql", "1-a.sql", "٠٠٠١_a.sql"])
 def test_a_name_of_another_form_is_refused(folder: Folder, name: str) -> None:
     (folder.path / name).write_text(A)
-    with pytest.raises(MigrationError, match=r"NNNN_name\.sql, in lower case: rename it"):
+    with pytest.raises(MigrationError, match=r"NNNN_name\.sql, or R__name\.sql, .*: rename it"):
         folder.runner.migrate()
 
 

@@ -25,13 +25,13 @@ class Shown(Progress):
 
     def __init__(self, verb: str) -> None:
         self._verb = verb
-        self._planned: dict[int, tuple[int, str]] = {}
+        self._planned: dict[tuple[int, str], tuple[int, str]] = {}
         self._done = 0
         self._has_bar = False
 
     def planned(self, pending: Sequence[MigrationFile]) -> None:
         numbered = enumerate(pending, start=1)
-        self._planned = {each.version: (place, each.label) for place, each in numbered}
+        self._planned = {(each.version, each.name): (place, each.label) for place, each in numbered}
         self._has_bar = len(pending) >= MANY and sys.stdout.isatty() and sys.stderr.isatty()
         self._draw()
 
@@ -42,7 +42,7 @@ class Shown(Progress):
 
     def applied(self, entry: AppliedMigration) -> None:
         # Its place, and not one more: another process may have applied some of those before it.
-        self._done, label = self._planned[entry.version]
+        self._done, label = self._planned[entry.version, entry.name]
         self._erase()
         click.echo(f"{self._verb} {label} in {entry.duration_ms} ms")
         self._draw()

@@ -9,12 +9,14 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, MigrationDrift, MigrationError
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.history import History, HistoryTable
 from forgedb.migrations.locking import lock
 from forgedb.migrations.references import Dangling, dangling
+from forgedb.migrations.repeatable import applied_repeatable, record_repeatable
 from forgedb.migrations.script import Script
 from forgedb.migrations.squashes import as_squashed
 from forgedb.operations.steps import Now, Steps, change, now, rows, run
@@ -77,6 +79,11 @@ class Applying:
         """Run a file, unless another process has done so; nothing of it stays where it fails."""
         began = time.monotonic()
         self.is_at_commit = False
+        if script.migration.is_repeatable:
+            yield from self.locked_history()
+            if (yield from self._is_up_to_date(script)):
+                return None
+            return (yield from self.unlocked(script, began, (yield from now())))
         history, at = yield from self.locked(script.migration.version)
         if self.is_applied(script, history):
             return None
@@ -103,9 +110,18 @@ class Applying:
             # Of the history's table only the name is known.
             yield from change(RESET_SEARCH_PATH)
         duration_ms = round((time.monotonic() - began) * 1000)
-        recorded = yield from self.table.record(script.migration, at, duration_ms)
+        record = self.table.record
+        if script.migration.is_repeatable:
+            record = partial(record_repeatable, self.table)
+        recorded = yield from record(script.migration, at, duration_ms)
         self.is_at_commit = True
         return recorded
+
+    def _is_up_to_date(self, script: Script) -> Steps[bool]:
+        """Whether another process has run a repeatable file since this one looked."""
+        applied = yield from applied_repeatable(self.table)
+        known = {(entry.name, entry.checksum) for entry in applied}
+        return (script.migration.name, script.migration.checksum) in known
 
     def settle(self, before: Dangling, script: Script) -> Steps[Dangling]:
         """Check what a COMMIT behind the file would, and go on as in a new transaction.

@@ -106,13 +106,16 @@ class AsyncMigrator:
         """What of the schema isn't as the applied migrations made it, the harmless last."""
         return await self._do(lambda it: it.differences())
 
+    async def schema_differences(self, scratch: Handle[Sync] | None = None) -> list[Difference]:
+        """How the live schema is different from what the applied files make, the harmless last.
+
+        ``scratch`` is a database for threads, as connect() opens it.
+        """
+        return await self._do(lambda it: it.schema_differences(scratch))
+
     async def resolve(self, version: int, how: Resolution) -> list[str]:
         """Let the next run go on with an unfinished file, or take it as applied."""
         return await self._do(lambda it: it.resolve(version, how))
-
-    async def schema_differences(self) -> list[Difference]:
-        """How the live schema is different from what the applied files make."""
-        return await self._do(lambda it: it.schema_differences())
 
     async def squash(self, to: int, *, name: str = "squashed") -> list[str]:
         """Make one file of those up to a number, and return it."""

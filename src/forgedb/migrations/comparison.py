@@ -9,17 +9,20 @@ from typing import Literal
 import msgspec
 
 from forgedb.errors import MigrationDrift, MigrationError
-from forgedb.migrations.applied import AppliedMigration
+from forgedb.migrations.applied import REPEATABLE, AppliedMigration
 from forgedb.migrations.files import MigrationFile
 from forgedb.migrations.history import BegunMigration, History
 from forgedb.migrations.squashes import as_squashed, made_of, partly, replaced_by
 
-State = Literal["applied", "pending", "late", "edited", "missing", "newer", "running", "failed"]
+State = Literal[
+    "applied", "pending", "late", "edited", "missing", "newer", "running", "failed", "gone"
+]
 """What one migration is in one database:
 
 applied and pending; late (pending, though a higher number is applied); edited (applied with
 another text); missing (applied, but the file is gone); newer (applied, with a number above all
-files'); running and failed (begun outside a transaction, and not at its end).
+files'); running and failed (begun outside a transaction, and not at its end); gone (a repeatable
+file that was applied once, and isn't there any more).
 """
 
 
@@ -43,9 +46,14 @@ class MigrationState(msgspec.Struct, frozen=True):
         return None if self.applied is None else self.applied.applied_at
 
     @property
+    def is_repeatable(self) -> bool:
+        """Whether it is of a file that is run again when its text has changed."""
+        return self.version == REPEATABLE
+
+    @property
     def is_pending(self) -> bool:
         """Whether it is still to be applied."""
-        return self.applied is None
+        return self.applied is None or self.state == "pending"
 
 
 def compare(files: Sequence[MigrationFile], history: History) -> list[MigrationState]:
@@ -92,7 +100,7 @@ def problem_of(
 
     ``options`` are what the command line needs to find the same files and history again.
     """
-    if each.state in ("applied", "pending", "running"):
+    if each.state in ("applied", "pending", "running", "gone"):
         return None
     if each.state == "late" and allow_out_of_order:
         return None

@@ -1,4 +1,5 @@
-"""Migration files: ``NNNN_name.sql`` in a folder, read and checked before any of them runs."""
+"""Migration files: ``NNNN_name.sql`` and ``R__name.sql`` in a folder, read and checked before any
+of them runs."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from forgedb.errors import MigrationError
+from forgedb.migrations.applied import REPEATABLE
 
 if TYPE_CHECKING:
     from hashlib import sha256
@@ -30,7 +32,7 @@ VERSION_MAX = 2**63 - 1
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 
-_parse_name = re.compile(r"([0-9]+)_([a-z0-9_]+)\.sql").fullmatch
+_parse_name = re.compile(r"(?:([0-9]+)_|R__)([a-z0-9_]+)\.sql").fullmatch
 
 
 class MigrationFile(msgspec.Struct, frozen=True):
@@ -47,6 +49,11 @@ class MigrationFile(msgspec.Struct, frozen=True):
         """The file's name without its ending, such as ``0001_initial``."""
         return self.file.removesuffix(".sql")
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it is run again when its text has changed."""
+        return self.version == REPEATABLE
+
 
 def packaged(dialect: Dialect) -> str:
     """The folder of forgedb's own migrations for a database."""
@@ -54,25 +61,13 @@ def packaged(dialect: Dialect) -> str:
 
 
 def load(directory: str) -> list[MigrationFile]:
-    """Every migration of the folder in the order of its number.
+    """Every numbered migration of the folder in the order of its number.
 
-    Raises MigrationError for a name that isn't NNNN_name.sql, a number used twice, numbers of
-    different widths, an empty file, text that isn't UTF-8 or has a NUL.  Folders in it, and files
-    whose names begin with a dot, are left alone.
+    Raises MigrationError for a name that isn't NNNN_name.sql or R__name.sql, a number used twice,
+    numbers of different widths, an empty file, text that isn't UTF-8 or has a NUL.  Folders in it,
+    and files whose names begin with a dot, are left alone.
     """
-    try:
-        with os.scandir(directory) as entries:
-            # What an editor or a system keeps for itself begins with a dot.
-            names = sorted(
-                entry.name
-                for entry in entries
-                if entry.name.lower().endswith(".sql")
-                and not entry.name.startswith(".")
-                and not entry.is_dir()
-            )
-    except OSError as error:
-        raise refused(directory, f"the folder can't be read: {error.strerror}") from error
-    files = [_read(directory, name) for name in names]
+    files = [_read(directory, each) for each in _names(directory) if not each.startswith("R__")]
     files.sort(key=lambda migration: migration.version)
     for before, after in pairwise(files):
         if before.version == after.version:
@@ -100,11 +95,36 @@ def _one_too_many(before: MigrationFile, after: MigrationFile) -> str:
     return "renumber one of them"
 
 
+def load_repeatable(directory: str) -> list[MigrationFile]:
+    """Every repeatable file of the folder, by name.  Raises MigrationError as load."""
+    return [_read(directory, each) for each in _names(directory) if each.startswith("R__")]
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        with os.scandir(directory) as entries:
+            # What an editor or a system keeps for itself begins with a dot.
+            return sorted(
+                entry.name
+                for entry in entries
+                if entry.name.lower().endswith(".sql")
+                and not entry.name.startswith(".")
+                and not entry.is_dir()
+            )
+    except OSError as error:
+        raise refused(directory, f"the folder can't be read: {error.strerror}") from error
+
+
 def _read(directory: str, name: str) -> MigrationFile:
     parsed = _parse_name(name)
     if parsed is None:
-        raise refused(name, "a migration is named NNNN_name.sql, in lower case: rename it")
-    if int(parsed[1]) > VERSION_MAX:
+        raise refused(
+            name,
+            "a migration is named NNNN_name.sql, or R__name.sql, with the name in lower case:"
+            " rename it",
+        )
+    version = REPEATABLE if parsed[1] is None else int(parsed[1])
+    if version > VERSION_MAX:
         raise refused(name, f"its number is beyond {VERSION_MAX}: give it the next one")
     path = os.path.join(directory, name)
     try:
@@ -124,7 +144,7 @@ def _read(directory: str, name: str) -> MigrationFile:
     if nul >= 0:
         line, column = text.count("\n", 0, nul) + 1, nul - text.rfind("\n", 0, nul)
         raise refused(name, "SQL has no NUL character: remove it", line=line, column=column)
-    return MigrationFile(int(parsed[1]), parsed[2], name, text, digest(text))
+    return MigrationFile(version, parsed[2], name, text, digest(text))
 
 
 def digest(text: str) -> str:

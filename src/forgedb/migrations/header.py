@@ -29,6 +29,8 @@ class Directive(msgspec.Struct, frozen=True, kw_only=True):
     """The databases on which it makes no sense, and why."""
 
 
+AFTER = "after"
+
 DIRECTIVES: dict[str, Directive] = {
     "no-transaction": Directive(without=frozenset({"rebuild"})),
     "rebuild": Directive(
@@ -38,6 +40,7 @@ DIRECTIVES: dict[str, Directive] = {
     "squashes": Directive(
         value=r"[0-9]+_[a-z0-9_]+ [0-9a-f]{64}", form="NNNN_name CHECKSUM", many=True
     ),
+    AFTER: Directive(value=r"r__[a-z0-9_]+(?:,? r__[a-z0-9_]+)*", form="R__name", many=True),
 }
 
 # Someone who leaves out the colon, or writes the other kind of comment, means it no less.

@@ -18,7 +18,7 @@ from forgedb.sql.catalogue import Sql, sql
 
 TABLE = "schema_migrations"
 
-BESIDE = ("_begun", "_marked")
+BESIDE = ("_begun", "_marked", "_repeatable")
 """How the names end of the tables that are made beside a history, when they are needed."""
 
 SUSPECT_ADVICE = (
@@ -144,14 +144,16 @@ SUSPECT = sql(
     SELECT name, true, CASE type WHEN 'table' THEN 'a virtual table' ELSE 'a ' || type END
     FROM sqlite_schema
     WHERE name COLLATE NOCASE IN (
-        'schema_migrations', 'schema_migrations_begun', 'schema_migrations_marked')
+        'schema_migrations', 'schema_migrations_begun', 'schema_migrations_marked',
+        'schema_migrations_repeatable')
       AND (type <> 'table' OR rootpage = 0)
     UNION ALL
     SELECT tbl_name, false, 'a table with the trigger ' || name
     FROM sqlite_schema
     WHERE type = 'trigger'
       AND tbl_name COLLATE NOCASE IN (
-          'schema_migrations', 'schema_migrations_begun', 'schema_migrations_marked')
+          'schema_migrations', 'schema_migrations_begun', 'schema_migrations_marked',
+          'schema_migrations_repeatable')
     """,
     postgres="""
     WITH tables (oid, name, kind, owner) AS (
@@ -160,7 +162,8 @@ SUSPECT = sql(
         WHERE c.oid IN (
             CAST(pg_catalog.to_regclass('schema_migrations') AS oid),
             CAST(pg_catalog.to_regclass('schema_migrations_begun') AS oid),
-            CAST(pg_catalog.to_regclass('schema_migrations_marked') AS oid))
+            CAST(pg_catalog.to_regclass('schema_migrations_marked') AS oid),
+            CAST(pg_catalog.to_regclass('schema_migrations_repeatable') AS oid))
     ),
     me (oid, is_superuser) AS (
         SELECT r.oid, r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user

@@ -80,8 +80,8 @@ class Migrator:
         # Who gives up after a second doesn't queue for three.
         self._lock_wait_seconds = min(lock_wait_seconds, lock_timeout_seconds or lock_wait_seconds)
         self._progress = progress
-        self._told: frozenset[int] = frozenset()
-        """What was told of already, by its number, before a rehearsal went on with a copy."""
+        self._told: frozenset[str] = frozenset()
+        """What was told of already, by its label, before a rehearsal went on with a copy."""
 
     def on(self, database: Handle[Sync] | Sync) -> Migrator:
         """The same on another database of this kind; what was checked isn't read again for it."""
@@ -100,15 +100,17 @@ class Migrator:
         return words if table == TABLE else f"{words} --table {table}"
 
     def applied(self) -> list[AppliedMigration]:
-        """What the database has, in the order of the numbers."""
-        return [*self._history().applied]
+        """What the database has, in the order of the numbers, and then the repeatable files."""
+        return [*self._history().applied, *self._repeatable_applied()]
 
     def states(self) -> list[MigrationState]:
         """Each migration of the folder and of the database, and what it is there.
 
         Raises MigrationError (a file can't be read).
         """
-        return compare(load(self.directory), self._history())
+        numbered, repeatable = _parted(self._load())
+        states = compare(numbered, self._history())
+        return [*states, *self._repeatable_states(repeatable)]
 
     def pending(
         self, target: int | None = None, *, allow_out_of_order: bool = False
@@ -122,9 +124,10 @@ class Migrator:
     def _lacking(
         self, target: int | None, *, allow_out_of_order: bool, writing: bool = False
     ) -> list[MigrationFile]:
-        files, self._files = self._files or load(self.directory), None
+        self._checked = self._load() if self._files is None else self._files
+        self._files = None
+        files, repeatable = _parted(self._checked)
         _check_target(files, target, self.directory)
-        self._checked = files
         history = self._history(writing=writing)
         unknown = others_files(files, history, self._table.name)
         if unknown is not None:
@@ -132,7 +135,31 @@ class Migrator:
         lacking = pending_of(
             files, history, allow_out_of_order=allow_out_of_order, options=self.options
         )
-        return [each for each in lacking if target is None or each.version <= target]
+        if target is None or target >= files[-1].version:
+            # They are for what all of the others make.
+            states = self._repeatable_states(repeatable)
+            lacking += [each.file for each in states if each.is_pending and each.file is not None]
+            return lacking
+        return [each for each in lacking if each.version <= target]
+
+    def _load(self) -> list[MigrationFile]:
+        """The folder's files, the repeatable ones last; forgedb has none of those."""
+        files = load(self.directory)
+        if self._given[0] is None:
+            return files
+        from forgedb.migrations.repeatable import repeatable_in
+
+        return [*files, *repeatable_in(self.directory, self._database.dialect)]
+
+    def _repeatable_states(self, files: Sequence[MigrationFile]) -> list[MigrationState]:
+        from forgedb.migrations.repeatable import compare_repeatable
+
+        return compare_repeatable(files, self._repeatable_applied())
+
+    def _repeatable_applied(self) -> Sequence[AppliedMigration]:
+        from forgedb.migrations.repeatable import applied_repeatable
+
+        return self._database.read(applied_repeatable(self._table))
 
     def check(
         self, target: int | None = None, *, allow_out_of_order: bool = False
@@ -206,7 +233,7 @@ class Migrator:
         except _RolledBack as end:
             if len(end.applied) == len(scripts):
                 return end.applied
-            told = frozenset(each.version for each in end.applied)
+            told = frozenset(each.label for each in end.applied)
             return self._on_a_copy(target, told, allow_out_of_order=allow_out_of_order)
         raise AssertionError("a rehearsal ends with its rollback")
 
@@ -355,7 +382,7 @@ class Migrator:
     def _on_a_copy(
         self,
         target: int | None,
-        told: frozenset[int] = frozenset(),
+        told: frozenset[str] = frozenset(),
         *,
         allow_out_of_order: bool,
     ) -> list[AppliedMigration]:
@@ -444,7 +471,7 @@ class Migrator:
 
     def _note(self, applied: AppliedMigration, applying: Applying) -> None:
         applying.done.append(applied)
-        if self._progress is not None and applied.version not in self._told:
+        if self._progress is not None and applied.label not in self._told:
             self._progress.applied(applied)
 
     def _history(self, *, writing: bool = False) -> History:
@@ -479,6 +506,12 @@ class _RolledBack(Exception):
     def __init__(self, applied: list[AppliedMigration]) -> None:
         super().__init__(applied)
         self.applied = applied
+
+
+def _parted(files: Sequence[MigrationFile]) -> tuple[list[MigrationFile], list[MigrationFile]]:
+    """The numbered files, and the repeatable ones."""
+    numbered = [migration for migration in files if not migration.is_repeatable]
+    return numbered, [migration for migration in files if migration.is_repeatable]
 
 
 def directory_for(directory: str | os.PathLike[str] | None, dialect: Dialect) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from forgedb.migrations.files import MigrationFile, refused
-from forgedb.migrations.header import Header, header_of
+from forgedb.migrations.header import AFTER, Header, header_of
 from forgedb.sql.lexer import Dialect
 from forgedb.sql.pragmas import pragma_of, refusal_of
 from forgedb.sql.split import ScriptError, ScriptStatement, split, transaction_control
@@ -40,6 +40,17 @@ def parse(migration: MigrationFile, dialect: Dialect) -> Script:
     if not statements:
         raise refused(migration.file, "it holds no statement: write its SQL, or remove it")
     script = Script(migration, statements, header_of(migration, dialect))
+    if migration.is_repeatable and script.mode != "transaction":
+        raise refused(
+            migration.file,
+            f"a repeatable file runs in a transaction like any other: leave {script.mode} out, or"
+            " give the file a number",
+        )
+    if AFTER in script.header and not migration.is_repeatable:
+        raise refused(
+            migration.file,
+            "its number says what it comes after: leave that line out",
+        )
     for statement in statements:
         keyword = transaction_control(statement)
         if keyword is not None:

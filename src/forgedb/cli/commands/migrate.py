@@ -32,6 +32,7 @@ EXIT_CODES = {
     "running": EXIT_PENDING,
     "pending": EXIT_PENDING,
     "applied": 0,
+    "gone": 0,
 }
 """Of the states that there are, the first one listed decides."""
 
@@ -149,7 +150,8 @@ def status(ctx: click.Context, as_json: bool) -> None:
     """Show each migration, and whether it is applied; exit 3, 4 or 1 if not all are as they should.
 
     States: applied, pending, late (a higher number is applied), edited (not what was applied),
-    missing (its file is gone), newer (than all files), running and failed (in no transaction).
+    missing (its file is gone), newer (than all files), running and failed (in no transaction); gone
+    (a repeatable file that isn't there any more, which is told and no fault).
     """
     from forgedb.cli.output import jsonable, print_json, print_list
     from forgedb.migrations.invalid import unused
@@ -218,7 +220,9 @@ def verify(ctx: click.Context, whole: bool, scratch: str | None, as_json: bool) 
     problems += unseen
     problems += [unused([index]) for index in invalid]
     problems += [str(each) for each in differences if not each.harmless]
-    harmless = [str(each) for each in differences if each.harmless]
+    gone = [each.label for each in states if each.state == "gone"]
+    harmless = [f"{label} was applied, and its file is gone: drop what it made" for label in gone]
+    harmless += [str(each) for each in differences if each.harmless]
     pending = [each.label for each in states if each.state in ("pending", "running")]
     running = [each.begun for each in states if each.state == "running" and each.begun]
     if as_json:
@@ -231,9 +235,10 @@ def verify(ctx: click.Context, whole: bool, scratch: str | None, as_json: bool) 
         for words in [*problems, *(at_work.get(each, f"{each} is pending") for each in pending)]:
             click.echo(words)
         if not problems and not pending:
-            many = "" if len(states) == 1 else "s"
+            count = len(states) - len(gone)
+            many = "" if count == 1 else "s"
             too = ", and the schema as they make it" if whole else ""
-            click.echo(f"{len(states)} migration{many}, each as it was applied{too}")
+            click.echo(f"{count} migration{many}, each as it was applied{too}")
         for words in harmless:
             click.echo(words)
     is_drift = any(not each.harmless for each in differences)
