@@ -27,9 +27,9 @@ SIZE = {
 }
 
 
-TIMELINE = {
-    "sqlite": "SELECT NULL",
-    "postgres": "SELECT forgedb_timeline()",
+ERA = {
+    "sqlite": "SELECT era, NULL FROM database_identity",
+    "postgres": "SELECT forgedb_effective_era(), forgedb_timeline()",
 }
 
 SYNCHRONOUS = "SELECT synchronous FROM pragma_synchronous"
@@ -102,13 +102,14 @@ def read_status(db: Database, shown_url: str) -> Status:
                 raise
             raise found[0].as_drift() from error
         (last,) = tx.client.query_as(_Last, "SELECT max(at) FROM audit_entries")
-        era = tx.identity.get().era
-        timeline = query(TIMELINE[tx.client.dialect])
+        # Where it is gone, this says so.
+        tx.identity.get()
+        ((era, timeline),) = tx.client.query(ERA[tx.client.dialect])
         return Status(
             shown_url,
             query("SELECT max(version) FROM schema_migrations"),
             query(SIZE[tx.client.dialect]),
-            era + (timeline or 1) - 1,
+            era,
             timeline,
             _durability(tx),
             **counts,

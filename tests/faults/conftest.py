@@ -9,11 +9,12 @@ from typing import Any
 import psycopg
 import pytest
 
+import forgedb
 import forgedb.sql.split
 from forgedb import Database
 from forgedb.testing.servers.network import Network
 from tests.faults.surfaces import Surface, beside, unexpected
-from tests.servers.postgres import Databases
+from tests.servers.postgres import Databases, PostgresServer, server_programs
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,3 +67,21 @@ def far_db(open_db: Surface, network: Network, url: str) -> Iterator[Database]:
     yield db
     network.flow()
     assert unexpected(db.audit.verify()) == []
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A server of the file's own, which its tests may freeze, or set as they like."""
+    with PostgresServer(server_programs(), synchronous_commit="on") as server:
+        yield server
+
+
+@pytest.fixture
+def own_url(server: PostgresServer) -> str:
+    """A new database of it, with forgedb's schema."""
+    with beside(server.url("postgres")) as session:
+        session.execute("DROP DATABASE IF EXISTS forge WITH (FORCE)")
+        session.execute("CREATE DATABASE forge")
+    with forgedb.connect(server.url("forge")) as db:
+        db.migrate()
+    return server.url("forge")

@@ -49,6 +49,15 @@ def until(holds: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """The block ends in time, however it ends."""
+    began = time.monotonic()
+    yield
+    took = time.monotonic() - began
+    assert took < seconds, f"it took {took:.1f} s"
+
+
 def value(session: psycopg.Connection[Any], query: str, *params: Any) -> Any:
     row = session.execute(query.encode(), params).fetchone()
     return None if row is None else row[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from tests.faults.surfaces import (
     until,
     value,
     waits_for_a_lock,
+    within,
 )
-from tests.servers.postgres import PostgresServer, server_programs
+from tests.servers.postgres import PostgresServer
 
 CALL_SECONDS = 1.0
 
@@ -38,33 +39,6 @@ GIVEN_UP_SECONDS = CALL_SECONDS + 3.0
 
 HANG_SECONDS = 30.0
 """After which the server is thawed, so that a call that would never end fails its test."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    """A server that tests may freeze."""
-    with PostgresServer(server_programs(), synchronous_commit="on") as server:
-        yield server
-
-
-@pytest.fixture
-def own_url(server: PostgresServer) -> Iterator[str]:
-    """A database of it, with forgedb's schema."""
-    with beside(server.url("postgres")) as session:
-        session.execute("DROP DATABASE IF EXISTS forge WITH (FORCE)")
-        session.execute("CREATE DATABASE forge")
-    with forgedb.connect(server.url("forge")) as db:
-        db.migrate()
-    return server.url("forge")
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """The block ends in time, however it ends."""
-    began = time.monotonic()
-    yield
-    took = time.monotonic() - began
-    assert took < seconds, f"it took {took:.1f} s"
 
 
 def given_up(call: Callable[[], Any]) -> Unavailable:

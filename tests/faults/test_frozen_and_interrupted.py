@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -16,8 +16,8 @@ import pytest
 import forgedb
 from forgedb import AsyncDatabase, Database, NewObject, ObjectType
 from forgedb.models import Lease
-from tests.faults.surfaces import beside, until, value
-from tests.servers.postgres import PostgresServer, server_programs
+from tests.faults.surfaces import beside, until, value, within
+from tests.servers.postgres import PostgresServer
 
 AT_ONCE_SECONDS = 2.5
 """Two seconds, on a machine that has other things to do."""
@@ -26,30 +26,6 @@ CLOSE_SECONDS = 5.0
 
 WAITS_SECONDS = 0.3
 """How long it waits for the server before it is interrupted."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer(server_programs(), synchronous_commit="on") as server:
-        yield server
-
-
-@pytest.fixture
-def own_url(server: PostgresServer) -> str:
-    with beside(server.url("postgres")) as session:
-        session.execute("DROP DATABASE IF EXISTS forge WITH (FORCE)")
-        session.execute("CREATE DATABASE forge")
-    with forgedb.connect(server.url("forge")) as db:
-        db.migrate()
-    return server.url("forge")
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    took = time.monotonic() - began
-    assert took < seconds, f"it took {took:.1f} s"
 
 
 Freeze = Callable[[], Any]

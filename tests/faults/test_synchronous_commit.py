@@ -18,7 +18,6 @@ from forgedb import AsyncDatabase, Database, Unavailable
 from forgedb.drivers.postgres.waiting import Patient
 from forgedb.migrations import Runner
 from tests.faults.surfaces import Surface, beside, until, value
-from tests.servers.postgres import PostgresServer, server_programs
 
 AT_ONCE_SECONDS = 2.5
 
@@ -27,30 +26,14 @@ WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 CANCEL = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer(server_programs(), synchronous_commit="on") as server:
-        yield server
-
-
-@pytest.fixture
-def own_url(server: PostgresServer) -> Iterator[str]:
-    """A database with forgedb's schema, whose server waits for no standby."""
-    with beside(server.url("postgres")) as session:
-        session.execute("DROP DATABASE IF EXISTS forge WITH (FORCE)")
-        session.execute("CREATE DATABASE forge")
-        with forgedb.connect(server.url("forge")) as db:
-            db.migrate()
-        yield server.url("forge")
-        _wait_for(session, "")
-
-
 @pytest.fixture
 def admin(own_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A session on the test's own server, which waits for no standby when the test has ended."""
     with beside(own_url) as session:
         # Its own changes wait for nobody.
         session.execute("SET synchronous_commit TO local")
         yield session
+        _wait_for(session, "")
 
 
 def _wait_for(session: psycopg.Connection[Any], standby: str) -> None:

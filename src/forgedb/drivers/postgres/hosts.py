@@ -27,7 +27,12 @@ from psycopg.pq import PGconn
 
 from forgedb.drivers.postgres.options import PostgresOptions
 from forgedb.drivers.postgres.timelines import OldTimeline, Server, Timelines
-from forgedb.drivers.postgres.waiting import Overdue, PatientAsyncConnection, PatientConnection
+from forgedb.drivers.postgres.waiting import (
+    Overdue,
+    PatientAsyncConnection,
+    PatientConnection,
+    is_answered,
+)
 from forgedb.operations.silence import at_most
 
 C = TypeVar("C", bound=PatientConnection | PatientAsyncConnection)
@@ -310,8 +315,7 @@ def may_pass(error: psycopg.Error) -> bool:
     """Whether a connection that was refused may well be had later, of one host at least."""
     if isinstance(error, NoHost):
         return any(may_pass(each) for _, each in error.refused)
-    words = str(error)
-    return "FATAL:" not in words or _says(words, *_STARTING_UP, *_STOPPING, *_FULL)
+    return not is_answered(error) or _says(str(error), *_STARTING_UP, *_STOPPING, *_FULL)
 
 
 def is_starting(error: psycopg.Error) -> bool:

@@ -7,7 +7,6 @@ URL, and go to libpq as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import unquote
@@ -17,7 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
-from forgedb.drivers.patience import CALL_TIMEOUT_SECONDS, check_call_timeout
+from forgedb.drivers.patience import CALL_TIMEOUT_SECONDS, check_call_timeout, check_seconds
 from forgedb.errors import InvalidValue
 from forgedb.postgres_url import postgres_url
 from forgedb.url import HIDDEN
@@ -106,13 +105,7 @@ def _least_size(name: str, value: Any) -> int:
 
 
 def _timeout(name: str, value: Any) -> float:
-    try:
-        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        seconds = -1.0
-    if 0 < seconds <= POOL_TIMEOUT_SECONDS_MAX:
-        return seconds
-    raise InvalidValue(name, value, "it must be a timedelta, or more than 0 and up to 3600 seconds")
+    return check_seconds(name, value, POOL_TIMEOUT_SECONDS_MAX)
 
 
 def _prepare_threshold(name: str, value: Any) -> int | None:

@@ -195,7 +195,7 @@ class PatientConnection(Patient, psycopg.Connection[Any]):
             with at_most(PROBE_SECONDS), PatientConnection.connect(**self._probe()) as other:
                 other.execute(b"SELECT 1")
         except psycopg.Error as error:
-            return _is_answered(error)
+            return is_answered(error)
         return True
 
 
@@ -238,8 +238,13 @@ class PatientAsyncConnection(Patient, psycopg.AsyncConnection[Any]):
                 async with await PatientAsyncConnection.connect(**self._probe()) as other:
                     await other.execute(b"SELECT 1")
         except psycopg.Error as error:
-            return _is_answered(error)
+            return is_answered(error)
         return True
+
+
+def is_answered(error: psycopg.Error) -> bool:
+    """Whether it was the server that refused a connection: one that is full lives."""
+    return "FATAL:" in str(error)
 
 
 class _Silence(Exception):
@@ -278,8 +283,3 @@ def _until_stopped(gen: Generator[Any, Any, R]) -> Generator[Any, Any, R]:
     except StopIteration as stop:
         result: R = stop.value
         return result
-
-
-def _is_answered(error: psycopg.Error) -> bool:
-    """Whether it was the server that refused a connection: one that is full lives."""
-    return "FATAL:" in str(error)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any
 
 import msgspec
 
-from forgedb.drivers.patience import CALL_TIMEOUT_SECONDS, check_call_timeout
+from forgedb.drivers.patience import CALL_TIMEOUT_SECONDS, check_call_timeout, check_seconds
 from forgedb.errors import InvalidValue
 from forgedb.url import HIDDEN
 from forgedb.validation import check_integer
@@ -94,13 +93,7 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
 
 
 def _busy_timeout(name: str, value: Any) -> float:
-    try:
-        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        seconds = -1.0
-    if 0 <= seconds <= BUSY_TIMEOUT_SECONDS_MAX:
-        return seconds
-    raise InvalidValue(name, value, "it must be a timedelta, or 0 to 3600 seconds")
+    return check_seconds(name, value, BUSY_TIMEOUT_SECONDS_MAX, may_be_none=True)
 
 
 def _readers(name: str, value: Any) -> int:
