@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from forgedb.errors import Conflict, ForgeDbError, LockTimeout, shown
+from forgedb.migrations.advice import advice
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.applying import Applying
 from forgedb.migrations.files import refused
@@ -94,12 +95,13 @@ class Alone:
             words += [left] if invalid else []
             why = "; ".join(words)
             self._note(begun, msgspec.structs.replace(begun, state="failed", error=why))
+            way_out = self._database.read(advice(failure)) if failure else ""
+            way_out += f"; {left}" if failure and invalid else ""
             raise self._applying.failed(
                 script,
                 statement,
                 failure or Conflict("pg_index.indisvalid", left),
-                f"{f'; {left}' if failure and invalid else ''};"
-                f" see `forgedb migrate resolve {begun.version}{self._applying.options}`",
+                f"{way_out}; see `forgedb migrate resolve {begun.version}{self._applying.options}`",
             ) from failure
         return self._patience.write(partial(self._end, script, begun, began))
 

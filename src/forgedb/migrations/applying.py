@@ -6,12 +6,12 @@ Everything here is steps: who carries them out decides how long to wait, and tri
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
 from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, MigrationDrift, MigrationError
+from forgedb.migrations.advice import advice
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.history import History, HistoryTable
 from forgedb.migrations.locking import lock
@@ -19,6 +19,7 @@ from forgedb.migrations.references import Dangling, dangling
 from forgedb.migrations.repeatable import applied_repeatable, record_repeatable
 from forgedb.migrations.script import Script
 from forgedb.migrations.squashes import as_squashed
+from forgedb.migrations.wholeness import more_dangling, wholeness
 from forgedb.operations.steps import Now, Steps, change, now, rows, run
 from forgedb.sql.catalogue import sql
 from forgedb.sql.lexer import Lines
@@ -91,9 +92,7 @@ class Applying:
 
     def unlocked(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
         """Run a file in the open transaction, whose lock is held."""
-        before: Dangling = Counter()
-        if script.mode == "rebuild":
-            before = yield from dangling()
+        before = (yield from wholeness()) if script.mode == "rebuild" else None
         try:
             changed = yield from run(*(statement.text for statement in script.statements))
         except ForgeDbError as error:
@@ -102,10 +101,10 @@ class Applying:
                 file, line, column = script.migration.file, statement.line, statement.column
                 words = f"{file}:{line}:{column}: {error.why}"
                 raise LockTimeout(words, retryable=True) from error
-            raise self.failed(script, statement, error) from error
+            raise self.failed(script, statement, error, (yield from advice(error))) from error
         self.session_changed = self.session_changed or changed
-        if script.mode == "rebuild":
-            self._refuse_more(before, (yield from dangling()), script)
+        if before is not None:
+            self._refuse(script, (yield from wholeness()).broken_since(before))
         if "search_path" in script.migration.text:
             # Of the history's table only the name is known.
             yield from change(RESET_SEARCH_PATH)
@@ -138,7 +137,7 @@ class Applying:
         if deferred is not None:
             yield from run(f"SET CONSTRAINTS {deferred} DEFERRED")
         after = yield from dangling()
-        self._refuse_more(before, after, script)
+        self._refuse(script, more_dangling(before, after))
         return after
 
     def failed(
@@ -176,19 +175,9 @@ class Applying:
             )
         return False
 
-    def _refuse_more(
-        self,
-        before: Dangling,
-        after: Dangling,
-        script: Script,
-    ) -> None:
-        tables = Counter((child, parent) for child, _, parent in (after - before).elements())
-        for (child, parent), count in tables.items():
-            raise self._error(
-                script,
-                f"{count} more row(s) of {child} would refer to rows of {parent} that aren't there:"
-                " copy every row that others refer to, with its key",
-            )
+    def _refuse(self, script: Script, why: str | None) -> None:
+        if why is not None:
+            raise self._error(script, why)
 
     def _error(
         self, script: Script, why: str, line: int = 0, column: int = 0, statement: str = ""

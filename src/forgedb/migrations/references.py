@@ -15,6 +15,21 @@ DANGLING = sql(
 )
 """Rows whose foreign key finds no parent; PostgreSQL never has any."""
 
+PARENTLESS = sql(
+    sqlite="""
+    SELECT DISTINCT child.name, refers."table"
+    FROM sqlite_schema AS child, pragma_foreign_key_list(child.name) AS refers
+    WHERE child.type = 'table'
+      AND NOT EXISTS (
+          SELECT 1
+          FROM sqlite_schema AS parent
+          WHERE parent.type = 'table' AND lower(parent.name) = lower(refers."table")
+      )
+    """,
+    postgres="SELECT '', '' WHERE false",
+)
+"""Tables that refer to one that isn't there; PostgreSQL never has any."""
+
 Dangling = Counter[tuple[str, int | None, str]]
 """How often a row of a table, by its rowid, finds no row of a parent."""
 
@@ -22,3 +37,8 @@ Dangling = Counter[tuple[str, int | None, str]]
 def dangling() -> Steps[Dangling]:
     """The rows that refer to what isn't there."""
     return Counter((yield from rows(DANGLING)))
+
+
+def parentless() -> Steps[frozenset[tuple[str, str]]]:
+    """The tables that refer to one that isn't there, and that one."""
+    return frozenset((yield from rows(PARENTLESS)))

@@ -1,0 +1,31 @@
+"""The way out of what SQLite refused, where its own words don't say it."""
+
+from __future__ import annotations
+
+import re
+
+from forgedb.errors import ForgeDbError
+from forgedb.migrations.references import parentless
+from forgedb.operations.steps import Steps
+
+DEPENDENT = r"error in (view|trigger) (.+?)(?: after [a-z ]+)?: "
+MISSING = "no such table: main."
+
+
+def advice(error: ForgeDbError) -> Steps[str]:
+    """What to do about it, to be put behind the words; nothing where they say enough."""
+    words = str(error.__cause__)
+    dependent = re.match(DEPENDENT, words)
+    if dependent is not None:
+        kind, name = dependent.groups()
+        return f"; drop the {kind} {name} before it, and make it anew behind it"
+    if words.startswith(MISSING):
+        missing = words.removeprefix(MISSING).lower()
+        for child, parent in sorted((yield from parentless())):
+            if parent.lower() == missing:
+                # SQLite compiles what it would do to the child, and reads its other keys for that.
+                return (
+                    f"; {child} still refers to it: drop {child} before the tables that it refers"
+                    " to, or begin the file with `-- forgedb: rebuild`"
+                )
+    return ""
