@@ -674,3 +674,23 @@ def test_repeatable_files_are_listed_last_and_one_that_is_gone_is_no_fault(
         "2 migrations, each as it was applied",
         "R__named was applied, and its file is gone: drop what it made",
     ]
+
+
+def test_another_tools_files_and_history_are_taken_over(forgedb: Forgedb, tmp_path: Path) -> None:
+    theirs = tmp_path / "db"
+    theirs.mkdir()
+    (theirs / "1_stars.up.sql").write_text(f"BEGIN;\n{STARS}COMMIT;\n")
+    (theirs / "1_stars.down.sql").write_text("DROP TABLE stars;\n")
+    (theirs / "2_fans.up.sql").write_text(FANS)
+    with library.connect(forgedb.url) as db:
+        db.client.execute("CREATE TABLE versions (version bigint, dirty boolean)")
+        db.client.execute("INSERT INTO versions VALUES (1, false)")
+    own = ["--dir", str(tmp_path / "ours"), "--table", "own_history"]
+    adopt = ["migrate", "adopt", "--from", "golang-migrate", str(theirs), "--history", "versions"]
+    assert forgedb.ok(*adopt, *own).splitlines() == [
+        f"2 files in {tmp_path}/ours",
+        "recorded 0001_stars",
+        "0002_fans is pending",
+        f"the way down of 1 file stays in {theirs}: here is none",
+    ]
+    assert forgedb.ok("migrate", *own).startswith("applied 0002_fans in ")

@@ -117,6 +117,19 @@ def test_only_what_was_applied_is_compared(folder: Folder) -> None:
     assert folder.states()["0002_more"] == "pending"
 
 
+def test_a_repeatable_file_is_compared_as_the_database_has_it(folder: Folder) -> None:
+    view = "DROP VIEW IF EXISTS named; CREATE VIEW named AS SELECT {} AS n"
+    made(folder)
+    (folder.path / "R__named.sql").write_text(view.format(1))
+    folder.runner.migrate()
+    assert folder.runner.schema_differences() == []
+    folder.db.client.execute("DROP VIEW named")
+    (gone,) = folder.runner.schema_differences()
+    assert str(gone).startswith("view named is missing")
+    (folder.path / "R__named.sql").write_text(view.format(2))
+    assert folder.runner.schema_differences() == []
+
+
 def test_other_tables_of_the_schema_are_mentioned_and_no_fault(
     migrated: Database, tmp_path
 ) -> None:

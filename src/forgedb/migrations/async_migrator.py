@@ -13,6 +13,7 @@ from forgedb.migrations.runner import Migrator
 from forgedb.operations.binding import Async, Sync
 
 if TYPE_CHECKING:
+    from forgedb.migrations.adoption import Adoption, Tools
     from forgedb.migrations.alone import Resolution
     from forgedb.migrations.applied import AppliedMigration
     from forgedb.migrations.comparison import MigrationState
@@ -116,6 +117,12 @@ class AsyncMigrator:
     async def resolve(self, version: int, how: Resolution) -> list[str]:
         """Let the next run go on with an unfinished file, or take it as applied."""
         return await self._do(lambda it: it.resolve(version, how))
+
+    async def adopt(
+        self, tool: Tools, source: str | os.PathLike[str], *, history: str | None = None
+    ) -> Adoption:
+        """Take over another tool's files and history, without running anything."""
+        return await self._do(lambda it: it.adopt(tool, source, history=history))
 
     async def squash(self, to: int, *, name: str = "squashed") -> list[str]:
         """Make one file of those up to a number, and return it."""

@@ -29,6 +29,7 @@ from forgedb.operations.steps import Steps, now
 from forgedb.shape.comparing import Difference, differences, require_tables
 
 if TYPE_CHECKING:
+    from forgedb.migrations.adoption import Adoption, Tools
     from forgedb.migrations.alone import Alone, Resolution
     from forgedb.migrations.applying import Applying
     from forgedb.migrations.marks import Mark, Marking
@@ -293,7 +294,8 @@ class Migrator:
             problem = problem_of(each, states, allow_out_of_order=True, options=self.options)
             if problem is not None:
                 raise problem
-        return [each.file for each in states if each.applied is not None and each.file is not None]
+        # A repeatable file whose text was changed since isn't what the database has.
+        return [each.file for each in states if each.state == "applied" and each.file is not None]
 
     def make(self, database: Sync, files: Sequence[MigrationFile]) -> None:
         """Apply these files to another database, which is empty.  Raises as migrate."""
@@ -323,6 +325,32 @@ class Migrator:
             raise UsageError(f"there is no file of {begun.label} in {self.directory}: put it back")
         alone = self._alone(self._applying(), self._patience())
         return alone.resolve(self._parsed(found[0]), begun, how)
+
+    def adopt(
+        self, tool: Tools, source: str | os.PathLike[str], *, history: str | None = None
+    ) -> Adoption:
+        """Take over another tool's files and history, without running anything.
+
+        ``source`` is its folder, and ``history`` its table, where it isn't called as usual.  The
+        files are written to this one's folder, unless they are there; what the database has of
+        them is recorded.  Folder and table of the other tool stay as they are.
+
+        Raises UsageError (no such tool, a history that is dirty, failed or unknown, a history or
+        other files that are here already, forgedb's own), MigrationError (a file that can't be
+        taken over), LockTimeout.
+        """
+        from forgedb.migrations.adoption import applied_there, sources_of, taken_over, tool_named
+        from forgedb.migrations.adoption import write as write_files
+
+        if self._given[0] is None:
+            raise UsageError("give a folder for the files: forgedb's own are in another")
+        their = tool_named(tool)
+        table = their.TABLE if history is None else history
+        sources = sources_of(their, os.fspath(source), self._database.dialect)
+        _refuse_a_second_history(self._history(writing=True))
+        self._database.read(applied_there(their, table, sources))
+        write_files(sources.files, self.directory)
+        return self._patience().write(partial(taken_over, their, table, sources, self._record))
 
     def squash(
         self, to: int, *, name: str = "squashed", also: Handle[Sync] | Sync | None = None
@@ -456,12 +484,7 @@ class Migrator:
         if self._given[0] is None:
             yield from require_utf8()
         history = yield from self._applying().locked_history()
-        known: list[AppliedMigration | BegunMigration] = [*history.applied, *history.begun]
-        if known:
-            raise UsageError(
-                f"the database has a history already, up to {known[-1].label}: a baseline is for"
-                " a database without one"
-            )
+        _refuse_a_second_history(history)
         at = yield from now()
         recorded: list[AppliedMigration] = []
         for migration in files:
@@ -563,6 +586,15 @@ def _runner_of(database: Handle[Sync] | Sync) -> Sync:
             " AsyncMigrator, and await what that does"
         )
     return runner
+
+
+def _refuse_a_second_history(history: History) -> None:
+    known: list[AppliedMigration | BegunMigration] = [*history.applied, *history.begun]
+    if known:
+        raise UsageError(
+            f"the database has a history already, up to {known[-1].label}: a baseline is for a"
+            " database without one"
+        )
 
 
 def _check_seconds(name: str, value: float, least: float) -> None:

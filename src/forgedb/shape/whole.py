@@ -20,6 +20,9 @@ from forgedb.shape.parts import Part, as_read
 UNNAMED = ("main", "public")
 """The schemas whose names stand by themselves."""
 
+WHOLE = ("table", "view")
+"""What has parts of its own."""
+
 KINDS_BY_TEXT = {
     "CREATE VIEW": "view",
     "a view": "view",
@@ -94,7 +97,13 @@ def differences_between(
         *_missing("extension", made.extensions - live.extensions),
         *_others(made, live, mentioned),
     ]
-    return in_order(differences)
+    gone = {each.name for each in differences if each.what == "missing" and each.kind in WHOLE}
+    # What was on a table is gone with it.
+    return in_order(
+        each
+        for each in differences
+        if each.kind in WHOLE or each.what != "missing" or each.table not in gone
+    )
 
 
 def _missing(kind: str, names: Collection[str]) -> Iterator[Difference]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from forgedb.cli.options import Group, given_actor, given_url, json_option, kept
+from forgedb.cli.options import Group, database, given_actor, given_url, json_option, kept
 
 if TYPE_CHECKING:
     from forgedb.cli.progress import Shown
@@ -259,6 +259,50 @@ def baseline(number: int, lock_timeout: float, lock_wait: float, as_json: bool) 
     with _runner(target=number, **times) as runner:
         recorded = runner.baseline(number)
     _report("recorded", recorded, [f"recorded {entry.label}" for entry in recorded], as_json)
+
+
+@command.command(short_help="Take over another tool's files and history.")
+@click.argument("source", type=click.Path(), metavar="DIR")
+@click.option(
+    "--from",
+    "tool",
+    required=True,
+    type=click.Choice(["dbmate", "goose", "golang-migrate", "sqlx"]),
+    help="The tool that the files in DIR are for.",
+)
+@click.option("--history", metavar="NAME", help="Its table, where it isn't called as usual.")
+@locking_options
+@folder_options
+@json_option
+def adopt(
+    source: str,
+    tool: Any,
+    history: str | None,
+    lock_timeout: float,
+    lock_wait: float,
+    as_json: bool,
+) -> None:
+    """Take over the files of another tool, and what the database has of them, from DIR to --dir.
+
+    Nothing is run.  DIR and the other tool's table stay as they are.
+    """
+    from forgedb.migrations.runner import Migrator
+
+    meta = click.get_current_context().meta
+    options: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
+    if _TABLE in meta:
+        options["table"] = meta[_TABLE]
+    with database() as db:
+        migrator = Migrator(db, meta.get(_DIRECTORY) or "migrations", **options)
+        taken = migrator.adopt(tool, source, history=history)
+        lines = [f"{len(taken.files)} files in {migrator.directory}"]
+    lines += [f"recorded {entry.label}" for entry in taken.recorded]
+    lines += [f"{label} is pending" for label in taken.pending]
+    lines += [f"{file} does nothing" for file in taken.empty]
+    if taken.downs:
+        many = f"{len(taken.downs)} file{'' if len(taken.downs) == 1 else 's'}"
+        lines.append(f"the way down of {many} stays in {source}: here is none")
+    _report("adopted", taken, lines, as_json)
 
 
 @command.command(short_help="Make one file of many.")
