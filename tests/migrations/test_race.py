@@ -26,6 +26,9 @@ REPEATS = 5
 
 FILES_OF_A_MUTANT = 20
 
+RACES_OF_A_MUTANT = 5
+"""On a busy machine one process may be through before the others have begun."""
+
 
 @pytest.fixture(scope="module")
 def race() -> Iterator[Race]:
@@ -61,25 +64,27 @@ if pgbouncer_program() is not None or os.environ.get("CI"):
         assert faults_of(url, told, FILES) == []
 
 
-def _faults_of_a_mutant(
-    mutant: type[Runner], race: Race, url: str, db: Database, steps: Path
-) -> list[str]:
+def _is_caught(mutant: type[Runner], race: Race, url: str, db: Database, steps: Path) -> bool:
     write_steps(steps, FILES_OF_A_MUTANT)
-    without_backstop(db)
-    return faults_of(url, race(mutant, url, steps), FILES_OF_A_MUTANT)
+    for _ in range(RACES_OF_A_MUTANT):
+        without_backstop(db)
+        faults = faults_of(url, race(mutant, url, steps), FILES_OF_A_MUTANT)
+        if any("is done" in fault for fault in faults):
+            return True
+        for table in ("log", "schema_migrations"):
+            db.client.execute(f"DROP TABLE {table}")
+    return False
 
 
 @pytest.mark.parametrize("mutant", [ReadsTheHistoryOnce, BeginsNoTransaction])
 def test_a_race_catches_a_runner_that_does_not_read_again_or_does_not_lock(
     mutant: type[Runner], race: Race, url: str, db: Database, steps: Path
 ) -> None:
-    faults = _faults_of_a_mutant(mutant, race, url, db, steps)
-    assert any("is done" in fault for fault in faults)
+    assert _is_caught(mutant, race, url, db, steps)
 
 
 @pytest.mark.parametrize("dialect", ["postgres"])
 def test_a_race_catches_a_runner_that_takes_a_transaction_for_a_lock(
     race: Race, url: str, db: Database, steps: Path
 ) -> None:
-    faults = _faults_of_a_mutant(AsksForNoLock, race, url, db, steps)
-    assert any("is done" in fault for fault in faults)
+    assert _is_caught(AsksForNoLock, race, url, db, steps)
