@@ -28,6 +28,19 @@ BEGIN
 END;
 $function$;
 
+CREATE OR REPLACE FUNCTION forgedb_is_of_a_savepoint(row_xmin xid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+    this_one bigint := pg_current_xact_id()::text::bigint;
+    later bigint := row_xmin::text::bigint - this_one & 4294967295;
+BEGIN
+    RETURN later < 2147483648 AND pg_xact_status((this_one + later)::text::xid8) = 'in progress';
+END;
+$function$;
+
 CREATE OR REPLACE FUNCTION forgedb_lease_begins()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -617,7 +630,7 @@ END;
 CREATE OR REPLACE FUNCTION forgedb_is_of_this_transaction(row_xmin xid)
  RETURNS boolean
  LANGUAGE sql
-RETURN CASE WHEN (row_xmin = (pg_current_xact_id())::xid) THEN true WHEN (((((row_xmin)::text)::bigint - ((pg_current_xact_id())::text)::bigint) & '4294967295'::bigint) < '2147483648'::bigint) THEN (pg_xact_status((((((pg_current_xact_id())::text)::bigint + ((((row_xmin)::text)::bigint - ((pg_current_xact_id())::text)::bigint) & '4294967295'::bigint)))::text)::xid8) = 'in progress'::text) ELSE false END;
+RETURN ((row_xmin = (pg_current_xact_id())::xid) OR forgedb_is_of_a_savepoint(row_xmin));
 
 CREATE OR REPLACE FUNCTION forgedb_locked_project_is_deleted(project_id ulid)
  RETURNS boolean
@@ -705,13 +718,15 @@ CREATE TRIGGER database_identity_never_truncated BEFORE TRUNCATE ON database_ide
 
 CREATE TRIGGER database_identity_one_row AFTER INSERT ON database_identity FOR EACH ROW EXECUTE FUNCTION forgedb_refuse('database_identity_one_row', 'a database has one identity');
 
-CREATE TRIGGER database_identity_stream_moves_forward AFTER UPDATE OF audit_seq, audit_head ON database_identity FOR EACH ROW WHEN ((new.audit_seq - old.audit_seq) < 0 OR (new.audit_seq - old.audit_seq) > 1000000 OR (new.audit_seq = old.audit_seq) <> (new.audit_head = old.audit_head)) EXECUTE FUNCTION forgedb_refuse('database_identity_stream_moves_forward', 'audit_seq and audit_head grow by entries');
+CREATE TRIGGER database_identity_stream_moves_forward AFTER UPDATE OF audit_seq, audit_head ON database_identity FOR EACH ROW WHEN (((new.audit_seq - old.audit_seq) >> 20) <> 0) EXECUTE FUNCTION forgedb_refuse('database_identity_stream_moves_forward', 'audit_seq grows by entries');
 
 CREATE CONSTRAINT TRIGGER leases_begin AFTER INSERT ON leases DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION forgedb_lease_begins();
 
-CREATE TRIGGER leases_change_once BEFORE UPDATE ON leases FOR EACH ROW WHEN (old.ended_at IS NOT NULL OR new.ended_at IS NULL OR new.id::text IS DISTINCT FROM old.id::text OR new.repository_id::text IS DISTINCT FROM old.repository_id::text OR new.holder IS DISTINCT FROM old.holder OR new.purpose IS DISTINCT FROM old.purpose OR new.fencing_token IS DISTINCT FROM old.fencing_token OR new.idempotency_key IS DISTINCT FROM old.idempotency_key OR new.acquired_at IS DISTINCT FROM old.acquired_at OR new.expires_at IS DISTINCT FROM old.expires_at OR new.previous_lease_id::text IS DISTINCT FROM old.previous_lease_id::text) EXECUTE FUNCTION forgedb_refuse('leases_change_once', 'a lease changes once, from open to ended');
+CREATE TRIGGER leases_change_once BEFORE UPDATE ON leases FOR EACH ROW WHEN (old.ended_at IS NOT NULL OR new.ended_at IS NULL) EXECUTE FUNCTION forgedb_refuse('leases_change_once', 'a lease changes once, from open to ended');
 
 CREATE CONSTRAINT TRIGGER leases_end AFTER UPDATE ON leases DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION forgedb_lease_ends();
+
+CREATE TRIGGER leases_fixed_columns BEFORE UPDATE OF id, repository_id, holder, purpose, fencing_token, idempotency_key, acquired_at, expires_at, previous_lease_id ON leases FOR EACH ROW WHEN (new.id::text IS DISTINCT FROM old.id::text OR new.repository_id::text IS DISTINCT FROM old.repository_id::text OR new.holder IS DISTINCT FROM old.holder OR new.purpose IS DISTINCT FROM old.purpose OR new.fencing_token IS DISTINCT FROM old.fencing_token OR new.idempotency_key IS DISTINCT FROM old.idempotency_key OR new.acquired_at IS DISTINCT FROM old.acquired_at OR new.expires_at IS DISTINCT FROM old.expires_at OR new.previous_lease_id::text IS DISTINCT FROM old.previous_lease_id::text) EXECUTE FUNCTION forgedb_refuse('leases_change_once', 'a lease changes once, from open to ended');
 
 CREATE TRIGGER leases_never_deleted BEFORE DELETE ON leases FOR EACH ROW EXECUTE FUNCTION forgedb_refuse('leases_never_deleted', 'end the lease instead');
 
@@ -729,7 +744,7 @@ CREATE TRIGGER projects_never_deleted BEFORE DELETE ON projects FOR EACH ROW EXE
 
 CREATE TRIGGER projects_never_truncated BEFORE TRUNCATE ON projects FOR EACH STATEMENT EXECUTE FUNCTION forgedb_refuse('projects_never_deleted', 'set deleted_at instead');
 
-CREATE TRIGGER projects_stream_moves_forward AFTER UPDATE OF audit_seq, audit_head ON projects FOR EACH ROW WHEN ((new.audit_seq - old.audit_seq) < 0 OR (new.audit_seq - old.audit_seq) > 1000000 OR (new.audit_seq = old.audit_seq) <> (new.audit_head = old.audit_head)) EXECUTE FUNCTION forgedb_refuse('projects_stream_moves_forward', 'audit_seq and audit_head grow by entries');
+CREATE TRIGGER projects_stream_moves_forward AFTER UPDATE OF audit_seq, audit_head ON projects FOR EACH ROW WHEN (((new.audit_seq - old.audit_seq) >> 20) <> 0) EXECUTE FUNCTION forgedb_refuse('projects_stream_moves_forward', 'audit_seq grows by entries');
 
 CREATE TRIGGER projects_touch_updated_at BEFORE UPDATE OF slug, name, description, visibility, deleted_at ON projects FOR EACH ROW WHEN (NOT new.updated_at IS DISTINCT FROM old.updated_at) EXECUTE FUNCTION forgedb_touch_updated_at();
 
@@ -741,7 +756,7 @@ CREATE TRIGGER repositories_insert_under_live_project BEFORE INSERT ON repositor
 
 CREATE TRIGGER repositories_lease_epoch_grows BEFORE UPDATE OF lease_epoch ON repositories FOR EACH ROW WHEN (new.lease_epoch < old.lease_epoch) EXECUTE FUNCTION forgedb_refuse('repositories_lease_epoch_grows', 'lease_epoch can''t decrease');
 
-CREATE CONSTRAINT TRIGGER repositories_lease_epoch_moves AFTER UPDATE OF lease_epoch ON repositories DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.lease_epoch <> old.lease_epoch) EXECUTE FUNCTION forgedb_lease_epoch_moves();
+CREATE CONSTRAINT TRIGGER repositories_lease_epoch_moves AFTER UPDATE OF lease_epoch ON repositories DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.lease_epoch > old.lease_epoch AND (new.lease_epoch > (old.lease_epoch + 1) OR new.audit_seq = old.audit_seq)) EXECUTE FUNCTION forgedb_lease_epoch_moves();
 
 CREATE TRIGGER repositories_never_deleted BEFORE DELETE ON repositories FOR EACH ROW EXECUTE FUNCTION forgedb_refuse('repositories_never_deleted', 'set deleted_at instead');
 
@@ -749,7 +764,7 @@ CREATE TRIGGER repositories_never_truncated BEFORE TRUNCATE ON repositories FOR 
 
 CREATE TRIGGER repositories_restore_under_live_project BEFORE UPDATE OF deleted_at ON repositories FOR EACH ROW WHEN (new.deleted_at IS NULL AND forgedb_locked_project_is_deleted(new.project_id)) EXECUTE FUNCTION forgedb_refuse('repositories_under_live_project', 'the project is deleted');
 
-CREATE TRIGGER repositories_stream_moves_forward AFTER UPDATE OF audit_seq, audit_head ON repositories FOR EACH ROW WHEN ((new.audit_seq - old.audit_seq) < 0 OR (new.audit_seq - old.audit_seq) > 1000000 OR (new.audit_seq = old.audit_seq) <> (new.audit_head = old.audit_head)) EXECUTE FUNCTION forgedb_refuse('repositories_stream_moves_forward', 'audit_seq and audit_head grow by entries');
+CREATE TRIGGER repositories_stream_moves_forward AFTER UPDATE OF audit_seq, audit_head ON repositories FOR EACH ROW WHEN (((new.audit_seq - old.audit_seq) >> 20) <> 0) EXECUTE FUNCTION forgedb_refuse('repositories_stream_moves_forward', 'audit_seq grows by entries');
 
 CREATE TRIGGER repositories_touch_updated_at BEFORE UPDATE OF slug, description, default_branch, visibility, state, deleted_at ON repositories FOR EACH ROW WHEN (NOT new.updated_at IS DISTINCT FROM old.updated_at) EXECUTE FUNCTION forgedb_touch_updated_at();
 

@@ -1254,34 +1254,31 @@ END;
 
 CREATE TRIGGER projects_stream_moves_forward
 AFTER UPDATE OF audit_seq, audit_head ON projects
-WHEN NEW.audit_seq - OLD.audit_seq NOT BETWEEN 0 AND 1000000
-OR (NEW.audit_seq = OLD.audit_seq) <> (NEW.audit_head = OLD.audit_head)
+WHEN NEW.audit_seq - OLD.audit_seq >> 20 <> 0
 BEGIN
     SELECT RAISE(
         ABORT,
-        'forgedb: projects_stream_moves_forward: audit_seq and audit_head grow by entries'
+        'forgedb: projects_stream_moves_forward: audit_seq grows by entries'
     );
 END;
 
 CREATE TRIGGER repositories_stream_moves_forward
 AFTER UPDATE OF audit_seq, audit_head ON repositories
-WHEN NEW.audit_seq - OLD.audit_seq NOT BETWEEN 0 AND 1000000
-OR (NEW.audit_seq = OLD.audit_seq) <> (NEW.audit_head = OLD.audit_head)
+WHEN NEW.audit_seq - OLD.audit_seq >> 20 <> 0
 BEGIN
     SELECT RAISE(
         ABORT,
-        'forgedb: repositories_stream_moves_forward: audit_seq and audit_head grow by entries'
+        'forgedb: repositories_stream_moves_forward: audit_seq grows by entries'
     );
 END;
 
 CREATE TRIGGER database_identity_stream_moves_forward
 AFTER UPDATE OF audit_seq, audit_head ON database_identity
-WHEN NEW.audit_seq - OLD.audit_seq NOT BETWEEN 0 AND 1000000
-OR (NEW.audit_seq = OLD.audit_seq) <> (NEW.audit_head = OLD.audit_head)
+WHEN NEW.audit_seq - OLD.audit_seq >> 20 <> 0
 BEGIN
     SELECT RAISE(
         ABORT,
-        'forgedb: database_identity_stream_moves_forward: audit_seq and audit_head grow by entries'
+        'forgedb: database_identity_stream_moves_forward: audit_seq grows by entries'
     );
 END;
 

@@ -172,11 +172,19 @@ def _ends_in_the_year_9000(attack: Attack) -> None:
 
 
 def _sets_the_streams_end(attack: Attack) -> None:
-    for to in ("audit_seq = audit_seq - 1", "audit_head = sha256(audit_head)"):
-        with pytest.raises(psycopg.IntegrityError, match="repositories_stream_moves_forward"):
-            attack.update(to)
-        attack.raw.rollback()
+    with pytest.raises(psycopg.IntegrityError, match="repositories_stream_moves_forward"):
+        attack.update("audit_seq = audit_seq - 1")
+    attack.raw.rollback()
     attack.update("audit_seq = %(far)s, audit_head = sha256(audit_head)", far=FAR)
+
+
+def _raises_the_epoch_with_an_entry(attack: Attack) -> None:
+    attack.tell("repository.update", attack.lease.repository_id)
+    attack.update(
+        "lease_epoch = lease_epoch + 1, audit_seq = audit_seq + 1, audit_head = sha256(audit_head)"
+    )
+    attack.raw.commit()
+    attack.db.leases.release(attack.lease.id)
 
 
 def _sets_the_streams_end_ahead(attack: Attack) -> None:
@@ -282,6 +290,7 @@ ATTACKS: tuple[Callable[[Attack], None], ...] = (
     _begins_in_the_year_9000,
     _ends_in_the_year_9000,
     _sets_the_streams_end,
+    _raises_the_epoch_with_an_entry,
     _sets_the_streams_end_ahead,
     _appends_an_entry_that_is_not_counted,
     _sets_the_era_back,

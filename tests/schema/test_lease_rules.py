@@ -158,9 +158,15 @@ def test_an_epoch_is_not_set_to_what_is_no_token(raw: Raw, refused: Refused) -> 
                 set_epoch(raw, epoch)
 
 
-def test_an_epoch_that_is_raised_by_one_wants_its_lease_at_commit(
+def test_an_epoch_that_is_raised_by_one_wants_its_lease_or_an_entry_that_is_counted(
     raw: Raw, whole: Whole, refused: Refused
 ) -> None:
+    with whole():
+        raw.execute(
+            "UPDATE repositories SET lease_epoch = lease_epoch + 1, audit_seq = audit_seq + 1"
+            " WHERE id = :id",
+            id=REPOSITORY,
+        )
     if raw.dialect == "postgres":
         with refused("leases_newest_is_epoch"):
             set_epoch(raw, 8)
@@ -293,13 +299,11 @@ def test_no_lease_outlasts_its_expiry(raw: Raw, refused: Refused, whole: Whole) 
 
 
 @pytest.mark.parametrize("table", STREAMS)
-def test_a_streams_end_moves_forward_with_its_head(raw: Raw, refused: Refused, table: str) -> None:
+def test_a_streams_end_moves_forward_and_never_far(raw: Raw, refused: Refused, table: str) -> None:
     raw.execute(f"UPDATE {table} SET audit_seq = 5, audit_head = :head", head=b"\1" * 32)
-    for seq, head in ((4, b"\1"), (4, b"\2"), (5, b"\2"), (6, b"\1"), (1_000_006, b"\2")):
+    for seq in (4, 0, 5 + 2**20, LAST):
         with refused(f"{table}_stream_moves_forward"):
-            raw.execute(
-                f"UPDATE {table} SET audit_seq = :seq, audit_head = :head", seq=seq, head=head * 32
-            )
+            raw.execute(f"UPDATE {table} SET audit_seq = :seq", seq=seq)
 
 
 @pytest.mark.parametrize("table", STREAMS)
@@ -308,7 +312,7 @@ def test_a_stream_grows_by_what_one_transaction_can_append(
 ) -> None:
     with whole():
         raw.execute(
-            f"UPDATE {table} SET audit_seq = audit_seq + 1000000, audit_head = :head",
+            f"UPDATE {table} SET audit_seq = audit_seq + 1048575, audit_head = :head",
             head=b"\1" * 32,
         )
         raw.execute(f"UPDATE {table} SET audit_seq = audit_seq, audit_head = audit_head")

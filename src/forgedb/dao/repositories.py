@@ -86,6 +86,13 @@ WHERE id = :id
 
 ADVANCE = sql("""
 UPDATE repositories
+SET audit_seq = :audit_seq, audit_head = :audit_head
+WHERE id = :id
+""")
+
+# Apart: what looks at an epoch isn't asked where none is set.
+ADVANCE_WITH_EPOCH = sql("""
+UPDATE repositories
 SET lease_epoch = :lease_epoch, audit_seq = :audit_seq, audit_head = :audit_head
 WHERE id = :id
 """)
@@ -314,16 +321,10 @@ def stream_of(context: Context, locked: LockedRepository) -> Stream:
 
 def advanced(locked: LockedRepository, stream: Stream, *, lease_epoch: int | None = None) -> Change:
     """The step that writes back the stream's new end, and a new fencing token if there is one."""
-    epoch = locked.lease_epoch if lease_epoch is None else lease_epoch
-    return Change(
-        ADVANCE,
-        {
-            "id": locked.id,
-            "lease_epoch": epoch,
-            "audit_seq": stream.seq,
-            "audit_head": stream.head,
-        },
-    )
+    end = {"id": locked.id, "audit_seq": stream.seq, "audit_head": stream.head}
+    if lease_epoch is None:
+        return Change(ADVANCE, end)
+    return Change(ADVANCE_WITH_EPOCH, {**end, "lease_epoch": lease_epoch})
 
 
 def _live(found: Project | None, project_id: Ulid) -> Project:
