@@ -342,6 +342,19 @@ def test_what_was_finished_by_hand_is_recorded(
 
 
 @on_postgres
+def test_a_warning_goes_to_standard_error_with_its_files_name(
+    forgedb: Forgedb, folder: Path, own: list[str]
+) -> None:
+    _write(folder, m0002_fans="DO $$ BEGIN RAISE WARNING 'careful'; END $$")
+    tried = forgedb("migrate", "--dry-run=execute", *own)
+    assert (tried.code, tried.error) == (3, "warning: 0002_fans.sql: careful\n")
+    told = forgedb("migrate", "--json", *own)
+    assert (len(told.json["applied"]), told.error) == (2, "warning: 0002_fans.sql: careful\n")
+    _write(folder, m0003_more="DO $$ BEGIN RAISE WARNING 'careful'; END $$")
+    assert forgedb("migrate", "--quiet", *own).error == ""
+
+
+@on_postgres
 def test_an_invalid_index_is_found_and_made_anew(
     forgedb: Forgedb, folder: Path, own: list[str]
 ) -> None:

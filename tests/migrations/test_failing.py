@@ -147,3 +147,52 @@ def test_a_syntax_error_is_at_its_own_statement_though_none_was_run_before_it(
     error = failed.value
     assert ((error.line, error.column), error.statement) == (place, statement)
     assert folder.tables() == set()
+
+
+# What to do about it.
+
+COMMITS = "DO $$ BEGIN CREATE TABLE t (id integer); COMMIT; END $$"
+CALLS = "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$; CALL p()"
+
+
+ADVICE = [
+    (COMMITS, "need a file that begins with `-- forgedb: no-transaction`; in"),
+    (CALLS, "or in a procedure that is called, need a file that begins with `-- forgedb: no-trans"),
+    ("VACUUM", "begin the file with `-- forgedb: no-transaction`; in"),
+    ("SET TRANSACTION READ ONLY", "is written in its transaction: leave out READ ONLY"),
+    (
+        "SELECT 1; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+        "must be called before any query; put it above all other statements of the file; in",
+    ),
+    (
+        "ALTER TYPE mood ADD VALUE 'ok'; SELECT CAST('ok' AS mood)",
+        "put what uses it into the next file; in",
+    ),
+]
+
+
+@pytest.mark.parametrize("dialect", ["postgres"])
+def test_what_a_transaction_does_not_allow_is_told_with_the_way_out(folder: Folder) -> None:
+    folder.write(m0001_a="CREATE TYPE mood AS ENUM ('sad')").runner.migrate()
+    for text, advice in ADVICE:
+        folder.write(m0002_b=text)
+        for run in (folder.runner.migrate, folder.runner.rehearse):
+            with pytest.raises(MigrationError) as failed:
+                run()
+            assert advice in str(failed.value)
+    alone = "-- forgedb: no-transaction\n"
+    folder.write(m0002_b=alone + COMMITS, m0003_c=alone + CALLS)
+    assert [each.version for each in folder.runner.migrate()] == [2, 3]
+    # There the same words would lead nowhere.
+    folder.write(m0004_d=f"{alone}DO $$ BEGIN EXECUTE 'VACUUM'; END $$")
+    with pytest.raises(MigrationError, match="from a function") as failed:
+        folder.runner.migrate()
+    assert "begin the file" not in str(failed.value)
+
+
+def test_a_file_after_which_the_history_can_not_be_written_is_named(folder: Folder) -> None:
+    folder.write(m0001_a=A, m0002_b="DROP TABLE schema_migrations")
+    for run in (folder.runner.migrate, folder.runner.rehearse):
+        with pytest.raises(MigrationError, match=r"^0002_b\.sql: its line of the history can't be"):
+            run()
+    assert folder.labels() == ["0001_a"]

@@ -19,12 +19,16 @@ class Heard(Progress):
         self.planned_labels: list[str] = []
         self.applied_labels: list[str] = []
         self.reasons: list[str] = []
+        self.warnings: list[tuple[str, str, str]] = []
 
     def planned(self, pending: Sequence[MigrationFile]) -> None:
         self.planned_labels += [each.label for each in pending]
 
     def waiting(self, why: str) -> None:
         self.reasons.append(why)
+
+    def warned(self, file: str, severity: str, words: str) -> None:
+        self.warnings.append((file, severity, words))
 
     def applied(self, entry: AppliedMigration) -> None:
         self.applied_labels.append(entry.label)

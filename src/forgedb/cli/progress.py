@@ -20,7 +20,17 @@ MANY = 20
 BAR_CHARS = 24
 
 
-class Shown(Progress):
+class Warnings(Progress):
+    """What the server says while a file is run, on standard error."""
+
+    def warned(self, file: str, severity: str, words: str) -> None:
+        click.echo(f"{severity.lower()}: {file}: {words}", err=True)
+
+    def ended(self) -> None:
+        """Leave nothing on the line, whether all were applied or not."""
+
+
+class Shown(Warnings):
     """Lines on standard output, the bar and what is waited for on standard error."""
 
     def __init__(self, verb: str) -> None:
@@ -40,6 +50,11 @@ class Shown(Progress):
         click.echo(f"waiting: {why}", err=True)
         self._draw()
 
+    def warned(self, file: str, severity: str, words: str) -> None:
+        self._erase()
+        super().warned(file, severity, words)
+        self._draw()
+
     def applied(self, entry: AppliedMigration) -> None:
         # Its place, and not one more: another process may have applied some of those before it.
         self._done, label = self._planned[entry.version, entry.name]
@@ -48,7 +63,6 @@ class Shown(Progress):
         self._draw()
 
     def ended(self) -> None:
-        """Leave nothing on the line, whether all were applied or not."""
         self._erase()
 
     def _draw(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ from forgedb.migrations.locking import queue_briefly
 from forgedb.migrations.patience import Patience
 from forgedb.migrations.script import Script
 from forgedb.operations.binding import Sync
-from forgedb.operations.steps import Steps, now, rows, run
+from forgedb.operations.steps import Run, Steps, now, rows, run
 from forgedb.operations.stopping import Stopped
 from forgedb.sql.catalogue import sql
 from forgedb.sql.split import ScriptStatement
@@ -109,9 +109,10 @@ class Alone:
         """Run a statement, after what the file sets before it for its session."""
         text = script.statements[number].text
         settings = [each.text for each in script.statements[:number] if _sets_session(each)]
+        tell = self._applying.hearing(script)
         if self._database.dialect == "postgres":
             # Each is sent on any connection.
-            self._database.alone(_one_by_one([*settings, text]))
+            self._database.alone(_one_by_one(settings, text, tell))
             return
         # On the one that writes, so that what is done in this run needn't be repeated.  Whoever is
         # told that the writer is busy has done nothing yet.
@@ -226,9 +227,12 @@ def own_name() -> str:
     return f"process {os.getpid()} on {os.uname().nodename}"
 
 
-def _one_by_one(texts: Sequence[str]) -> Steps[None]:
-    for text in texts:
-        yield from run(text)
+def _one_by_one(
+    settings: Sequence[str], text: str, tell: Callable[[str, str], None] | None
+) -> Steps[None]:
+    for each in settings:
+        yield from run(each)
+    yield Run((text,), tell=tell)
 
 
 def _sets_session(statement: ScriptStatement) -> bool:

@@ -6,7 +6,7 @@ Everything here is steps: who carries them out decides how long to wait, and tri
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -20,7 +20,7 @@ from forgedb.migrations.repeatable import applied_repeatable, record_repeatable
 from forgedb.migrations.script import Script
 from forgedb.migrations.squashes import as_squashed
 from forgedb.migrations.wholeness import more_dangling, wholeness
-from forgedb.operations.steps import Now, Steps, change, now, rows, run
+from forgedb.operations.steps import Ending, Now, Run, Steps, now, rows, run
 from forgedb.sql.catalogue import sql
 from forgedb.sql.lexer import Lines
 from forgedb.sql.split import ScriptStatement
@@ -38,20 +38,35 @@ DEFERRABLE = sql(
 """The constraints that a COMMIT may have to check, and those that wait for it unasked."""
 
 
-IN_A_TRANSACTION = "25001"
-"""PostgreSQL's SQLSTATE for what refuses to run in a transaction; SQLite has only words."""
+ADVICE = {
+    "25001": "begin the file with `-- forgedb: no-transaction`",
+    "2D000": "COMMIT and ROLLBACK in a DO block, or in a procedure that is called, need a file that"
+    " begins with `-- forgedb: no-transaction`",
+    "25006": "the file's line of the history is written in its transaction: leave out READ ONLY",
+    "55P04": "put what uses it into the next file",
+}
+"""The way out of what PostgreSQL refuses in a transaction, by SQLSTATE; SQLite has only words."""
 
-RESET_SEARCH_PATH = sql(sqlite="SELECT 1 WHERE false", postgres="RESET search_path")
+TOO_LATE = "put it above all other statements of the file"
+"""What is to be said of a transaction before anything is asked in it."""
 
 
 class Applying:
     """How one runner applies: which history, and how long a statement queues for a lock."""
 
-    def __init__(self, table: HistoryTable, lock_wait_seconds: float, options: str = "") -> None:
+    def __init__(
+        self,
+        table: HistoryTable,
+        lock_wait_seconds: float,
+        options: str = "",
+        warned: Callable[[str, str, str], None] | None = None,
+    ) -> None:
         self.table = table
         self.lock_wait_seconds = lock_wait_seconds
         self.options = options
         """What the command line needs to find the same files and history again."""
+        self._warned = warned
+        """Hears of a file what the server says while it runs: its severity, and the words."""
         self.done: list[AppliedMigration] = []
         """What this run has applied."""
         self.allow_out_of_order = False
@@ -91,30 +106,41 @@ class Applying:
         return (yield from self.unlocked(script, began, at))
 
     def unlocked(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
-        """Run a file in the open transaction, whose lock is held."""
+        """Run a file in the open transaction, whose lock is held, and which ends with it."""
+        yield from self.carried_out(script, Ending(self.lock_wait_seconds))
+        return (yield from self.recorded(script, began, at))
+
+    def carried_out(self, script: Script, ending: Ending | None = None) -> Steps[None]:
+        """Run a file's statements, and behind them what ends it."""
         before = (yield from wholeness()) if script.mode == "rebuild" else None
+        texts = tuple(statement.text for statement in script.statements)
         try:
-            changed = yield from run(*(statement.text for statement in script.statements))
+            changed = yield Run(texts, ending, self.hearing(script))
         except ForgeDbError as error:
-            statement = script.statements[error.number]
-            if isinstance(error, LockTimeout):
-                file, line, column = script.migration.file, statement.line, statement.column
-                words = f"{file}:{line}:{column}: {error.why}"
-                raise LockTimeout(words, retryable=True) from error
-            raise self.failed(script, statement, error, (yield from advice(error))) from error
+            raise self._refusal(script, error, (yield from advice(error))) from error
         self.session_changed = self.session_changed or changed
         if before is not None:
             self._refuse(script, (yield from wholeness()).broken_since(before))
-        if "search_path" in script.migration.text:
-            # Of the history's table only the name is known.
-            yield from change(RESET_SEARCH_PATH)
+
+    def recorded(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
+        """Add a file that was run to the history."""
         duration_ms = round((time.monotonic() - began) * 1000)
         record = self.table.record
         if script.migration.is_repeatable:
             record = partial(record_repeatable, self.table)
-        recorded = yield from record(script.migration, at, duration_ms)
+        try:
+            recorded = yield from record(script.migration, at, duration_ms)
+        except LockTimeout:
+            raise
+        except ForgeDbError as error:
+            words = f"its line of the history can't be written: {_said(error, script)}"
+            raise self._error(script, words) from error
         self.is_at_commit = True
         return recorded
+
+    def hearing(self, script: Script) -> Callable[[str, str], None] | None:
+        """Who hears what the server says while a file is run."""
+        return None if self._warned is None else partial(self._warned, script.migration.file)
 
     def _is_up_to_date(self, script: Script) -> Steps[bool]:
         """Whether another process has run a repeatable file since this one looked."""
@@ -138,7 +164,26 @@ class Applying:
             yield from run(f"SET CONSTRAINTS {deferred} DEFERRED")
         after = yield from dangling()
         self._refuse(script, more_dangling(before, after))
+        try:
+            yield Run((), Ending(self.lock_wait_seconds, checks=False), self.hearing(script))
+        except ForgeDbError as error:
+            raise self._refusal(script, error, of_ending=True) from error
         return after
+
+    def _refusal(
+        self, script: Script, error: ForgeDbError, way_out: str = "", *, of_ending: bool = False
+    ) -> LockTimeout | MigrationError:
+        """The error where one of the statements that went together was refused, or their ending."""
+        if error.number < len(script.statements) and not of_ending:
+            statement = script.statements[error.number]
+            if not isinstance(error, LockTimeout):
+                return self.failed(script, statement, error, way_out)
+            where = f"{script.migration.file}:{statement.line}:{statement.column}"
+        elif not isinstance(error, LockTimeout):
+            return self.uncommitted(script, error)
+        else:
+            where = script.migration.file
+        return LockTimeout(f"{where}: {error.why}", retryable=True)
 
     def failed(
         self, script: Script, statement: ScriptStatement, error: ForgeDbError, advice: str = ""
@@ -148,11 +193,12 @@ class Applying:
         if error.position is not None:
             down, right = Lines(statement.text).place(error.position)
             line, column = line + down - 1, right if down > 1 else column + right - 1
-        return self._error(script, f"{_said(error)}{advice}", line, column, statement.text)
+        words = _said(error, script, statement)
+        return self._error(script, f"{words}{advice}", line, column, statement.text)
 
     def uncommitted(self, script: Script, error: ForgeDbError) -> MigrationError:
         """The error for a file of which every statement went well, but not its COMMIT."""
-        return self._error(script, f"{_said(error)}, which its COMMIT found")
+        return self._error(script, f"{_said(error, script)}, which its COMMIT found")
 
     def is_applied(self, script: Script, history: History) -> bool:
         """Whether the file is in the history.
@@ -187,7 +233,7 @@ class Applying:
         return MigrationError(script.migration.file, line, statement, applied, pending, why, column)
 
 
-def _said(error: ForgeDbError) -> str:
+def _said(error: ForgeDbError, script: Script, statement: ScriptStatement | None = None) -> str:
     """What the database said of a statement, with what it knows beside, and the way out."""
     cause = error.__cause__
     words = str(cause) if isinstance(error, InvalidValue) and cause else str(error)
@@ -197,6 +243,10 @@ def _said(error: ForgeDbError) -> str:
             words = diagnosis.message_primary or words
         beside = (diagnosis.message_detail, diagnosis.message_hint)
         words = "; ".join([words, *(text.rstrip(".") for text in beside if text)])
-    if getattr(cause, "sqlstate", None) == IN_A_TRANSACTION or "within a transaction" in words:
-        words += "; begin the file with `-- forgedb: no-transaction`"
-    return words
+    if script.mode == "no-transaction":
+        return words
+    code = getattr(cause, "sqlstate", None) or ""
+    way_out = ADVICE.get("25001" if "within a transaction" in words else code)
+    if code == "25001" and statement is not None and statement.opening[:1] == ("SET",):
+        way_out = TOO_LATE
+    return f"{words}; {way_out}" if way_out else words

@@ -172,6 +172,9 @@ class _InTheLoop(Progress):
     def waiting(self, why: str) -> None:
         self._tell(self._inner.waiting, why)
 
+    def warned(self, file: str, severity: str, words: str) -> None:
+        self._tell(self._inner.warned, file, severity, words)
+
     def applied(self, entry: AppliedMigration) -> None:
         self._tell(self._inner.applied, entry)
 

@@ -17,5 +17,11 @@ class Progress:
     def waiting(self, why: str) -> None:
         """A lock has been waited for a while; said again when the reason changes."""
 
+    def warned(self, file: str, severity: str, words: str) -> None:
+        """The server said something while a file was run, such as a ``RAISE WARNING`` of its own.
+
+        ``severity`` is PostgreSQL's: WARNING, INFO, or NOTICE where the file asks for these.
+        """
+
     def applied(self, entry: AppliedMigration) -> None:
         """A file has been applied by this runner."""

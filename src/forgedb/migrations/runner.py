@@ -450,7 +450,8 @@ class Migrator:
     def _applying(self) -> Applying:
         from forgedb.migrations.applying import Applying
 
-        return Applying(self._table, self._lock_wait_seconds, self.options)
+        warned = None if self._progress is None else self._progress.warned
+        return Applying(self._table, self._lock_wait_seconds, self.options, warned)
 
     def _patience(self) -> Patience:
         from forgedb.migrations.patience import Patience
@@ -472,8 +473,9 @@ class Migrator:
         for position, script in enumerate(scripts):
             applying.pending = scripts[position:]
             began, at = time.monotonic(), (yield from now())
-            applied = yield from applying.unlocked(script, began, at)
+            yield from applying.carried_out(script)
             before = yield from applying.settle(before, script)
+            applied = yield from applying.recorded(script, began, at)
             if applying.session_changed and position + 1 < len(scripts):
                 # The next file is to see a connection like any other.
                 break

@@ -8,7 +8,7 @@ generator as one of forgedb's own errors.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 import msgspec
@@ -121,15 +121,30 @@ class Native(msgspec.Struct, gc=False):
     value: Any
 
 
+class Ending(msgspec.Struct, frozen=True):
+    """What comes behind the last statement of a file: its session is as a new one again.
+
+    On PostgreSQL, which does it in the same round trip.  What is still done in the transaction
+    queues for a lock no longer than so many seconds.
+    """
+
+    lock_wait_seconds: float
+    checks: bool = True
+    """Whether first to check what waits for the COMMIT."""
+
+
 class Run(msgspec.Struct, gc=False):
     """Statements of a migration, sent as they are; they have no parameters, and no rows.
 
     The result is whether SQLite's connection is changed, so that what follows would see it.  On
     PostgreSQL several go in one round trip.  What is raised says by ``number`` which of them
-    failed, those before it having been run.
+    failed, those before it having been run; a number above them all is the ending's.
     """
 
     texts: tuple[str, ...]
+    ending: Ending | None = None
+    tell: Callable[[str, str], None] | None = None
+    """Hears what the server says of them, such as a WARNING: its severity, and the words."""
 
 
 class Now(msgspec.Struct, gc=False):

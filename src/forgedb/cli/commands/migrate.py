@@ -11,7 +11,6 @@ import click
 from forgedb.cli.options import Group, database, given_actor, given_url, json_option, kept
 
 if TYPE_CHECKING:
-    from forgedb.cli.progress import Shown
     from forgedb.migrations.comparison import MigrationState
     from forgedb.migrations.history import BegunMigration
     from forgedb.migrations.runner import Runner
@@ -123,11 +122,10 @@ def command(
         if pending:
             ctx.exit(EXIT_PENDING)
         return
-    progress: Shown | None = None
-    if not quiet and not as_json:
-        from forgedb.cli.progress import Shown
+    from forgedb.cli.progress import Shown, Warnings
 
-        progress = Shown("would apply" if dry_run else "applied")
+    verb = "would apply" if dry_run else "applied"
+    progress = None if quiet else Warnings() if as_json else Shown(verb)
     times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
     try:
         times["looks_only"] = dry_run is not None

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from psycopg.pq import TransactionStatus
 
+from forgedb.drivers.postgres import ending
 from forgedb.drivers.postgres.errors import (
     DRIVER_ERRORS,
     is_lost,
@@ -90,11 +91,19 @@ class PostgresConnection:
         clock: Callable[[], datetime] | None,
         server: Server,
         *,
+        settings: str,
         has_own_session: bool = True,
     ) -> None:
         self.link = link
         self.server = server
-        self._begin_write = [BEGIN_WRITE] if has_own_session else [BEGIN_WRITE, WARNINGS_TOLD]
+        self._settings = settings
+        """What the session began with."""
+        self._has_prepared = False
+        """Whether a migration's file may have prepared statements of its own."""
+        self._begin_write = [BEGIN_WRITE]
+        if not has_own_session:
+            self._begin_write.append(WARNINGS_TOLD)
+            self._settings += f"; {WARNINGS_TOLD.text.decode()}"
         self._where = where
         self._clock = clock
         self._owed: list[Sent] = []
@@ -170,10 +179,17 @@ class PostgresConnection:
 
     async def _run(self, step: Run) -> None:
         await self._send_owed()
-        statuses = await self.link.script(step.texts)
-        # Outside a transaction it can't be told what stays, within one by what was said.
-        if self._is_idle or "SET" in statuses or any("set_config" in text for text in step.texts):
-            self.spent = True
+        texts = [*step.texts]
+        self._has_prepared = self._has_prepared or ending.may_prepare(texts)
+        if step.ending is not None:
+            texts += ending.statements(step.ending, self._settings, has_prepared=self._has_prepared)
+            self._has_prepared = False
+        was_spent, self.spent = self.spent, True
+        statuses = await self.link.script(texts, step.tell)
+        # Outside a transaction it can't be told what stays, nor where one of them fails.
+        is_as_new = step.ending is not None and "LOAD" not in statuses
+        sets = "SET" in statuses or any("set_config" in text for text in texts)
+        self.spent = was_spent or self._is_idle or (sets and not is_as_new)
 
     async def _perform_together(self, step: Together) -> list[Any]:
         self._changed = self._changed or not all(map(_reads, step.steps))

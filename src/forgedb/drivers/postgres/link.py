@@ -11,7 +11,7 @@ import os
 import select
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -97,14 +97,25 @@ class Link(ABC, Generic[C]):
         elif sent.params is not None:
             self._preparing.used(sent.text)
 
-    async def script(self, texts: Sequence[str]) -> list[str]:
+    async def script(
+        self, texts: Sequence[str], tell: Callable[[str, str], None] | None = None
+    ) -> list[str]:
         """Send several statements in one round trip; the server's word for each.
+
+        ``tell`` hears what else it said, as of a Run.
 
         What is raised has the number of the statement that failed, as its ``number``, and where the
         server saw the fault, from 0, as its ``position``, if it said.
         """
         self.raw.has_warned = False
-        results = await self._sent(joined(texts))
+        self.raw.told = []
+        try:
+            results = await self._sent(joined(texts))
+        finally:
+            told, self.raw.told = self.raw.told, None
+        if tell is not None:
+            for severity, words in told:
+                tell(severity, words)
         failed = _failed(results)
         if failed is not None:
             error: Any = failed

@@ -307,7 +307,12 @@ class Pool(ABC):
         self._links.add(opened)
         is_own = self.options.prepare_threshold is not None
         raw.lent = PostgresConnection(
-            opened, self.options.shown, self.clock, server, has_own_session=is_own
+            opened,
+            self.options.shown,
+            self.clock,
+            server,
+            settings=self.settings(),
+            has_own_session=is_own,
         )
         return raw
 

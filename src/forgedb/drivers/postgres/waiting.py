@@ -69,6 +69,9 @@ class Patient:
     has_warned = False
     """Whether a COMMIT wasn't waited for on a standby, since this was last made False."""
 
+    told: list[tuple[str, str]] | None = None
+    """Where to keep what else it says, by its severity, while somebody wants to hear it."""
+
     def listen_for_warnings(self: Any) -> None:
         """Note it when the server says that a standby may lack what was committed."""
         self.add_notice_handler(self._noticed)
@@ -76,6 +79,14 @@ class Patient:
     def _noticed(self, diagnostic: Diagnostic) -> None:
         if diagnostic.source_function == NOT_REPLICATED:
             self.has_warned = True
+        elif self.told is not None:
+            words = (
+                diagnostic.message_primary,
+                diagnostic.message_detail,
+                diagnostic.message_hint,
+            )
+            severity = diagnostic.severity_nonlocalized or diagnostic.severity or ""
+            self.told.append((severity, "; ".join(each for each in words if each)))
 
     def require_replicated(self) -> None:
         """Raise NotReplicated where the server has warned of it."""
