@@ -707,3 +707,14 @@ def test_another_tools_files_and_history_are_taken_over(forgedb: Forgedb, tmp_pa
         f"the way down of 1 file stays in {theirs}: here is none",
     ]
     assert forgedb.ok("migrate", *own).startswith("applied 0002_fans in ")
+
+
+@on_sqlite
+def test_a_history_that_is_not_there_is_not_changed_by_hand(
+    forgedb: Forgedb, own: list[str], tmp_path: Path
+) -> None:
+    elsewhere = ["--url", f"sqlite:///{tmp_path}/gone.db", *own]
+    for command in (["mark", "1", "--applied", "--reason", "x"], ["adopt", "--from", "sqlx", "."]):
+        refused = forgedb("migrate", *command, *elsewhere)
+        assert refused.code != 0, refused
+    assert not (tmp_path / "gone.db").exists()

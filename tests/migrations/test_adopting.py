@@ -146,6 +146,7 @@ def test_files_and_history_are_taken_over_and_nothing_is_run(adopting: Adopting)
 def test_what_was_taken_over_makes_the_same_in_a_new_database(adopting: Adopting) -> None:
     taken = adopting.adopt()
     assert (taken.recorded, len(taken.pending), len(taken.empty)) == ([], 4, 1)
+    assert taken.history is None
     assert len(adopting.migrator.migrate()) == 4
     for table in ("stars", "fans", "more"):
         assert adopting.db.client.query(f"SELECT id FROM {table}") == []
@@ -210,6 +211,14 @@ def test_a_table_that_is_not_the_tools_is_refused(adopting: Adopting) -> None:
         adopting.adopt(history="history")
     with pytest.raises(UsageError, match="no table's name"):
         adopting.adopt(history="a; DROP TABLE history")
+
+
+@pytest.mark.parametrize("adopting", ["sqlx"], indirect=True)
+def test_their_folder_is_not_written_to(adopting: Adopting) -> None:
+    before = sorted(each.name for each in adopting.theirs.iterdir())
+    with pytest.raises(UsageError, match="other tool's folder, which stays"):
+        Migrator(adopting.db, adopting.theirs, table="x").adopt("sqlx", adopting.theirs)
+    assert sorted(each.name for each in adopting.theirs.iterdir()) == before
 
 
 @pytest.mark.parametrize("adopting", ["sqlx"], indirect=True)

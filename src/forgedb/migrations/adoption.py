@@ -59,6 +59,8 @@ class Adoption(msgspec.Struct, frozen=True):
     """Files of theirs with a way down, which isn't taken over."""
     empty: Sequence[str]
     """Files that did nothing."""
+    history: str | None
+    """The other tool's table, None where there is none."""
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -131,9 +133,11 @@ def sources_of(tool: Tool, folder: str, dialect: Dialect) -> Sources:
     return Sources(files, raw, downs, empty)
 
 
-def write(files: Sequence[MigrationFile], folder: str) -> list[str]:
+def write(files: Sequence[MigrationFile], folder: str, source: str) -> list[str]:
     """Write the files that aren't there yet.  Raises UsageError for a folder with others."""
     os.makedirs(folder, exist_ok=True)
+    if os.path.samefile(folder, source):
+        raise UsageError(f"{source} is the other tool's folder, which stays: give a new one")
     there = {name for name in os.listdir(folder) if name.endswith(".sql")}
     for migration in files:
         path = os.path.join(folder, migration.file)
@@ -196,7 +200,9 @@ def taken_over(
     recorded = yield from record(has)
     lacks = [each.label for each in sources.files if each.version not in applied]
     names = [migration.file for migration in sources.files]
-    return Adoption(names, recorded, lacks, sources.downs, sources.empty)
+    is_there = bool((yield from rows(COLUMNS, name=table)))
+    history = table if is_there else None
+    return Adoption(names, recorded, lacks, sources.downs, sources.empty, history)
 
 
 def _asked(file: str, ask: Callable[[], R]) -> R:

@@ -349,7 +349,7 @@ class Migrator:
         sources = sources_of(their, os.fspath(source), self._database.dialect)
         _refuse_a_second_history(self._history(writing=True))
         self._database.read(applied_there(their, table, sources))
-        write_files(sources.files, self.directory)
+        write_files(sources.files, self.directory, os.fspath(source))
         return self._patience().write(partial(taken_over, their, table, sources, self._record))
 
     def squash(

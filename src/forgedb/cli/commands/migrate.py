@@ -284,16 +284,12 @@ def adopt(
 
     Nothing is run.  DIR and the other tool's table stay as they are.
     """
-    from forgedb.migrations.runner import Migrator
-
-    meta = click.get_current_context().meta
-    options: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
-    if _TABLE in meta:
-        options["table"] = meta[_TABLE]
-    with database() as db:
-        migrator = Migrator(db, meta.get(_DIRECTORY) or "migrations", **options)
+    times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
+    with _existing("migrations", **times) as migrator:
         taken = migrator.adopt(tool, source, history=history)
         lines = [f"{len(taken.files)} files in {migrator.directory}"]
+    if taken.history is None:
+        lines.append(f"no history of {tool} was found: name its table with --history if it has one")
     lines += [f"recorded {entry.label}" for entry in taken.recorded]
     lines += [f"{label} is pending" for label in taken.pending]
     lines += [f"{file} does nothing" for file in taken.empty]
@@ -355,7 +351,7 @@ def mark(
     if applied == pending:
         raise click.UsageError("say how it stands: --applied or --pending", ctx)
     times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
-    with _runner(looks_only=True, **times) as runner:
+    with _existing(**times) as runner:
         made = runner.mark(
             number,
             "applied" if applied else "pending",
@@ -507,6 +503,18 @@ def _runner(
             return
     with connect(url) as db:
         yield Runner(db, directory, **options)
+
+
+@contextmanager
+def _existing(default: str | None = None, **options: Any) -> Generator[Runner]:
+    """The runner on a database that is there, in a folder that may not be."""
+    from forgedb.migrations.runner import Runner
+
+    meta = click.get_current_context().meta
+    if _TABLE in meta:
+        options["table"] = meta[_TABLE]
+    with database() as db:
+        yield Runner(db, meta.get(_DIRECTORY, default), **options)
 
 
 def _exit_code(states: Sequence[MigrationState], invalid: Sequence[str]) -> int:
