@@ -42,6 +42,7 @@ ONE_ROW = {
 
 EXCEPTIONS = ONE_ROW | {
     "forgedb.migrations.references.PARENTLESS": "each table's foreign keys, around a rebuild",
+    "forgedb.migrations.history.SHADOWING": "what is temporary, of one file",
     "forgedb.migrations.wholeness.VIEWS": "each view, around a rebuild",
     "forgedb.audit.taking.NOT_YET_ANCHORED": (
         "which heads no checkpoint holds is known only from all heads and all checkpoints"

@@ -65,6 +65,7 @@ def test_a_checkpoint_in_a_transaction_is_refused_before_anything_is_run(
         ("PRAGMA query_only = ON", "nor could the history"),
         ("PRAGMA soft_heap_limit = 1000000", "the whole process's"),
         ("EXPLAIN PRAGMA foreign_keys = OFF", "begin the file with `-- forgedb: rebuild`"),
+        ("ATTACH 'no.db' AS o", "; no.db was to be attached: ATTACH makes no file"),
         ("ATTACH ':memory:' AS o; DETACH o", "no database can be detached in a transaction"),
         ("VACUUM", "cannot VACUUM from within a transaction; begin the file with"),
     ],

@@ -179,6 +179,31 @@ def test_a_setting_holds_again_where_its_file_is_taken_up(
     assert apsw.Connection(str(other)).execute("SELECT id FROM kept").fetchall() == [(0,)]
 
 
+@pytest.mark.parametrize("header", ["", ALONE])
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("table", "CREATE TEMP TABLE Schema_Migrations (version, name)"),
+        ("view", "CREATE TEMP VIEW schema_migrations_begun AS SELECT 1"),
+        (
+            "trigger",
+            (
+                "CREATE TEMP TRIGGER spy AFTER INSERT ON main.schema_migrations"
+                " BEGIN DELETE FROM schema_migrations; END"
+            ),
+        ),
+    ],
+)
+def test_nothing_temporary_takes_the_place_of_the_history(
+    begun: Folder, kind: str, text: str, header: str
+) -> None:
+    begun.write(m0002_b=f"{header}{text}")
+    with pytest.raises(MigrationError, match=rf"^0002_b\.sql.* temporary {kind} .*another name"):
+        begun.runner.migrate()
+    assert begun.labels() == ["0001_a"]
+    assert begun.states()["0002_b"] == ("failed" if header else "pending")
+
+
 def test_a_rehearsal_on_a_copy_writes_to_no_other_file(begun: Folder, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     apsw.Connection(str(other)).execute("CREATE TABLE kept (id)")

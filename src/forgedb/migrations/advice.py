@@ -10,6 +10,7 @@ from forgedb.operations.steps import Steps
 
 DEPENDENT = r"error in (view|trigger) (.+?)(?: after [a-z ]+)?: "
 MISSING = "no such table: main."
+UNATTACHED = "unable to open database: "
 
 
 def advice(error: ForgeDbError) -> Steps[str]:
@@ -19,6 +20,9 @@ def advice(error: ForgeDbError) -> Steps[str]:
     if dependent is not None:
         kind, name = dependent.groups()
         return f"; drop the {kind} {name} before it, and make it anew behind it"
+    if words.startswith(UNATTACHED):
+        file = words.removeprefix(UNATTACHED)
+        return f"; {file} was to be attached: ATTACH makes no file, make it first"
     if words.startswith(MISSING):
         missing = words.removeprefix(MISSING).lower()
         for child, parent in sorted((yield from parentless())):

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from forgedb.errors import Conflict, ForgeDbError, LockTimeout, shown
+from forgedb.errors import Conflict, ForgeDbError, LockTimeout, UsageError, shown
 from forgedb.migrations.advice import advice
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.applying import Applying
@@ -94,6 +94,8 @@ class Alone:
             words = [str(failure)] if failure else []
             words += [left] if invalid else []
             why = "; ".join(words)
+            # What the file has made may be in the history's place.
+            self._database.end_session()
             self._note(begun, msgspec.structs.replace(begun, state="failed", error=why))
             way_out = self._database.read(advice(failure)) if failure else ""
             way_out += f"; {left}" if failure and invalid else ""
@@ -117,7 +119,13 @@ class Alone:
         # On the one that writes, so that what is done in this run needn't be repeated.  Whoever is
         # told that the writer is busy has done nothing yet.
         for each in [*(settings if is_first else ()), text]:
-            self._patience.alone(partial(run, each))
+            self._patience.alone(partial(self._run_and_look, each))
+
+    def _run_and_look(self, text: str) -> Steps[None]:
+        changed = yield from run(text)
+        why = (yield from self._applying.table.shadowed()) if changed else None
+        if why is not None:
+            raise UsageError(why)
 
     def resolve(self, script: Script, begun: BegunMigration, how: Resolution) -> list[str]:
         """Let the next run go on with a file, or take it as applied; what was done, in words.

@@ -119,6 +119,8 @@ class Applying:
         except ForgeDbError as error:
             raise self._refusal(script, error, (yield from advice(error))) from error
         self.session_changed = self.session_changed or changed
+        if changed:
+            self._refuse(script, (yield from self.table.shadowed()))
         if before is not None:
             self._refuse(script, (yield from wholeness()).broken_since(before))
 

@@ -356,6 +356,17 @@ WHERE version = :version AND state = :was AND begun_at = :was_at AND begun_by = 
 """)
 
 
+SHADOWING = sql(
+    sqlite="""
+    SELECT type, name
+    FROM sqlite_temp_schema
+    WHERE substr(lower(tbl_name), 1, length('schema_migrations')) = 'schema_migrations'
+    """,
+    postgres="SELECT '', '' WHERE false",
+)
+"""What of SQLite's connection would be written to in the history's place, or beside it."""
+
+
 class HistoryTable:
     """One history's tables; forgedb's own, or another's of the same form.
 
@@ -435,6 +446,15 @@ class HistoryTable:
             duration_ms=applied.duration_ms,
         )
         return applied
+
+    def shadowed(self) -> Steps[str | None]:
+        """What a file has made that hides the history from the rest of its session, in words."""
+        for kind, name in (yield from rows(self._of(SHADOWING))):
+            return (
+                f"the temporary {kind} {name} is in the place of the history, where this file is to"
+                " be recorded: give it another name, or another table"
+            )
+        return None
 
     def forget(self, version: int) -> Steps[None]:
         """Take a migration out of the history."""
