@@ -98,6 +98,7 @@ class Server:
         self._drop(name)
         copied = self._create(name, urlsplit(url).path[1:])
         with open_raw(copied) as raw:
+            raw.execute("SET session_replication_role = replica")
             raw.execute(f"{HERE}, database_oid = forgedb_database_oid()")
         return copied
 
