@@ -623,6 +623,28 @@ def test_a_thread_that_is_interrupted_while_it_waits_waits_no_more(
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_thread_that_is_interrupted_as_a_pipeline_ends_is_told_nothing_else(
+    url: str, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """psycopg then complains of what the pipeline has left, in the place of the interruption."""
+    left = [KeyboardInterrupt()]
+    leave = psycopg.Pipeline._exit_gen
+
+    def interrupted(pipeline: psycopg.Pipeline) -> Any:
+        if left:
+            raise left.pop()
+        yield from leave(pipeline)
+
+    with forgedb.connect(url, actor="user:ada") as db:
+        lease = db.leases.acquire(repository.id)
+        monkeypatch.setattr(psycopg.Pipeline, "_exit_gen", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            hold_once(db, repository.id)
+        assert left == []
+        db.leases.release(lease.id)
+        assert db.audit.verify().problems == []
+
+
 def _noted(ask: Callable[[Any], bool], answers: list[bool]) -> Callable[[Any], bool]:
     def noted(it: Any) -> bool:
         answers.append(ask(it))

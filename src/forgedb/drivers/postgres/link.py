@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -250,18 +251,28 @@ class BlockingLink(Link[PatientConnection]):
 
     async def _pipeline(self, batch: Sequence[Sent]) -> list[Answer]:
         cursors = [self.raw.cursor() for _ in batch]
-        with self.raw.pipeline():
-            for cursor, sent in zip(cursors, batch, strict=True):
-                cursor.execute(sent.text, sent.params)
+        handled = sys.exc_info()[1]
+        try:
+            with self.raw.pipeline():
+                for cursor, sent in zip(cursors, batch, strict=True):
+                    cursor.execute(sent.text, sent.params)
+        except psycopg.Error as error:
+            _raise_interruption(error, handled)
+            raise
         return [
             _answer(cursor, cursor.fetchall() if _has_rows(cursor) else []) for cursor in cursors
         ]
 
     async def copy(self, text: bytes, blocks: Iterable[bytes]) -> int:
-        with ExitStack() as at_the_end, self._cursor.copy(text) as copy:
-            for block in blocks:
-                copy.write(block)
-            at_the_end.enter_context(as_long_as_it_lives())
+        handled = sys.exc_info()[1]
+        try:
+            with ExitStack() as at_the_end, self._cursor.copy(text) as copy:
+                for block in blocks:
+                    copy.write(block)
+                at_the_end.enter_context(as_long_as_it_lives())
+        except psycopg.Error as error:
+            _raise_interruption(error, handled)
+            raise
         return self._cursor.rowcount
 
     async def _results(self, fetching: Any) -> list[PGresult]:
@@ -359,6 +370,18 @@ def _has_rows(cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any]) -> bool:
     # Not by cursor.description, which makes an object for every column.
     result = cursor.pgresult
     return result is not None and result.status == ExecStatus.TUPLES_OK
+
+
+def _raise_interruption(error: psycopg.Error, handled: BaseException | None) -> None:
+    """Raise what interrupted psycopg, if it tells of what that has left in its place.
+
+    A caller would try again what was interrupted.  ``handled`` was on its way before.
+    """
+    before = error.__context__
+    while before is not None and before is not handled:
+        if not isinstance(before, Exception):
+            raise before
+        before = before.__context__
 
 
 def _answer(
