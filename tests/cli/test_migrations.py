@@ -68,6 +68,20 @@ def test_each_file_is_a_line_with_its_time(forgedb: Forgedb, own: list[str]) -> 
     assert forgedb.ok("migrate", *own) == "nothing to apply\n"
 
 
+@pytest.mark.parametrize(
+    "command", [[], ["--quiet"], ["--dry-run"], ["--dry-run=execute"], ["status"], ["verify"]]
+)
+def test_a_folder_without_a_migration_fails_a_deploy(
+    forgedb: Forgedb, tmp_path: Path, command: list[str]
+) -> None:
+    (tmp_path / "nothing").mkdir()
+    own = ["--dir", str(tmp_path / "nothing"), "--table", "own_history"]
+    result = forgedb("migrate", *command, *own)
+    assert result.code == 1
+    assert "nothing: it holds no migration: give the folder that does" in result.error
+    assert not _has(forgedb, "own_history")
+
+
 def test_quiet_prints_nothing(forgedb: Forgedb, own: list[str]) -> None:
     assert forgedb.ok("migrate", "--quiet", *own) == ""
     assert forgedb.ok("migrate", "--quiet", *own) == ""
@@ -248,10 +262,11 @@ def test_verify_tells_of_what_is_pending_and_what_is_missing(
     assert problem == "0001_stars.sql: the database has it, but the file is missing: put it back"
     (folder / "0003_more.sql").unlink()
     (folder / "0002_fans.sql").unlink()
-    assert _states(forgedb, own) == (1, ["newer", "newer"])
+    _write(folder, m0001_stars=STARS)
+    assert _states(forgedb, own) == (1, ["applied", "newer"])
     refused = forgedb("migrate", *own)
     assert refused.code == 1
-    assert "0001_stars.sql: the database has it, and is newer than this" in refused.error
+    assert "0002_fans.sql: the database has it, and is newer than this" in refused.error
 
 
 def test_drift_decides_the_exit_code_and_a_failure_before_what_is_pending(

@@ -88,10 +88,6 @@ def test_each_file_is_reported_when_it_has_been_applied(three: Folder) -> None:
     ]
 
 
-def test_an_empty_folder_has_nothing_to_apply(folder: Folder) -> None:
-    assert folder.runner.migrate() == []
-
-
 def test_what_is_no_sql_file_is_left_alone(three: Folder) -> None:
     (three.path / "README.md").write_text("about")
     (three.path / "0004_d.sql.orig").write_text("not SQL")

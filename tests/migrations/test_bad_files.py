@@ -10,6 +10,7 @@ import pytest
 import forgedb
 from forgedb import Database, InvalidValue, MigrationError, UsageError
 from forgedb.migrations import Runner
+from forgedb.sql.lexer import Dialect
 from tests.migrations.folder import A, B, Folder
 
 
@@ -88,6 +89,37 @@ def test_a_folder_that_is_missing_is_named(db: Database, tmp_path: Path) -> None
     with pytest.raises(MigrationError, match="the folder can't be read") as refused:
         Runner(db._runner, str(tmp_path / "nowhere")).migrate()
     assert refused.value.file == str(tmp_path / "nowhere")
+
+
+def test_a_folder_without_a_migration_is_refused_by_all_that_read_it(folder: Folder) -> None:
+    (folder.path / "README.md").write_text("about")
+    (folder.path / "old").mkdir()
+    (folder.path / "old" / "0001_a.sql").write_text(A)
+    runner = folder.runner
+    for call in (runner.migrate, runner.rehearse, runner.pending, runner.check, runner.states):
+        with pytest.raises(MigrationError, match="it holds no migration: give the") as refused:
+            call()
+        assert refused.value.file == str(folder.path)
+    with pytest.raises(MigrationError, match="it holds no migration"):
+        runner.baseline(1)
+    assert folder.runner.applied() == []
+
+
+def test_a_folder_for_another_database_alone_is_refused(folder: Folder, dialect: Dialect) -> None:
+    other = "postgres" if dialect == "sqlite" else "sqlite"
+    (folder.path / other).mkdir()
+    (folder.path / other / "0001_a.sql").write_text(A)
+    with pytest.raises(MigrationError, match=f"{dialect}: the folder can't be read"):
+        folder.runner.migrate()
+    (folder.path / dialect).mkdir()
+    with pytest.raises(MigrationError, match=f"{dialect}: it holds no migration"):
+        folder.runner.migrate()
+
+
+def test_a_folder_of_repeatable_files_alone_is_one_of_migrations(folder: Folder) -> None:
+    folder.write(R__v="DROP VIEW IF EXISTS v; CREATE VIEW v AS SELECT 1 AS one;")
+    assert [each.label for each in folder.runner.migrate()] == ["R__v"]
+    assert folder.runner.migrate() == []
 
 
 def test_a_file_beyond_16_mib_is_refused(folder: Folder) -> None:

@@ -51,4 +51,4 @@ def create_files(directory: str, name: str) -> list[str]:
 
 
 def _files_in(folder: str) -> list[MigrationFile]:
-    return load(folder) if os.path.isdir(folder) else []
+    return load(folder, may_be_empty=True) if os.path.isdir(folder) else []

@@ -60,14 +60,23 @@ def packaged(dialect: Dialect) -> str:
     return os.path.join(os.path.dirname(__file__), dialect)
 
 
-def load(directory: str) -> list[MigrationFile]:
+def load(directory: str, *, may_be_empty: bool = False) -> list[MigrationFile]:
     """Every numbered migration of the folder in the order of its number.
 
-    Raises MigrationError for a name that isn't NNNN_name.sql or R__name.sql, a number used twice,
-    numbers of different widths, an empty file, text that isn't UTF-8 or has a NUL.  Folders in it,
-    and files whose names begin with a dot, are left alone.
+    Raises MigrationError for a folder without any file, a name that isn't NNNN_name.sql or
+    R__name.sql, a number used twice, numbers of different widths, an empty file, text that isn't
+    UTF-8 or has a NUL.  Folders in it, and files whose names begin with a dot, are left alone.
     """
-    files = [_read(directory, each) for each in _names(directory) if not each.startswith("R__")]
+    names = _names(directory)
+    if not names and not may_be_empty:
+        # A volume that wasn't mounted, or a file that wasn't copied: nothing was applied, and a
+        # deploy would take it for done.
+        raise refused(
+            directory,
+            "it holds no migration: give the folder that does, or write the first with `forgedb"
+            " migrate new`",
+        )
+    files = [_read(directory, each) for each in names if not each.startswith("R__")]
     files.sort(key=lambda migration: migration.version)
     for before, after in pairwise(files):
         if before.version == after.version:
