@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from forgedb import Database
 from forgedb.migrations import Runner
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.applying import Applying
-from forgedb.migrations.history import History
+from forgedb.migrations.batches import Batches
+from forgedb.migrations.history import BegunMigration, History
 from forgedb.migrations.patience import Patience
 from forgedb.migrations.script import Script
 from forgedb.operations.steps import Steps, now
@@ -80,3 +82,15 @@ class BeginsNoTransaction(Runner):
 
     def _patience(self) -> Patience:
         return _Hasty(self._database, self._lock_timeout_seconds, None)
+
+
+class RecordsAfterTheBatch(Batches):
+    """Notes how far a file came in a transaction behind the batch's: a crash may come between."""
+
+    def run_one(self, script: Script, began: float) -> BegunMigration | AppliedMigration | None:
+        history = self._patience.write(self._applying.locked_history)
+        version = script.migration.version
+        begun = next((each for each in history.begun if each.version == version), None)
+        cursor = None if begun is None else begun.cursor
+        after = self._patience.write(partial(self._applying.called_batch, script, cursor))
+        return self._patience.write(partial(self.note, script, begun, after, began))

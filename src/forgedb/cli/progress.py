@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ MANY = 20
 """From so many files on, a bar says how many are left."""
 
 BAR_CHARS = 24
+
+BATCH_SECONDS = 2.0
+"""How often a file in batches says how far it has come."""
 
 
 class Warnings(Progress):
@@ -38,6 +42,7 @@ class Shown(Warnings):
         self._planned: dict[tuple[int, str], tuple[int, str]] = {}
         self._done = 0
         self._has_bar = False
+        self._next_batch_at = time.monotonic() + BATCH_SECONDS
 
     def planned(self, pending: Sequence[MigrationFile]) -> None:
         numbered = enumerate(pending, start=1)
@@ -53,6 +58,15 @@ class Shown(Warnings):
     def warned(self, file: str, severity: str, words: str) -> None:
         self._erase()
         super().warned(file, severity, words)
+        self._draw()
+
+    def batch(self, migration: MigrationFile, done: int, after: str) -> None:
+        now = time.monotonic()
+        if now < self._next_batch_at:
+            return
+        self._next_batch_at = now + BATCH_SECONDS
+        self._erase()
+        click.echo(f"{migration.label}: {done} batches done, up to {after}", err=True)
         self._draw()
 
     def applied(self, entry: AppliedMigration) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from forgedb.drivers import refusals
+from forgedb.drivers.calls import calling
 from forgedb.ids import Ulid
 from forgedb.operations.binding import Async, Dao, Mode, Sync
 from forgedb.operations.silence import as_long_as_it_lives
@@ -53,8 +54,8 @@ class Blocked(Sync):
 
     def attempt(self, steps: Steps[R], patience_seconds: float, *, unlinked: bool = False) -> R:
         self._refuse_in_a_transaction()
-        with as_long_as_it_lives():
-            return self.write(steps)
+        with as_long_as_it_lives(), self.transaction() as transaction:
+            return transaction.read(calling(steps, transaction))
 
     def alone(self, steps: Steps[R]) -> R:
         self._refuse_in_a_transaction()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, MigrationDrift, MigrationError
 from forgedb.migrations.advice import advice
@@ -20,7 +21,7 @@ from forgedb.migrations.repeatable import applied_repeatable, record_repeatable
 from forgedb.migrations.script import Script
 from forgedb.migrations.squashes import as_squashed
 from forgedb.migrations.wholeness import more_dangling, wholeness
-from forgedb.operations.steps import Ending, Now, Run, Steps, now, rows, run
+from forgedb.operations.steps import Ending, Now, Run, Steps, call, now, rows, run
 from forgedb.sql.catalogue import sql
 from forgedb.sql.lexer import Lines
 from forgedb.sql.split import ScriptStatement
@@ -113,6 +114,8 @@ class Applying:
     def carried_out(self, script: Script, ending: Ending | None = None) -> Steps[None]:
         """Run a file's statements, and behind them what ends it."""
         before = (yield from wholeness()) if script.mode == "rebuild" else None
+        if script.python is not None:
+            yield from self._called(script, script.python.migrate)
         texts = tuple(statement.text for statement in script.statements)
         try:
             changed = yield Run(texts, ending, self.hearing(script))
@@ -139,6 +142,37 @@ class Applying:
             raise self._error(script, words) from error
         self.is_at_commit = True
         return recorded
+
+    def called_batch(self, script: Script, after: str | None) -> Steps[str | None]:
+        """Run the next batch of a Python file in the open transaction; its cursor."""
+        assert script.python is not None, "only a program has batches"
+        given: str | None = yield from self._called(script, partial(script.python.batch, after))
+        try:
+            changed = yield Run((), Ending(self.lock_wait_seconds), self.hearing(script))
+        except ForgeDbError as error:
+            raise self._refusal(script, error) from error
+        if changed:
+            self._refuse(script, (yield from self.table.shadowed()))
+        return given
+
+    def _called(self, script: Script, function: Callable[[Any], Any]) -> Steps[Any]:
+        """What a Python file's function gives; what it raises is told with its line."""
+        python = script.python
+        assert python is not None, "only a program is called"
+        try:
+            return (yield from call(function))
+        except (Exception, SystemExit) as error:
+            if isinstance(error, SystemExit) and not python.exits_by_itself(error):
+                raise
+            line = python.line_of(error)
+            if isinstance(error, LockTimeout):
+                words = f"{script.migration.file}:{line}: {error.why}"
+                raise LockTimeout(words, retryable=True) from error
+            if isinstance(error, ForgeDbError):
+                why = _said(error, script)
+            else:
+                why = python.words_of(error)
+            raise self._error(script, why, line, 0, python.text_of(line)) from error
 
     def hearing(self, script: Script) -> Callable[[str, str], None] | None:
         """Who hears what the server says while a file is run."""

@@ -175,6 +175,9 @@ class _InTheLoop(Progress):
     def warned(self, file: str, severity: str, words: str) -> None:
         self._tell(self._inner.warned, file, severity, words)
 
+    def batch(self, migration: MigrationFile, done: int, after: str) -> None:
+        self._tell(self._inner.batch, migration, done, after)
+
     def applied(self, entry: AppliedMigration) -> None:
         self._tell(self._inner.applied, entry)
 

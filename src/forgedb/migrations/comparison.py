@@ -122,9 +122,8 @@ def problem_of(
     }
     in_history = each.state in ("newer", "missing")
     pending = [other.label for other in states if other.is_pending]
-    return MigrationError(
-        f"{each.label}.sql", 0, "", (), () if in_history else pending, reasons[each.state]
-    )
+    name = f"{each.label}.sql" if each.file is None else each.file.file
+    return MigrationError(name, 0, "", (), () if in_history else pending, reasons[each.state])
 
 
 def others_files(

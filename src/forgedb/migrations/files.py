@@ -32,7 +32,7 @@ VERSION_MAX = 2**63 - 1
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 
-_parse_name = re.compile(r"(?:([0-9]+)_|R__)([a-z0-9_]+)\.sql").fullmatch
+_parse_name = re.compile(r"(?:([0-9]+)_|R__)([a-z0-9_]+)\.(?:sql|py)").fullmatch
 
 
 class MigrationFile(msgspec.Struct, frozen=True):
@@ -47,7 +47,12 @@ class MigrationFile(msgspec.Struct, frozen=True):
     @property
     def label(self) -> str:
         """The file's name without its ending, such as ``0001_initial``."""
-        return self.file.removesuffix(".sql")
+        return self.file.removesuffix(".sql").removesuffix(".py")
+
+    @property
+    def is_python(self) -> bool:
+        """Whether it is a program, and not SQL."""
+        return self.file.endswith(".py")
 
     @property
     def is_repeatable(self) -> bool:
@@ -109,6 +114,12 @@ def load_repeatable(directory: str) -> list[MigrationFile]:
     return [_read(directory, each) for each in _names(directory) if each.startswith("R__")]
 
 
+def _is_one(name: str) -> bool:
+    """Whether it is to be a migration: any SQL, and a program whose name begins with a number."""
+    ending = name.lower()[-4:]
+    return ending == ".sql" or (ending.endswith(".py") and name[:1].isdigit())
+
+
 def _names(directory: str) -> list[str]:
     try:
         with os.scandir(directory) as entries:
@@ -116,9 +127,7 @@ def _names(directory: str) -> list[str]:
             return sorted(
                 entry.name
                 for entry in entries
-                if entry.name.lower().endswith(".sql")
-                and not entry.name.startswith(".")
-                and not entry.is_dir()
+                if _is_one(entry.name) and not entry.name.startswith(".") and not entry.is_dir()
             )
     except OSError as error:
         raise refused(directory, f"the folder can't be read: {error.strerror}") from error
@@ -129,8 +138,8 @@ def _read(directory: str, name: str) -> MigrationFile:
     if parsed is None:
         raise refused(
             name,
-            "a migration is named NNNN_name.sql, or R__name.sql, with the name in lower case:"
-            " rename it",
+            "a migration is named NNNN_name.sql, or R__name.sql, or NNNN_name.py, with the name in"
+            " lower case: rename it",
         )
     version = REPEATABLE if parsed[1] is None else int(parsed[1])
     if version > VERSION_MAX:
@@ -148,11 +157,11 @@ def _read(directory: str, name: str) -> MigrationFile:
     except UnicodeDecodeError as error:
         raise refused(name, f"it is not UTF-8 (byte {error.start}): save it as UTF-8") from error
     if not text.strip():
-        raise refused(name, "it is empty: write its SQL, or remove it")
+        raise refused(name, "it is empty: write it, or remove it")
     nul = text.find("\0")
     if nul >= 0:
         line, column = text.count("\n", 0, nul) + 1, nul - text.rfind("\n", 0, nul)
-        raise refused(name, "SQL has no NUL character: remove it", line=line, column=column)
+        raise refused(name, "it has a NUL character: remove it", line=line, column=column)
     return MigrationFile(version, parsed[2], name, text, digest(text))
 
 

@@ -289,8 +289,12 @@ STRANGERS = sql(
 """Other roles' functions and operators that a statement may take for PostgreSQL's own."""
 
 
+CURSOR = "after "
+"""Goes before the cursor of a file in batches, in the place of the checksum of statements."""
+
+
 class BegunMigration(Numbered, frozen=True):
-    """A file that runs in no transaction, and hasn't come to its end.
+    """A file that runs in no transaction, or in batches, and hasn't come to its end.
 
     ``done`` of its statements have been run; ``state`` is running, failed, or resumed (the next
     run goes on with it).
@@ -302,6 +306,19 @@ class BegunMigration(Numbered, frozen=True):
     begun_at: datetime
     begun_by: str
     error: str | None
+
+    @property
+    def cursor(self) -> str | None:
+        """Of a file in batches, after what the next one begins, as JSON; None of any other."""
+        is_one = self.done_checksum.startswith(CURSOR)
+        return self.done_checksum.removeprefix(CURSOR) if is_one else None
+
+    @property
+    def next_part(self) -> str:
+        """What is to be done next, in words."""
+        if self.cursor is None:
+            return f"statement {self.done + 1} of {self.label}"
+        return f"batch {self.done + 1} of {self.label}, after {self.cursor}"
 
 
 class History(msgspec.Struct, frozen=True):

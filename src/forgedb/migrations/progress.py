@@ -23,5 +23,8 @@ class Progress:
         ``severity`` is PostgreSQL's: WARNING, INFO, or NOTICE where the file asks for these.
         """
 
+    def batch(self, migration: MigrationFile, done: int, after: str) -> None:
+        """So many batches of a file are done; the next one begins after this, as JSON."""
+
     def applied(self, entry: AppliedMigration) -> None:
         """A file has been applied by this runner."""

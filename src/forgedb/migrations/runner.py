@@ -22,7 +22,7 @@ from forgedb.migrations.comparison import (
     problem_of,
 )
 from forgedb.migrations.encoding import require_utf8
-from forgedb.migrations.files import DIALECTS, MigrationFile, load, packaged
+from forgedb.migrations.files import DIALECTS, MigrationFile, load, packaged, refused
 from forgedb.migrations.history import BESIDE, TABLE, BegunMigration, History, HistoryTable
 from forgedb.operations.binding import Mode, Sync
 from forgedb.operations.steps import Steps, now
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from forgedb.migrations.adoption import Adoption, Tools
     from forgedb.migrations.alone import Alone, Resolution
     from forgedb.migrations.applying import Applying
+    from forgedb.migrations.batches import Batches
     from forgedb.migrations.marks import Mark, Marking
     from forgedb.migrations.patience import Patience
     from forgedb.migrations.progress import Progress
@@ -193,6 +194,8 @@ class Migrator:
             applying.pending = scripts[position:]
             if script.mode == "no-transaction":
                 applied = self._alone(applying, patience).apply(script)
+            elif script.mode == "batches":
+                applied = self._batches(applying, patience).apply(script)
             else:
                 unlinked = script.mode == "rebuild"
                 steps = partial(applying.in_transaction, script)
@@ -220,9 +223,10 @@ class Migrator:
         """
         scripts = self._planned(target, allow_out_of_order=allow_out_of_order)
         for script in scripts:
-            if script.mode == "no-transaction":
+            if script.mode in ("no-transaction", "batches"):
+                how = "no transaction" if script.mode == "no-transaction" else "batches"
                 raise UsageError(
-                    f"{script.migration.file} runs in no transaction, and so can't be tried and"
+                    f"{script.migration.file} runs in {how}, and so can't be tried and"
                     " undone: give the number before it as the target"
                 )
         if not scripts:
@@ -323,8 +327,10 @@ class Migrator:
         found = [each for each in load(self.directory) if each.version == version]
         if not found:
             raise UsageError(f"there is no file of {begun.label} in {self.directory}: put it back")
-        alone = self._alone(self._applying(), self._patience())
-        return alone.resolve(self._parsed(found[0]), begun, how)
+        script, applying, patience = self._parsed(found[0]), self._applying(), self._patience()
+        if script.mode == "batches" and begun.cursor is not None:
+            return self._batches(applying, patience).resolve(script, begun, how)
+        return self._alone(applying, patience).resolve(script, begun, how)
 
     def adopt(
         self, tool: Tools, source: str | os.PathLike[str], *, history: str | None = None
@@ -439,6 +445,8 @@ class Migrator:
         return scripts
 
     def _parsed(self, migration: MigrationFile) -> Script:
+        if migration.is_python and self._given[0] is None:
+            raise refused(migration.file, "a program is run from a folder that is named alone")
         known = self._scripts.get(migration.checksum)
         if known is None or known.migration != migration:
             # Nothing is pending on most starts, and nothing is split then.
@@ -463,6 +471,11 @@ class Migrator:
         from forgedb.migrations.alone import Alone
 
         return Alone(self._database, patience, applying)
+
+    def _batches(self, applying: Applying, patience: Patience) -> Batches:
+        from forgedb.migrations.batches import Batches
+
+        return Batches(patience, applying, self._progress)
 
     def _rehearsal(self, scripts: Sequence[Script]) -> Steps[None]:
         from forgedb.migrations.references import dangling

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -13,7 +13,10 @@ from forgedb.sql.lexer import Dialect
 from forgedb.sql.pragmas import pragma_of, refusal_of
 from forgedb.sql.split import ScriptError, ScriptStatement, split, transaction_control
 
-Mode = Literal["transaction", "no-transaction", "rebuild"]
+if TYPE_CHECKING:
+    from forgedb.migrations.python_file import PythonFile
+
+Mode = Literal["transaction", "no-transaction", "rebuild", "batches"]
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -22,10 +25,14 @@ class Script(msgspec.Struct, frozen=True):
     migration: MigrationFile
     statements: Sequence[ScriptStatement]
     header: Header
+    python: PythonFile | None = None
+    """What is run in the place of statements."""
 
     @property
     def mode(self) -> Mode:
         """Whether a transaction is around them, and with SQLite's foreign keys off."""
+        if self.python is not None and self.python.entry == "batch":
+            return "batches"
         if "no-transaction" in self.header:
             return "no-transaction"
         return "rebuild" if "rebuild" in self.header else "transaction"
@@ -33,6 +40,10 @@ class Script(msgspec.Struct, frozen=True):
 
 def parse(migration: MigrationFile, dialect: Dialect) -> Script:
     """Read a file's statements.  Raises MigrationError for text that can't be split or run."""
+    if migration.is_python:
+        from forgedb.migrations.python_file import parse_python
+
+        return Script(migration, (), {}, parse_python(migration))
     try:
         statements = split(migration.text, dialect)
     except ScriptError as error:

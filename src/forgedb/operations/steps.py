@@ -147,11 +147,17 @@ class Run(msgspec.Struct, gc=False):
     """Hears what the server says of them, such as a WARNING: its severity, and the words."""
 
 
+class Call(msgspec.Struct, gc=False):
+    """A function of a migration's, called with the open transaction as a Sync; its result."""
+
+    function: Callable[[Any], Any]
+
+
 class Now(msgspec.Struct, gc=False):
     """The authority's clock, read when the step is carried out: an aware UTC datetime."""
 
 
-Step: TypeAlias = Select | SelectOne | Change | ChangeMany | Together | Native | Run | Now
+Step: TypeAlias = Select | SelectOne | Change | ChangeMany | Together | Native | Run | Call | Now
 Steps: TypeAlias = Generator[Step, Any, T]
 
 NOW = Now()
@@ -210,6 +216,11 @@ def native(value: object) -> Steps[Any]:
 def run(*texts: str) -> Steps[bool]:
     """Send the text as it is; whether SQLite's connection is changed by it, and not only data."""
     return bool((yield Run(texts)))
+
+
+def call(function: Callable[[Any], Any]) -> Steps[Any]:
+    """What the function gives, called with the transaction."""
+    return (yield Call(function))
 
 
 def now() -> Steps[datetime]:

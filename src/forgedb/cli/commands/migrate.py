@@ -443,9 +443,7 @@ def _at_work(begun: BegunMigration) -> str:
 def _unfinished(begun: BegunMigration) -> list[str]:
     """How far a migration came, and what to type next, in lines."""
     if begun.state == "resumed":
-        return [
-            f"the next `forgedb migrate` goes on with statement {begun.done + 1} of {begun.label}"
-        ]
+        return [f"the next `forgedb migrate` goes on with {begun.next_part}"]
     from shlex import quote
 
     meta = click.get_current_context().meta

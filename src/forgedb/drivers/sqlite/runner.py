@@ -17,6 +17,7 @@ from typing import NoReturn, TypeVar
 from msgspec.structs import replace
 
 from forgedb.drivers import refusals
+from forgedb.drivers.calls import calling
 from forgedb.drivers.pool import Pool
 from forgedb.drivers.sqlite.connection import RELEASE, SAVEPOINT, SqliteConnection
 from forgedb.drivers.sqlite.files import Place
@@ -137,7 +138,7 @@ class SqliteRunner(Sync):
             was_changed = connection.session_changed
             try:
                 with connection.unlinked() if unlinked else nullcontext(), connection.guarded():
-                    return connection.write(steps)
+                    return self._with_calls(connection, steps)
             except LockTimeout as error:
                 who = writer_of(self.options.path)
                 if who is None:
@@ -149,6 +150,16 @@ class SqliteRunner(Sync):
                 # What was changed before is a file's that runs in no transaction, and goes on.
                 if not was_changed:
                     connection.renew()
+
+    def _with_calls(self, connection: SqliteConnection, steps: Steps[R]) -> R:
+        transaction = SqliteTransaction(self, Lent(connection), read_only=False)
+        thread = get_ident()
+        self._in_transaction[thread] = transaction
+        try:
+            return connection.write(calling(steps, transaction))
+        finally:
+            del self._in_transaction[thread]
+            transaction.end()
 
     def alone(self, steps: Steps[R]) -> R:
         with self._writing() as connection:

@@ -1,0 +1,35 @@
+"""Steps that call a function with the transaction that they run in: migrations in Python."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from forgedb.operations.binding import Sync
+from forgedb.operations.steps import Call, Steps
+
+R = TypeVar("R")
+
+
+def calling(steps: Steps[R], transaction: Sync) -> Steps[R]:
+    """The same steps, their calls done here: each in a savepoint, whose handle ends with it."""
+    answer: Any = None
+    raised: BaseException | None = None
+    try:
+        while True:
+            step = steps.send(answer) if raised is None else steps.throw(raised)
+            answer = raised = None
+            try:
+                if isinstance(step, Call):
+                    with transaction.transaction() as inner:
+                        answer = step.function(inner)
+                else:
+                    answer = yield step
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
+                raised = error
+    except StopIteration as stop:
+        result: R = stop.value
+        return result
+    finally:
+        steps.close()

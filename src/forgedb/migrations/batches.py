@@ -1,0 +1,93 @@
+"""Python files that run in batches, each in a transaction of its own with how far it came.
+
+Each batch is a turn under the lock of all migrations, and begins where the history says that the
+last one ended.  So a run that was killed leaves nothing to settle, and two at once share the work.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import msgspec
+
+from forgedb.migrations.alone import Resolution
+from forgedb.migrations.applied import AppliedMigration
+from forgedb.migrations.applying import Applying
+from forgedb.migrations.files import refused
+from forgedb.migrations.history import CURSOR, BegunMigration
+from forgedb.migrations.patience import Patience
+from forgedb.migrations.progress import Progress
+from forgedb.migrations.script import Script
+from forgedb.operations.steps import Steps, now
+
+
+class Batches:
+    """Runs such files."""
+
+    def __init__(
+        self, patience: Patience, applying: Applying, progress: Progress | None = None
+    ) -> None:
+        self._patience = patience
+        self._applying = applying
+        self._progress = progress
+
+    def apply(self, script: Script) -> AppliedMigration | None:
+        """Run a file, or what is left of it, unless another process has done so.
+
+        Raises MigrationError (its batch was rolled back, those before it stay), LockTimeout.
+        """
+        began = time.monotonic()
+        while True:
+            came_to = self.run_one(script, began)
+            if not isinstance(came_to, BegunMigration):
+                return came_to
+            if self._progress is not None:
+                self._progress.batch(script.migration, came_to.done, came_to.cursor or "")
+
+    def run_one(self, script: Script, began: float) -> BegunMigration | AppliedMigration | None:
+        """Run the next batch; how far the file came, or its line of the history at its end."""
+        return self._patience.write(partial(self._next, script, began))
+
+    def _next(
+        self, script: Script, began: float
+    ) -> Steps[BegunMigration | AppliedMigration | None]:
+        applying, version = self._applying, script.migration.version
+        history = yield from applying.locked_history()
+        if applying.is_applied(script, history):
+            return None
+        begun = next((each for each in history.begun if each.version == version), None)
+        if begun is not None and begun.cursor is None:
+            raise refused(
+                script.migration.file,
+                "a file of this number was begun outside a transaction: see `forgedb migrate"
+                f" resolve {version}{applying.options}`",
+            )
+        after = yield from applying.called_batch(script, None if begun is None else begun.cursor)
+        return (yield from self.note(script, begun, after, began))
+
+    def note(
+        self, script: Script, begun: BegunMigration | None, after: str | None, began: float
+    ) -> Steps[BegunMigration | AppliedMigration]:
+        """Note where a batch ended, in its transaction."""
+        table = self._applying.table
+        at = yield from now()
+        if after is None:
+            if begun is not None:
+                yield from table.end(begun)
+            duration_ms = round((time.monotonic() - began) * 1000)
+            return (yield from table.record(script.migration, at, duration_ms))
+        if begun is None:
+            begun = yield from table.begin(script.migration, at, "")
+        further = msgspec.structs.replace(
+            begun, state="resumed", done=begun.done + 1, done_checksum=f"{CURSOR}{after}"
+        )
+        yield from table.note(begun, further)
+        return further
+
+    def resolve(self, script: Script, begun: BegunMigration, how: Resolution) -> list[str]:
+        """Take a file as applied that was finished by hand; the next run goes on by itself."""
+        if how == "applied":
+            self._patience.write(partial(self.note, script, begun, None, time.monotonic()))
+            return [f"{begun.label} is recorded as applied"]
+        return [f"the next `forgedb migrate` goes on with {begun.next_part}"]
