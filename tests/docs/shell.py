@@ -32,8 +32,9 @@ def commands_in(text: str) -> list[Command]:
         if not found:
             raise ValueError(f"{line!r} comes before any command: begin with {PROMPT!r}")
         last = found[-1]
-        if line.startswith(CONTINUATION) and not last.output:
-            joined = f"{last.text}\n{line.removeprefix(CONTINUATION)}"
+        # An empty line of a file has no blank behind it.
+        if f"{line} ".startswith(CONTINUATION) and not last.output:
+            joined = f"{last.text}\n{line[len(CONTINUATION) :]}"
             found[-1] = last._replace(text=joined)
         else:
             found[-1] = last._replace(output=f"{last.output}{line}\n")

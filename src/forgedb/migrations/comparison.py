@@ -145,7 +145,7 @@ def others_files(
         (),
         (),
         f"the history in {table} is of other files, up to {applied}: name another table for"
-        " yours with --table (a library's Runner: table=), or give the folder of those files",
+        " yours with --table (a library's Migrator: table=), or give the folder of those files",
     )
 
 

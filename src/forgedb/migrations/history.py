@@ -434,7 +434,7 @@ class HistoryTable:
         if columns_known < COLUMNS:
             raise UsageError(
                 f"the table {self._table} is another program's: give the history of these files a"
-                " name of its own with --table (a library's Runner: table=)"
+                " name of its own with --table (a library's Migrator: table=)"
             )
         begun: Sequence[BegunMigration] = ()
         if has_begun:
