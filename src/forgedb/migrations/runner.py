@@ -376,7 +376,7 @@ class Migrator:
         if given is None:
             raise UsageError("forgedb's own files aren't squashed: give the folder of yours")
         databases = [self._database, *([] if also is None else [_runner_of(also)])]
-        by_dialect = {each.dialect: each for each in databases}
+        by_dialect: dict[Dialect, Sync] = {each.dialect: each for each in databases}
         return squash(os.fspath(given), by_dialect, to, name)
 
     def mark(
