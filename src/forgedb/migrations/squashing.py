@@ -57,7 +57,9 @@ def squash(directory: str, databases: Mapping[Dialect, Sync], to: int, name: str
     if not _is_name(name):
         raise InvalidValue("name", name, "it must be of a-z, 0-9 and _")
     folders: dict[Dialect, str] = {each: os.path.join(directory, each) for each in DIALECTS}
-    parted = {each: folder for each, folder in folders.items() if os.path.isdir(folder)}
+    parted: dict[Dialect, str] = {
+        each: folder for each, folder in folders.items() if os.path.isdir(folder)
+    }
     if not parted:
         (dialect,) = [*databases][:1]
         parted = {dialect: directory}
