@@ -72,6 +72,11 @@ def test_it_runs_in_the_order_of_the_numbers_and_is_recorded_like_any_other(fold
         ("def migrate(db):\n    db.execute('ROLLBACK')", 2, "ROLLBACK"),
         ("def migrate(db):\n    db.close()", 2, "a transaction ends with its block"),
         ("import sys\ndef migrate(db):\n    sys.exit(0)", 3, r"it called sys\.exit\(\)"),
+        (
+            "import argparse\ndef migrate(db):\n    argparse.ArgumentParser().parse_args(['-h'])",
+            3,
+            r"it called sys\.exit\(\)",
+        ),
         ("import nothing_of_the_kind\ndef migrate(db):\n    pass", 1, "ModuleNotFoundError"),
         ("def migrate(db):\n    return 1", 0, "migrate.* gave back int"),
         ("def inner(db):\n    db.execute('oops')\ndef migrate(db):\n    inner(db)", 2, "oops"),
@@ -172,6 +177,23 @@ def test_a_rehearsal_runs_it_and_leaves_nothing(folder: Folder) -> None:
     _python(folder.write(m0001_a=A), m0002_fill=FILL)
     assert [entry.label for entry in folder.runner.rehearse()] == ["0001_a", "0002_fill"]
     assert folder.tables() == set()
+
+
+@pytest.mark.parametrize("dialect", ["postgres"])
+@pytest.mark.parametrize("entry", ["migrate(db)", "batch(db, after)"])
+def test_what_it_sets_ends_with_it(folder: Folder, entry: str) -> None:
+    folder.db.client.execute("CREATE SCHEMA elsewhere")
+    folder.db.client.execute("CREATE ROLE nobody_else")
+    folder.db.client.execute("GRANT USAGE, CREATE ON SCHEMA elsewhere TO nobody_else")
+    sets = f"def {entry}:\n    db.execute('SET search_path TO elsewhere')\n"
+    sets += "    db.execute('SET ROLE nobody_else')\n    db.execute('CREATE TABLE x (id int)')"
+    try:
+        _python(folder.write(m0001_a=A, m0003_b=B), m0002_x=sets).runner.migrate()
+        assert folder.labels() == ["0001_a", "0002_x", "0003_b"]
+        assert _ids(folder, "public.b") == [1]
+    finally:
+        folder.db.client.execute("DROP OWNED BY nobody_else")
+        folder.db.client.execute("DROP ROLE nobody_else")
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])

@@ -81,7 +81,12 @@ class PythonFile(msgspec.Struct, frozen=True):
         return f"{type(error).__name__}: {error}"
 
     def exits_by_itself(self, error: SystemExit) -> bool:
-        """Whether it was the file that asked to exit, and not a signal's handler in its midst."""
+        """Whether it was the file that asked to exit, and not a signal's handler in its midst.
+
+        No handler says that all went well, which a deploy would take for an applied file.
+        """
+        if not error.code:
+            return True
         traceback = error.__traceback__
         while traceback is not None and traceback.tb_next is not None:
             traceback = traceback.tb_next
