@@ -72,3 +72,13 @@ def test_the_widest_number_is_followed_by_one_that_still_sorts(tmp_path: Path) -
     with pytest.raises(MigrationError, match="all numbers of 1 digits are used"):
         create_files(str(tmp_path), "b")
     assert [path.name for path in tmp_path.iterdir()] == ["9_a.sql"]
+
+
+def test_the_first_number_beside_repeatable_files_goes_where_they_are(tmp_path: Path) -> None:
+    (tmp_path / "R__v.sql").write_text("SELECT 1")
+    assert create_files(str(tmp_path), "x") == [f"{tmp_path}/0001_x.sql"]
+
+
+def test_a_program_has_a_number_too(tmp_path: Path) -> None:
+    (tmp_path / "0007_fill.py").write_text("def migrate(db): ...")
+    assert create_files(str(tmp_path), "x") == [f"{tmp_path}/0008_x.sql"]

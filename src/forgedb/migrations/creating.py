@@ -6,7 +6,7 @@ import os
 import re
 
 from forgedb.errors import InvalidValue
-from forgedb.migrations.files import DIALECTS, MigrationFile, load, refused
+from forgedb.migrations.files import DIALECTS, MigrationFile, load, load_repeatable, refused
 
 DIGITS = 4
 
@@ -30,10 +30,9 @@ def create_files(directory: str, name: str) -> list[str]:
     if not slug:
         raise InvalidValue("name", name, "it needs a letter or a digit of ASCII")
     folders = [os.path.join(directory, dialect) for dialect in DIALECTS]
-    flat = [] if any(map(os.path.isdir, folders)) else _files_in(directory)
-    if flat:
+    if not any(map(os.path.isdir, folders)) and _holds_any(directory):
         folders = [directory]
-    there = flat or [migration for folder in folders for migration in _files_in(folder)]
+    there = [migration for folder in folders for migration in _files_in(folder)]
     number = max((migration.version for migration in there), default=0) + 1
     digits = there[0].file.index("_") if there else DIGITS
     if len(str(number)) > digits:
@@ -48,6 +47,10 @@ def create_files(directory: str, name: str) -> list[str]:
         with open(path, "x", encoding="utf-8") as file:
             file.write(TEMPLATE.format(words=slug.replace("_", " ").capitalize()))
     return paths
+
+
+def _holds_any(folder: str) -> bool:
+    return bool(_files_in(folder)) or (os.path.isdir(folder) and bool(load_repeatable(folder)))
 
 
 def _files_in(folder: str) -> list[MigrationFile]:
