@@ -56,6 +56,8 @@ EXCEPTIONS = ONE_ROW | {
         " id; in the order of ids every open lease would be read"
     ),
     "forgedb.migrations.history.EXIST": "SQLite's own table of the schema has a row an index",
+    "forgedb.migrations.elsewhere.HISTORIES": "SQLite's own table of the schema has a row an index",
+    "forgedb.migrations.moving.TABLE_TEXT": "SQLite's own table of the schema has a row an index",
     "forgedb.migrations.marks.MARKED_EXISTS": "SQLite's own table of the schema is small",
     "forgedb.migrations.repeatable.REPEATABLE_EXISTS": "SQLite's own table of the schema is small",
     "forgedb.migrations.repeatable.SELECT_REPEATABLE": "there are few, and all are read",
@@ -112,7 +114,6 @@ UNPLANNED = {
     "forgedb.migrations.history.CREATE_BEGUN",
     "forgedb.migrations.marks.CREATE_MARKED",
     "forgedb.migrations.repeatable.CREATE_REPEATABLE",
-    "forgedb.migrations.applying.RESET_SEARCH_PATH",
 }
 """PostgreSQL prepares no statement that defines a table, or sets something."""
 
@@ -231,6 +232,8 @@ POSTGRES_EXCEPTIONS = ONE_ROW | {
         "those that have the object are found by its oid, and sorted: an index that also holds the"
         " repository would be twice as large"
     ),
+    "forgedb.migrations.elsewhere.HISTORIES": "it looks at every schema, before a first run",
+    "forgedb.migrations.moving.RULES": "it looks at the rules of one small table, once",
     "forgedb.migrations.applying.DEFERRABLE": "it looks at every constraint of the database",
     "forgedb.migrations.history.STRANGERS": "it looks at every function and role, once a run",
     "forgedb.migrations.history.SUSPECT": "it looks at what was hung onto the history's tables",

@@ -32,6 +32,15 @@ ERA = {
     "postgres": "SELECT forgedb_effective_era(), forgedb_timeline()",
 }
 
+HISTORY = {
+    "sqlite": "SELECT 'schema_migrations'",
+    "postgres": """
+    SELECT n.nspname || '.' || c.relname
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = to_regclass('schema_migrations')
+    """,
+}
+
 SYNCHRONOUS = "SELECT synchronous FROM pragma_synchronous"
 
 # Others than superusers see of a standby that it is there, and no more.
@@ -54,7 +63,7 @@ class _Last(msgspec.Struct):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Counts are of live rows; ``size`` is the database's own, in bytes.
+    """Counts are of live rows; ``size`` is the database's own, in bytes; ``history`` is the table.
 
     ``era`` is what fencing tokens begin with now; ``timeline`` is the server's, None on SQLite, and
     where the service doesn't say, which counts as 1.  ``durability`` says what a lost machine takes
@@ -63,6 +72,7 @@ class Status(msgspec.Struct, frozen=True):
 
     database: str
     schema_version: int
+    history: str
     size: int
     era: int
     timeline: int | None
@@ -108,6 +118,7 @@ def read_status(db: Database, shown_url: str) -> Status:
         return Status(
             shown_url,
             query("SELECT max(version) FROM schema_migrations"),
+            query(HISTORY[tx.client.dialect]),
             query(SIZE[tx.client.dialect]),
             era,
             timeline,

@@ -7,7 +7,7 @@ from typing import Any
 
 from forgedb import Database
 from forgedb.migrations import Runner
-from forgedb.migrations.history import BESIDE
+from forgedb.migrations.history import BESIDE, FOLDERS_TABLE, TABLE
 
 A = "CREATE TABLE a (id INTEGER PRIMARY KEY);"
 B = "CREATE TABLE b (id INTEGER PRIMARY KEY);\nINSERT INTO b VALUES (1);"
@@ -54,5 +54,5 @@ class Folder:
     def tables(self) -> set[str]:
         """The tables, without the history's."""
         found = self.db.client.query(TABLES[self.db.client.dialect])
-        kept = {f"schema_migrations{end}" for end in ("", *BESIDE)}
+        kept = {f"{name}{end}" for name in (TABLE, FOLDERS_TABLE) for end in ("", *BESIDE)}
         return {name for (name,) in found} - kept

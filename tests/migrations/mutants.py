@@ -27,7 +27,7 @@ R = TypeVar("R")
 GAP_SECONDS = 0.002
 
 HISTORY = """
-CREATE TABLE schema_migrations (
+CREATE TABLE app_schema_migrations (
     version bigint, name text, checksum text, applied_at {time}, duration_ms bigint
 )
 """

@@ -19,7 +19,7 @@ from forgedb.migrations import Progress, Runner
 START_SECONDS_MAX = 60
 PAUSE_SECONDS = 0.003
 
-RECORDED = "SELECT version FROM schema_migrations"
+RECORDED = "SELECT version FROM app_schema_migrations"
 
 Race: TypeAlias = "Callable[[type[Runner], str, Path], list[list[int] | str]]"
 """Migrates in each process at once: what each says that it has applied, or its error."""

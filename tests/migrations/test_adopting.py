@@ -281,5 +281,5 @@ def test_a_tool_that_is_not_known_is_refused(db: Database, tmp_path: Path) -> No
 def test_a_history_of_the_same_name_is_left_alone(db: Database, tmp_path: Path) -> None:
     adopting = Adopting("dbmate", db, tmp_path).with_history()
     with pytest.raises(UsageError, match=r"another program's.*--table"):
-        Migrator(db, adopting.ours).adopt("dbmate", adopting.theirs)
+        Migrator(db, adopting.ours, table="schema_migrations").adopt("dbmate", adopting.theirs)
     assert not adopting.ours.exists()

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from forgedb import Conflict, LockTimeout, MigrationDrift, MigrationError, UsageError
 from forgedb.migrations.applying import Applying
-from forgedb.migrations.history import HistoryTable
+from forgedb.migrations.history import FOLDERS_TABLE, HistoryTable
 from forgedb.operations.steps import Steps, now
 from tests.conformance.conftest import START
 from tests.migrations.folder import A, B, Folder
@@ -151,7 +151,7 @@ def test_what_is_not_unfinished_can_not_be_resolved(failed: Folder) -> None:
 def _begun_elsewhere(folder: Folder, version: int = 1) -> None:
     """Leave what a process does that is at work on the file, or was killed there."""
     (migration,) = [each for each in folder.runner.pending() if each.version == version]
-    table = HistoryTable()
+    table = HistoryTable(FOLDERS_TABLE)
 
     def begin() -> Steps[None]:
         yield from Applying(table, 1.0).locked_history()
@@ -180,7 +180,7 @@ def test_who_was_at_work_when_it_was_resolved_does_no_more_of_it(folder: Folder)
     _begun_elsewhere(folder)
     (lost,) = folder.runner.unfinished()
     folder.runner.resolve(1, "retry")
-    table = HistoryTable()
+    table = HistoryTable(FOLDERS_TABLE)
     further = structs.replace(lost, done=1)
     for work in (table.note(lost, further), table.end(lost)):
         with pytest.raises(Conflict, match="0001_a was resolved, or taken up, by somebody else"):

@@ -176,19 +176,21 @@ def test_a_history_has_a_plain_name(folder: Folder, table: str) -> None:
 
 
 def test_a_table_of_another_program_is_no_history(folder: Folder) -> None:
-    folder.db.client.execute("CREATE TABLE schema_migrations (version varchar(255) PRIMARY KEY)")
+    folder.db.client.execute("CREATE TABLE app_schema_migrations (version integer PRIMARY KEY)")
     folder.write(m0001_a=A)
     for call in (folder.runner.migrate, folder.runner.states, folder.runner.pending):
-        with pytest.raises(UsageError, match=r"schema_migrations is another program's: .*--table"):
+        with pytest.raises(UsageError, match=r"app_schema_migrations is another .*--table"):
             call()
     assert [each.label for each in folder.runner_with(table="ours").migrate()] == ["0001_a"]
 
 
 def test_a_history_of_other_files_is_told_from_an_edited_one(folder: Folder) -> None:
     folder.db.migrate()
-    with pytest.raises(MigrationError, match=r"of other files, up to \d{4}_\w+: .*--table"):
-        folder.write(m0001_a=A).runner.migrate()
-    assert [each.label for each in folder.runner_with(table="ours").migrate()] == ["0001_a"]
+    mixed_up = folder.write(m0001_a=A).runner_with(table="schema_migrations")
+    for call in (mixed_up.migrate, mixed_up.pending):
+        with pytest.raises(MigrationError, match=r"of other files, up to \d{4}_\w+: .*--table"):
+            call()
+    assert [each.label for each in folder.runner.migrate()] == ["0001_a"]
 
 
 def test_a_runner_takes_a_database_for_threads_and_a_number(folder: Folder, url: str) -> None:

@@ -191,7 +191,7 @@ def test_what_a_transaction_does_not_allow_is_told_with_the_way_out(folder: Fold
 
 
 def test_a_file_after_which_the_history_can_not_be_written_is_named(folder: Folder) -> None:
-    folder.write(m0001_a=A, m0002_b="DROP TABLE schema_migrations")
+    folder.write(m0001_a=A, m0002_b="DROP TABLE app_schema_migrations")
     for run in (folder.runner.migrate, folder.runner.rehearse):
         with pytest.raises(MigrationError, match=r"^0002_b\.sql: its line of the history can't be"):
             run()

@@ -138,7 +138,10 @@ def test_a_file_may_take_another_role_which_ends_with_it(folder: Folder, role: s
     assert len(folder.runner.rehearse()) == 6
     assert len(folder.runner.migrate()) == 6
     me = folder.db.client.query_value("SELECT current_user")
-    owners = "SELECT tableowner FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+    owners = (
+        "SELECT tableowner FROM pg_tables WHERE schemaname = 'public'"
+        " ORDER BY length(tablename), tablename"
+    )
     assert [owner for (owner,) in folder.db.client.query(owners)] == 3 * [role, me] + [me]
 
 

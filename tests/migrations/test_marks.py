@@ -119,6 +119,6 @@ def test_forgedbs_own_history_is_not_changed_by_hand(migrated) -> None:
 
 def test_a_table_of_marks_that_somebody_else_put_there_is_refused(three: Folder) -> None:
     three.runner.migrate()
-    three.db.client.execute("CREATE VIEW schema_migrations_marked AS SELECT 1 AS version")
-    with pytest.raises(MigrationDrift, match=r"schema_migrations_marked.*a view"):
+    three.db.client.execute("CREATE VIEW app_schema_migrations_marked AS SELECT 1 AS version")
+    with pytest.raises(MigrationDrift, match=r"app_schema_migrations_marked.*a view"):
         three.runner.mark(3, "pending", **BY_HAND)

@@ -313,7 +313,7 @@ def _run_once_for_each_crash(folder: Folder, kind: type[Batches]) -> set[tuple[i
             Batches(Patience(folder.db._runner, 1.0, None), Applying(table, 1.0)).apply(script)
         found.add(tuple(_ids(folder, "done")))
         folder.db.client.execute("DELETE FROM done")
-        folder.db.client.execute("DELETE FROM schema_migrations WHERE version = 2")
+        folder.db.client.execute("DELETE FROM app_schema_migrations WHERE version = 2")
     return found
 
 

@@ -214,13 +214,13 @@ def test_another_process_that_has_run_it_meanwhile_is_not_followed(viewed: Folde
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
 def test_a_table_of_them_that_is_a_view_is_not_read(viewed: Folder) -> None:
-    viewed.db.client.execute("DROP TABLE schema_migrations_repeatable")
+    viewed.db.client.execute("DROP TABLE app_schema_migrations_repeatable")
     viewed.db.client.execute(
-        "CREATE VIEW schema_migrations_repeatable AS"
+        "CREATE VIEW app_schema_migrations_repeatable AS"
         " SELECT 'seen' AS name, '' AS checksum, '' AS applied_at, 0 AS duration_ms"
     )
     for call in (viewed.runner.states, viewed.runner.applied, viewed.runner.migrate):
-        with pytest.raises(MigrationDrift, match="schema_migrations_repeatable"):
+        with pytest.raises(MigrationDrift, match="app_schema_migrations_repeatable"):
             call()
 
 

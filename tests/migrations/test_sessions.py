@@ -183,13 +183,13 @@ def test_a_setting_holds_again_where_its_file_is_taken_up(
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        ("table", "CREATE TEMP TABLE Schema_Migrations (version, name)"),
-        ("view", "CREATE TEMP VIEW schema_migrations_begun AS SELECT 1"),
+        ("table", "CREATE TEMP TABLE App_Schema_Migrations (version, name)"),
+        ("view", "CREATE TEMP VIEW app_schema_migrations_begun AS SELECT 1"),
         (
             "trigger",
             (
-                "CREATE TEMP TRIGGER spy AFTER INSERT ON main.schema_migrations"
-                " BEGIN DELETE FROM schema_migrations; END"
+                "CREATE TEMP TRIGGER spy AFTER INSERT ON main.app_schema_migrations"
+                " BEGIN DELETE FROM app_schema_migrations; END"
             ),
         ),
     ],

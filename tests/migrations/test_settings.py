@@ -5,7 +5,6 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-import forgedb
 from forgedb import LockTimeout, MigrationError, UsageError
 from forgedb.migrations import Runner
 from forgedb.sql.lexer import Dialect
@@ -66,25 +65,12 @@ def test_a_setting_holds_again_where_its_file_is_taken_up(app: Folder) -> None:
 def test_a_history_that_somebody_locked_is_given_up_in_time(folder: Folder, url: str) -> None:
     folder.write(m0001_a="SELECT 1").runner.migrate()
     with psycopg.connect(url) as other:
-        other.execute("LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE")
+        other.execute("LOCK TABLE app_schema_migrations IN ACCESS EXCLUSIVE MODE")
         hurried = folder.runner_with(lock_timeout_seconds=0.3)
         for call in (hurried.migrate, hurried.states, hurried.applied):
             with pytest.raises(LockTimeout, match="gave up after"):
                 call()
     assert folder.labels() == ["0001_a"]
-
-
-def test_a_history_is_found_along_the_search_path_and_not_made_a_second_time(
-    folder: Folder, url: str
-) -> None:
-    folder.write(m0001_a="CREATE TABLE here (id integer)").runner.migrate()
-    folder.db.client.execute("CREATE SCHEMA nearer")
-    folder.write(m0002_b="SELECT 1")
-    with forgedb.connect(f"{url}?options=-c%20search_path%3Dnearer,public") as db:
-        assert [each.label for each in Runner(db, folder.path).migrate()] == ["0002_b"]
-    assert folder.labels() == ["0001_a", "0002_b"]
-    nearer = "SELECT count(*) FROM pg_tables WHERE schemaname = 'nearer'"
-    assert folder.db.client.query_value(nearer) == 0
 
 
 def test_a_migration_is_no_part_of_a_transaction(folder: Folder) -> None:

@@ -74,12 +74,12 @@ class Alone:
         for count, statement in enumerate(script.statements[taken_up:], taken_up + 1):
             failure: ForgeDbError | None = None
             try:
-                before = self._database.read(invalid_indexes())
+                before = self._database.read(invalid_indexes(self._applying.table.files_schema))
                 try:
                     self._run(script, count - 1, is_first=count == taken_up + 1)
                 except ForgeDbError as error:
                     failure = error
-                after = self._database.read(invalid_indexes())
+                after = self._database.read(invalid_indexes(self._applying.table.files_schema))
             except (KeyboardInterrupt, SystemExit, Stopped):
                 self._note(begun, msgspec.structs.replace(begun, state="failed", error=INTERRUPTED))
                 raise
@@ -114,7 +114,7 @@ class Alone:
         tell = self._applying.hearing(script)
         if self._database.dialect == "postgres":
             # Each is sent on any connection.
-            self._database.alone(_one_by_one(settings, text, tell))
+            self._database.alone(self._one_by_one(settings, text, tell))
             return
         # On the one that writes, so that what is done in this run needn't be repeated.  Whoever is
         # told that the writer is busy has done nothing yet.
@@ -126,6 +126,16 @@ class Alone:
         why = (yield from self._applying.table.shadowed()) if changed else None
         if why is not None:
             raise UsageError(why)
+
+    def _one_by_one(
+        self, settings: Sequence[str], text: str, tell: Callable[[str, str], None] | None
+    ) -> Steps[None]:
+        place = self._applying.table.place
+        if place is not None:
+            yield from place.enter(for_the_transaction=False)
+        for each in settings:
+            yield from run(each)
+        yield Run((text,), tell=tell)
 
     def resolve(self, script: Script, begun: BegunMigration, how: Resolution) -> list[str]:
         """Let the next run go on with a file, or take it as applied; what was done, in words.
@@ -139,7 +149,10 @@ class Alone:
         rest = script.statements[len(_done_texts(script, begun)) :]
         self._refuse_while_running(begun, rest)
         words: list[str] = []
-        there, left = self._database.read(invalid_indexes()), names_in(begun.error or "")
+        there, left = (
+            self._database.read(invalid_indexes(self._applying.table.files_schema)),
+            names_in(begun.error or ""),
+        )
         # Not the next statement's alone: another may have been put before the one that failed.
         named = [full for statement in rest for full in made_by(statement.text, there)]
         invalid = [each.full for each in there if each.full in (*named, *left)]
@@ -233,14 +246,6 @@ class Alone:
 def own_name() -> str:
     """What this process is known by to others who look at the history."""
     return f"process {os.getpid()} on {os.uname().nodename}"
-
-
-def _one_by_one(
-    settings: Sequence[str], text: str, tell: Callable[[str, str], None] | None
-) -> Steps[None]:
-    for each in settings:
-        yield from run(each)
-    yield Run((text,), tell=tell)
 
 
 def _sets_session(statement: ScriptStatement) -> bool:

@@ -114,6 +114,7 @@ class Applying:
     def carried_out(self, script: Script, ending: Ending | None = None) -> Steps[None]:
         """Run a file's statements, and behind them what ends it."""
         before = (yield from wholeness()) if script.mode == "rebuild" else None
+        yield from self._enter()
         if script.python is not None:
             yield from self._called(script, script.python.migrate)
         texts = tuple(statement.text for statement in script.statements)
@@ -143,9 +144,14 @@ class Applying:
         self.is_at_commit = True
         return recorded
 
+    def _enter(self) -> Steps[None]:
+        if self.table.place is not None:
+            yield from self.table.place.enter()
+
     def called_batch(self, script: Script, after: str | None) -> Steps[str | None]:
         """Run the next batch of a Python file in the open transaction; its cursor."""
         assert script.python is not None, "only a program has batches"
+        yield from self._enter()
         given: str | None = yield from self._called(script, partial(script.python.batch, after))
         try:
             changed = yield Run((), Ending(self.lock_wait_seconds), self.hearing(script))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from forgedb.errors import UsageError
 from forgedb.handle import Handle
+from forgedb.migrations.history import TABLE
 from forgedb.migrations.progress import Progress
 from forgedb.migrations.runner import Migrator
 from forgedb.operations.binding import Async, Sync
@@ -28,7 +29,9 @@ R = TypeVar("R")
 class MigratorOptions(TypedDict, total=False):
     """What a Migrator takes by name."""
 
-    table: str
+    table: str | None
+    schema: str | None
+    history_schema: str | None
     lock_timeout_seconds: float
     lock_wait_seconds: float
     progress: Progress | None
@@ -144,6 +147,14 @@ class AsyncMigrator:
     async def marks(self) -> list[Mark]:
         """What was changed in the history by hand, the oldest first."""
         return await self._do(lambda it: it.marks())
+
+    async def place(self) -> str:
+        """The table of the history, with its schema on PostgreSQL."""
+        return await self._do(lambda it: it.place())
+
+    async def move(self, source: str = TABLE) -> list[AppliedMigration]:
+        """Give the history of these files, which is in the table ``source``, this one's."""
+        return await self._do(lambda it: it.move(source))
 
     async def _do(self, work: Callable[[Migrator], R]) -> R:
         options = self._options.copy()

@@ -126,27 +126,41 @@ def problem_of(
     return MigrationError(name, 0, "", (), () if in_history else pending, reasons[each.state])
 
 
-def others_files(
-    files: Sequence[MigrationFile], history: History, table: str
-) -> MigrationError | None:
-    """What to say where the history knows none of the files: it is of another folder."""
-    history = as_squashed(files, history)
+def known_of(files: Sequence[MigrationFile]) -> set[tuple[int, str]]:
+    """The numbers and names of the files, and of those that they were made of."""
     known = {(migration.version, migration.name) for migration in files}
-    known |= {(part.version, part.name) for each in files for part in replaced_by(each)}
+    return known | {(part.version, part.name) for each in files for part in replaced_by(each)}
+
+
+def others_files(
+    files: Sequence[MigrationFile], history: History, table: str, *, is_own: bool = False
+) -> MigrationError | None:
+    """What to say where the history knows none of the files: it is of another folder.
+
+    Of forgedb's own (``is_own``) no text is ever another one, so that a name alone says nothing.
+    """
+    history = as_squashed(files, history)
     if not files or not history.applied:
         return None
-    if any((entry.version, entry.name) in known for entry in history.applied):
-        return None
+    if is_own:
+        texts = {migration.checksum for migration in files}
+        if any(entry.checksum in texts for entry in history.applied):
+            return None
+        advice = (
+            ", which are a folder's: make room with `forgedb migrate move --dir FOLDER`"
+            " (a library's Migrator: move), and then migrate"
+        )
+    else:
+        known = known_of(files)
+        if any((entry.version, entry.name) in known for entry in history.applied):
+            return None
+        advice = (
+            ": name another table for yours with --table (a library's Migrator: table=), or give"
+            " the folder of those files"
+        )
     applied = history.applied[-1].label
-    return MigrationError(
-        files[0].file,
-        0,
-        "",
-        (),
-        (),
-        f"the history in {table} is of other files, up to {applied}: name another table for"
-        " yours with --table (a library's Migrator: table=), or give the folder of those files",
-    )
+    why = f"the history in {table} is of other files, up to {applied}{advice}"
+    return MigrationError(files[0].file, 0, "", (), (), why)
 
 
 def pending_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -12,11 +13,16 @@ import msgspec
 from forgedb.errors import Conflict, MigrationDrift, UsageError
 from forgedb.migrations.applied import AppliedMigration, Numbered
 from forgedb.migrations.files import MigrationFile, digest
+from forgedb.migrations.place import Home, Place, quoted, shown
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Select, SelectOne, Steps, change, many, rows, together
 from forgedb.sql.catalogue import Sql, sql
 
 TABLE = "schema_migrations"
+"""The table of forgedb's own history, after which the statements here are written."""
+
+FOLDERS_TABLE = "app_schema_migrations"
+"""That of a folder of somebody's own, unless it is given another."""
 
 BESIDE = ("_begun", "_marked", "_repeatable")
 """How the names end of the tables that are made beside a history, when they are needed."""
@@ -47,6 +53,9 @@ _RESERVED = frozenset(_WORDS.split())
 """Words that one of the databases takes for no table's name."""
 
 COLUMNS = len(AppliedMigration.__struct_fields__)
+
+# What isn't the name of a rule is that of a table.
+_find_names = re.compile(rf"(CONSTRAINT |')?\b{TABLE}(\w*)").sub
 
 _is_table = re.compile(r"[a-z_][a-z0-9_]{0,49}").fullmatch
 
@@ -243,12 +252,13 @@ SUSPECT = sql(
 # Whoever owns the database, or is a superuser, needs no such way; nor do those who made an
 # extension.
 STRANGERS = sql(
-    sqlite="SELECT '', '' WHERE false",
+    sqlite="SELECT '', '' WHERE :schema IS NULL AND false",
     postgres="""
     WITH path (oid, name) AS (
         SELECT n.oid, CAST(n.nspname AS text)
         FROM pg_namespace AS n
         WHERE n.nspname = ANY (pg_catalog.current_schemas(false))
+           OR n.nspname = CAST(:schema AS name)
     ),
     strangers (oid, name) AS (
         SELECT r.oid, CAST(r.rolname AS text)
@@ -387,10 +397,13 @@ SHADOWING = sql(
 class HistoryTable:
     """One history's tables; forgedb's own, or another's of the same form.
 
-    Raises UsageError for a name that isn't plain.
+    On PostgreSQL they are in ``schema``, which ``place`` finds before the first look at them;
+    without either, where the search_path leads to.  Raises UsageError for a name that isn't plain.
     """
 
-    def __init__(self, table: str = TABLE) -> None:
+    def __init__(
+        self, table: str = TABLE, schema: str | None = None, place: Place | None = None
+    ) -> None:
         if not _is_table(table) or table in _RESERVED or table.startswith(("sqlite_", "pg_")):
             raise UsageError(
                 f"{table!r} can't be the history's table: use up to 50 of a-z, 0-9 and _, and no"
@@ -402,22 +415,40 @@ class HistoryTable:
                     f"{table!r} can't be the history's table: with {end} ends the name of what"
                     " another history keeps beside it; choose another end"
                 )
-        self.name = self._table = table
-        self._statements: dict[Sql, Sql] = {}
+        self.name = table
+        self.schema = schema
+        self.place = place
+
+    @property
+    def shown(self) -> str:
+        """The table's name as people write it, with its schema."""
+        return shown(self.schema, self.name)
+
+    @property
+    def files_schema(self) -> str | None:
+        """The schema of what the files make, if it was named."""
+        return None if self.place is None else self.place.schema
+
+    def find(self, place: Place) -> Steps[Home]:
+        """Look anew where it is, and keep to that from now on."""
+        home = yield from place.find(self.name)
+        self.schema = home.history
+        return home
 
     def read(self, *, creating: bool = False, writing: bool = False) -> Steps[History]:
         """What has been applied or begun; nothing where the tables aren't there.
 
-        ``creating`` makes the first of them, if it is found nowhere along a search_path, and goes
-        before what is ``writing``.
+        ``creating`` makes the first of them, and goes before what is ``writing``.
 
         Raises UsageError (the table is another program's), MigrationDrift (it would read, or run,
         what somebody else put there).
         """
+        if self.place is not None and self.schema is None:
+            yield from self.find(self.place)
         writing = writing or creating
         steps = [Select(self._of(SUSPECT), {}, None), Select(self._of(EXIST), {}, None)]
         suspect, ((has_applied, columns_known, has_begun),), *strange = yield from together(
-            *steps, *([Select(STRANGERS, {}, None)] if writing else [])
+            *steps, *([Select(STRANGERS, {"schema": self.files_schema}, None)] if writing else [])
         )
         for name, role in (row for found in strange for row in found):
             raise MigrationDrift(name, "none", f"one of the role {role}", STRANGERS_ADVICE)
@@ -433,7 +464,7 @@ class HistoryTable:
             return History()
         if columns_known < COLUMNS:
             raise UsageError(
-                f"the table {self._table} is another program's: give the history of these files a"
+                f"the table {self.shown} is another program's: give the history of these files a"
                 " name of its own with --table (a library's Migrator: table=)"
             )
         begun: Sequence[BegunMigration] = ()
@@ -519,15 +550,24 @@ class HistoryTable:
         return self._of(statement)
 
     def _of(self, statement: Sql) -> Sql:
-        """The statement for this table."""
-        if self._table == TABLE:
+        """The statement for this table, in its schema."""
+        if self.schema is None and self.name == TABLE:
             return statement
-        if statement not in self._statements:
-            self._statements[statement] = Sql(
-                statement.sqlite.replace(TABLE, self._table),
-                statement.postgres.replace(TABLE, self._table),
-            )
-        return self._statements[statement]
+        return _placed(statement, self.name, self.schema)
+
+
+@cache
+def _placed(statement: Sql, table: str, schema: str | None) -> Sql:
+    # Kept: a driver keeps what it makes of each statement for as long.
+    def named(found: re.Match[str]) -> str:
+        before, name = found[1] or "", f"{table}{found[2]}"
+        if schema is None or before == "CONSTRAINT ":
+            return f"{before}{name}"
+        full = f"{quoted(schema)}.{name}"
+        return before + (full.replace("'", "''") if before else full)
+
+    postgres = _find_names(named, statement.postgres)
+    return Sql(statement.sqlite.replace(TABLE, table), postgres, own=statement.own)
 
 
 def checksum_of(statements: Sequence[str]) -> str:

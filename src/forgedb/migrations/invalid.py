@@ -10,13 +10,16 @@ from forgedb.operations.steps import Steps, rows
 from forgedb.sql.catalogue import sql
 
 INVALID_INDEXES = sql(
-    sqlite="SELECT '', '', '', false WHERE false",
+    sqlite="SELECT '', '', '', false WHERE :schema IS NULL AND false",
     postgres="""
     SELECT
         quote_ident(n.nspname) || '.' || quote_ident(c.relname),
         n.nspname,
         c.relname,
-        pg_table_is_visible(c.oid)
+        CASE
+            WHEN CAST(:schema AS name) IS NULL THEN pg_table_is_visible(c.oid)
+            ELSE n.nspname = CAST(:schema AS name)
+        END
     FROM pg_index AS i
     JOIN pg_class AS c ON c.oid = i.indexrelid
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -45,9 +48,9 @@ class InvalidIndex(NamedTuple):
     is_visible: bool
 
 
-def invalid_indexes() -> Steps[list[InvalidIndex]]:
-    """All of the database's, in the order of their names."""
-    return [InvalidIndex(*row) for row in (yield from rows(INVALID_INDEXES))]
+def invalid_indexes(schema: str | None = None) -> Steps[list[InvalidIndex]]:
+    """All of the database's, in the order of their names; ``schema`` is found before others."""
+    return [InvalidIndex(*row) for row in (yield from rows(INVALID_INDEXES, schema=schema))]
 
 
 def made_by(text: str, indexes: Sequence[InvalidIndex]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,9 +23,17 @@ from forgedb.migrations.comparison import (
 )
 from forgedb.migrations.encoding import require_utf8
 from forgedb.migrations.files import DIALECTS, MigrationFile, load, packaged, refused
-from forgedb.migrations.history import BESIDE, TABLE, BegunMigration, History, HistoryTable
+from forgedb.migrations.history import (
+    BESIDE,
+    FOLDERS_TABLE,
+    TABLE,
+    BegunMigration,
+    History,
+    HistoryTable,
+)
+from forgedb.migrations.place import Home, Place
 from forgedb.operations.binding import Mode, Sync
-from forgedb.operations.steps import Steps, now
+from forgedb.operations.steps import Steps, now, run
 from forgedb.shape.comparing import Difference, differences, require_tables
 
 if TYPE_CHECKING:
@@ -51,9 +59,14 @@ class Migrator:
     The folder holds ``NNNN_name.sql`` files, or a folder of them for each database, ``sqlite``
     and ``postgres``.  ``lock_timeout_seconds`` is how long to wait for another process that
     migrates, or for a table that is in use; a statement queues for ``lock_wait_seconds`` at a
-    time.  ``table`` keeps the history, so that one database can have several.
+    time.  ``table`` keeps the history, so that one database can have several: forgedb's own is in
+    ``schema_migrations``, a folder's in ``app_schema_migrations`` unless another is named.
 
-    Raises InvalidValue (a time beyond a day, or too short to wait for), UsageError (the table).
+    On PostgreSQL the files are run in ``schema``, and their history is there too, unless
+    ``history_schema`` is another; by default both are the first of the search_path that is there.
+
+    Raises InvalidValue (a time beyond a day, or too short to wait for), UsageError (the table, or
+    a schema's name).
     """
 
     def __init__(
@@ -61,7 +74,9 @@ class Migrator:
         database: Handle[Sync] | Sync,
         directory: str | os.PathLike[str] | None = None,
         *,
-        table: str = TABLE,
+        table: str | None = None,
+        schema: str | None = None,
+        history_schema: str | None = None,
         lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
         lock_wait_seconds: float = LOCK_WAIT_SECONDS,
         progress: Progress | None = None,
@@ -77,7 +92,13 @@ class Migrator:
         self._checked: list[MigrationFile] | None = None
         self._scripts: dict[str, Script] = {}
         """What was parsed, by its checksum."""
-        self._table = HistoryTable(table)
+        self._is_folders = directory is not None
+        if table is None:
+            table = FOLDERS_TABLE if self._is_folders else TABLE
+        self._place = Place(
+            self._database.dialect, schema, history_schema, along_the_path=not self._is_folders
+        )
+        self._table = HistoryTable(table, place=self._place)
         self._lock_timeout_seconds = lock_timeout_seconds
         # Who gives up after a second doesn't queue for three.
         self._lock_wait_seconds = min(lock_wait_seconds, lock_timeout_seconds or lock_wait_seconds)
@@ -99,7 +120,8 @@ class Migrator:
 
         directory, table = self._given
         words = "" if directory is None else f" --dir {quote(os.fspath(directory))}"
-        return words if table == TABLE else f"{words} --table {table}"
+        words = words if table is None else f"{words} --table {table}"
+        return words + self._place.options
 
     def applied(self) -> list[AppliedMigration]:
         """What the database has, in the order of the numbers, and then the repeatable files."""
@@ -108,10 +130,15 @@ class Migrator:
     def states(self) -> list[MigrationState]:
         """Each migration of the folder and of the database, and what it is there.
 
-        Raises MigrationError (a file can't be read).
+        Raises MigrationError (a file can't be read, another history is meant, or forgedb's own
+        is another folder's).
         """
         numbered, repeatable = _parted(self._load())
-        states = compare(numbered, self._history())
+        history = self._history(numbered)
+        if not self._is_folders:
+            # Or a file of forgedb's would be called edited.
+            self._refuse_others(numbered, history)
+        states = compare(numbered, history)
         return [*states, *self._repeatable_states(repeatable)]
 
     def pending(
@@ -124,16 +151,19 @@ class Migrator:
         return self._lacking(target, allow_out_of_order=allow_out_of_order)
 
     def _lacking(
-        self, target: int | None, *, allow_out_of_order: bool, writing: bool = False
+        self,
+        target: int | None,
+        *,
+        allow_out_of_order: bool,
+        writing: bool = False,
+        beginning: bool = False,
     ) -> list[MigrationFile]:
         self._checked = self._load() if self._files is None else self._files
         self._files = None
         files, repeatable = _parted(self._checked)
         _check_target(files, target, self.directory)
-        history = self._history(writing=writing)
-        unknown = others_files(files, history, self._table.name)
-        if unknown is not None:
-            raise unknown
+        history = self._history(files, writing=writing, beginning=beginning or writing)
+        self._refuse_others(files, history)
         lacking = pending_of(
             files, history, allow_out_of_order=allow_out_of_order, options=self.options
         )
@@ -170,7 +200,7 @@ class Migrator:
 
         Raises MigrationError, MigrationDrift, UsageError (no such target).
         """
-        pending = self.pending(target, allow_out_of_order=allow_out_of_order)
+        pending = self._lacking(target, allow_out_of_order=allow_out_of_order, beginning=True)
         for migration in pending:
             self._parsed(migration)
         return pending
@@ -261,16 +291,34 @@ class Migrator:
         """The indexes that PostgreSQL doesn't use, since making them failed: schema and name."""
         from forgedb.migrations.invalid import invalid_indexes
 
-        return [index.full for index in self._database.read(invalid_indexes())]
+        found = self._database.read(invalid_indexes(self._place.schema))
+        only = self._place.schema
+        return [index.full for index in found if only is None or index.schema == only]
 
     def differences(self) -> list[Difference]:
         """What of the schema isn't as the applied migrations made it, the harmless last.
 
         Known of forgedb's own migrations alone.  Raises UsageError, MigrationDrift (the history).
         """
-        if self._given != (None, TABLE) or not self._history().applied:
+        if self._is_folders or self._table.name != TABLE or not self._history().applied:
             return []
-        return self._database.snapshot(differences())
+        return self._database.snapshot(self._differences())
+
+    def place(self) -> str:
+        """The table of the history, with its schema on PostgreSQL."""
+        self._history()
+        return self._table.shown
+
+    def move(self, source: str = TABLE) -> list[AppliedMigration]:
+        """Give the history of these files, which is in the table ``source``, this runner's.
+
+        Returns what it holds.  Version 0.1 kept it in the table of forgedb's own.
+
+        Raises UsageError (there is none, or it is of other files; there is one in the table
+        already), MigrationDrift, LockTimeout.
+        """
+        files, others = load(self.directory), HistoryTable(source)
+        return self._patience().write(partial(self._moved, files, others))
 
     def schema_differences(self, scratch: Handle[Sync] | Sync | None = None) -> list[Difference]:
         """How the live schema is different from what the applied files make, the harmless last.
@@ -281,7 +329,7 @@ class Migrator:
         Raises as migrate, for what fails there; UsageError (no scratch database can be made, or
         the one given isn't empty), MigrationError, MigrationDrift (the history isn't the files').
         """
-        if self._given == (None, TABLE):
+        if not self._is_folders and self._table.name == TABLE:
             return self.differences()
         from forgedb.migrations.live_schema import compared_with_scratch
 
@@ -305,6 +353,8 @@ class Migrator:
         """Apply these files to another database, which is empty.  Raises as migrate."""
         other = self.on(database)
         other._files, other._progress = [*files], None
+        for text in self._place.made_with():
+            database.alone(run(text))
         other.migrate()
 
     @property
@@ -400,11 +450,14 @@ class Migrator:
 
         applying = self._applying()
         applying.allow_out_of_order = allow_out_of_order
-        if self._given[0] is None:
+        if not self._is_folders:
             raise UsageError(
                 "forgedb's own history isn't changed by hand: give the folder of your files"
             )
-        steps = marked(applying, load(self.directory), version, state, by, reason)
+        files = load(self.directory)
+        steps = marked(applying, files, version, state, by, reason)
+        # Also whether there is another history of these files.
+        self._history(files)
         return self._patience().write(steps)
 
     def marks(self) -> list[Mark]:
@@ -496,10 +549,12 @@ class Migrator:
         raise _RolledBack(applying.done)
 
     def _record(self, files: Sequence[MigrationFile]) -> Steps[list[AppliedMigration]]:
-        if self._given[0] is None:
+        if not self._is_folders:
             yield from require_utf8()
+        self._refuse_to_part(files, (yield from self._table.find(self._place)))
         history = yield from self._applying().locked_history()
         _refuse_a_second_history(history)
+        yield from self._refuse_elsewhere(files)
         at = yield from now()
         recorded: list[AppliedMigration] = []
         for migration in files:
@@ -512,30 +567,90 @@ class Migrator:
         if self._progress is not None and applied.label not in self._told:
             self._progress.applied(applied)
 
-    def _history(self, *, writing: bool = False) -> History:
+    def _moved(
+        self, files: Sequence[MigrationFile], source: HistoryTable
+    ) -> Steps[list[AppliedMigration]]:
+        from forgedb.migrations.locking import lock
+        from forgedb.migrations.moving import move
+
+        yield from lock(self._lock_wait_seconds)
+        home = yield from self._table.find(self._place)
+        source = HistoryTable(source.name, home.history)
+        return (yield from move(files, source, self._table))
+
+    def _differences(self) -> Steps[list[Difference]]:
+        # Where forgedb is in another schema too, that one's functions are no fault of this one.
+        yield from self._place.enter(alone=True)
+        return (yield from differences())
+
+    def _history(
+        self,
+        files: Sequence[MigrationFile] | None = None,
+        *,
+        writing: bool = False,
+        beginning: bool = False,
+    ) -> History:
         """The history, and where it is going to be written, whether it may be.
 
-        Raises MigrationDrift, UsageError (also for the database's encoding).
-        """
-        if self._database.dialect == "sqlite":
-            return self._database.read(self._read_history(writing))
-        return self._patience().write(partial(self._read_briefly, writing))
+        With ``files`` it is to be the only one of them, and with ``beginning`` they are to be run
+        where it is.
 
-    def _read_briefly(self, writing: bool) -> Steps[History]:
+        Raises MigrationDrift, UsageError (also for the database's encoding), MigrationError (there
+        is one of these files in another place).
+        """
+        steps = partial(self._read_history, files, writing=writing, beginning=beginning)
+        if self._database.dialect == "sqlite":
+            return self._database.read(steps())
+        return self._patience().write(partial(self._read_briefly, steps))
+
+    def _read_briefly(self, steps: Callable[[], Steps[History]]) -> Steps[History]:
         from forgedb.migrations.locking import queue_briefly
 
         yield from queue_briefly(self._lock_wait_seconds)
-        return (yield from self._read_history(writing))
+        return (yield from steps())
 
-    def _read_history(self, writing: bool) -> Steps[History]:
-        if writing and self._given[0] is None:
+    def _read_history(
+        self, files: Sequence[MigrationFile] | None, *, writing: bool, beginning: bool
+    ) -> Steps[History]:
+        if writing and not self._is_folders:
             # What a folder of somebody's own needs is for them to know.
             yield from require_utf8()
-        return (yield from self._table.read(writing=writing))
+        home = yield from self._table.find(self._place)
+        history = yield from self._table.read(writing=writing)
+        if files is None:
+            return history
+        if beginning:
+            self._refuse_to_part(files, home)
+        if not history.applied and not history.begun:
+            yield from self._refuse_elsewhere(files)
+        return history
+
+    def _refuse_others(self, files: Sequence[MigrationFile], history: History) -> None:
+        is_own = not self._is_folders
+        unknown = others_files(files, history, self._table.shown, is_own=is_own)
+        if unknown is not None:
+            raise unknown
+
+    def _refuse_to_part(self, files: Sequence[MigrationFile], home: Home) -> None:
+        if home.history != home.files and not self._place.is_chosen:
+            from forgedb.migrations.elsewhere import parted
+
+            raise parted(files, self._table, home)
+
+    def _refuse_elsewhere(self, files: Sequence[MigrationFile]) -> Steps[None]:
+        from forgedb.migrations.elsewhere import refuse_elsewhere
+
+        yield from refuse_elsewhere(
+            files,
+            self._table,
+            self._place,
+            is_own=not self._is_folders,
+            is_table_given=self._given[1] is not None,
+            options=self.options,
+        )
 
 
 Runner = Migrator
-"""The name that it had in 0.1."""
 
 
 class _RolledBack(Exception):
@@ -565,12 +680,17 @@ def directory_for(directory: str | os.PathLike[str] | None, dialect: Dialect) ->
 def schema_check(dialect: Dialect, mode: Mode) -> Steps[bool]:
     """Whether the database has what this code needs; SchemaOutdated, MigrationError if not.
 
+    Its history is where its tables are: where the search_path leads to.
+
     Raises MigrationDrift for what isn't a table, before anything is read from it.
 
     A database that is newer than the code may be read, and warns of it.
     """
     files = load(packaged(dialect))
     history = yield from HistoryTable().read()
+    unknown = others_files(files, history, TABLE, is_own=True)
+    if unknown is not None:
+        raise unknown
     states = compare(files, history)
     lacking = [each.label for each in states if each.is_pending]
     if lacking:

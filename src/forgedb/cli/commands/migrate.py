@@ -37,16 +37,36 @@ EXIT_CODES = {
 
 _DIRECTORY = "forgedb.cli.migrations"
 _TABLE = "forgedb.cli.history"
+_SCHEMA = "forgedb.cli.schema"
+_HISTORY_SCHEMA = "forgedb.cli.history_schema"
 
 
 def folder_options(function: F) -> F:
-    """``--dir`` and ``--table``, taken before a command's name and after it."""
+    """``--dir``, ``--table`` and the schemas, taken before a command's name and after it."""
+    return click.option(
+        "--schema",
+        metavar="NAME",
+        expose_value=False,
+        callback=kept(_SCHEMA),
+        help="Run the files in this schema of PostgreSQL's, such as a tenant's.",
+    )(history_options(function))
+
+
+def history_options(function: F) -> F:
+    """The same without ``--schema``."""
+    function = click.option(
+        "--history-schema",
+        metavar="NAME",
+        expose_value=False,
+        callback=kept(_HISTORY_SCHEMA),
+        help="The schema of the history, on PostgreSQL; else --schema, or the search_path's first.",
+    )(function)
     function = click.option(
         "--table",
         metavar="NAME",
         expose_value=False,
         callback=kept(_TABLE),
-        help="The table of the history; else schema_migrations.",
+        help="The table of the history; else app_schema_migrations for --dir.",
     )(function)
     return click.option(
         "--dir",
@@ -113,7 +133,7 @@ def command(
     order = {"allow_out_of_order": allow_out_of_order}
     if dry_run == "list":
         with _runner(looks_only=True, target=target) as runner:
-            pending = [each.label for each in runner.pending(target, **order)]
+            pending = [each.label for each in runner.check(target, **order)]
             begun = runner.unfinished() if pending else []
         if not quiet:
             running = {each.label: _at_work(each) for each in begun if each.state == "running"}
@@ -156,6 +176,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
 
     with _runner(looks_only=True) as runner:
         states, invalid, marks = runner.states(), runner.invalid_indexes(), runner.marks()
+        place = runner.place()
     if as_json:
         shown = [
             {
@@ -168,7 +189,8 @@ def status(ctx: click.Context, as_json: bool) -> None:
             for each in states
         ]
         marked = jsonable(marks)
-        print_json({"migrations": shown, "invalid_indexes": invalid, "marked": marked})
+        shown_all = {"migrations": shown, "invalid_indexes": invalid, "marked": marked}
+        print_json({"history": place, **shown_all})
     else:
         print_list(
             states,
@@ -179,23 +201,34 @@ def status(ctx: click.Context, as_json: bool) -> None:
                 "MS": lambda each: None if each.applied is None else str(each.applied.duration_ms),
             },
         )
+        # Not among the rows, which a program reads.
+        click.echo(f"the history is in {place}", err=True)
         for words in [*(unused([index]) for index in invalid), *map(str, marks)]:
             click.echo(words, err=True)
     ctx.exit(_exit_code(states, invalid))
 
 
 @command.command(short_help="Compare history and schema with the files.")
-@click.option("--schema", "whole", is_flag=True, help="Run the files in a scratch database too.")
+@click.option(
+    "--schema",
+    is_flag=False,
+    flag_value="",
+    metavar="[NAME]",
+    help="Compare the schema too, a tenant's by its name: run the files in a scratch database.",
+)
 @click.option("--scratch", metavar="URL", help="An empty database for that; else one is made.")
-@folder_options
+@history_options
 @json_option
 @click.pass_context
-def verify(ctx: click.Context, whole: bool, scratch: str | None, as_json: bool) -> None:
+def verify(ctx: click.Context, schema: str | None, scratch: str | None, as_json: bool) -> None:
     """Compare the history with the files; exit 0 if they agree, 3 pending, 4 drift, 1 else.
 
     Of forgedb's own migrations the live schema is compared too, part by part, with what they made;
     of others with --schema, which runs them in a scratch database.
     """
+    whole = schema is not None
+    if schema:
+        ctx.meta[_SCHEMA] = schema
     if scratch is not None and not whole:
         raise click.UsageError("--scratch is where --schema runs the files: give both", ctx)
     from forgedb.migrations.comparison import problem_of
@@ -375,6 +408,31 @@ def new(name: str, as_json: bool) -> None:
     _report("files", paths, paths, as_json)
 
 
+@command.command(short_help="Give a history another table.")
+@click.option(
+    "--from",
+    "source",
+    default="schema_migrations",
+    show_default=True,
+    metavar="NAME",
+    help="The table that has it.",
+)
+@locking_options
+@folder_options
+@json_option
+def move(source: str, lock_timeout: float, lock_wait: float, as_json: bool) -> None:
+    """Move the history of the files in --dir to --table, in one transaction.
+
+    Version 0.1 kept it in the table of forgedb's own, unless it was given another.
+    """
+    times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
+    with _runner(**times) as runner:
+        moved = runner.move(source)
+        place = runner.place()
+    many = "" if len(moved) == 1 else "s"
+    _report("moved", moved, [f"{len(moved)} migration{many} moved to {place}"], as_json)
+
+
 @command.command(short_help="Go on after a failure outside a transaction.")
 @click.argument("number", type=int, metavar="[N]", required=False)
 @click.option("--retry", is_flag=True, help="Let the next run go on with it.")
@@ -409,7 +467,7 @@ def resolve(
         if how is not None:
             raise click.UsageError(f"--{how} is about one migration: give its N", ctx)
         unfinished = [each for each in runner.unfinished() if number in (None, each.version)]
-        invalid = runner.invalid_indexes()
+        invalid, options = runner.invalid_indexes(), runner.options
     waiting = [each for each in unfinished if each.state != "resumed"]
     if as_json:
         from forgedb.cli.output import jsonable, print_json
@@ -417,7 +475,7 @@ def resolve(
         print_json({"unfinished": jsonable(unfinished), "invalid_indexes": invalid})
     else:
         for each in unfinished:
-            click.echo("\n".join(_unfinished(each)))
+            click.echo("\n".join(_unfinished(each, options)))
         for index in invalid:
             click.echo(f"the index {index} is INVALID: DROP INDEX CONCURRENTLY {index}")
         if not unfinished and not invalid:
@@ -440,15 +498,10 @@ def _at_work(begun: BegunMigration) -> str:
     return f"{begun.label} is being run by {begun.begun_by} since {since}"
 
 
-def _unfinished(begun: BegunMigration) -> list[str]:
+def _unfinished(begun: BegunMigration, given: str) -> list[str]:
     """How far a migration came, and what to type next, in lines."""
     if begun.state == "resumed":
         return [f"the next `forgedb migrate` goes on with {begun.next_part}"]
-    from shlex import quote
-
-    meta = click.get_current_context().meta
-    options = {"--dir": meta.get(_DIRECTORY), "--table": meta.get(_TABLE)}
-    given = "".join(f" {name} {quote(value)}" for name, value in options.items() if value)
     command = f"forgedb migrate resolve {begun.version}"
     failed = [f"  it failed: {begun.error}"] if begun.error and begun.state == "failed" else []
     return [
@@ -485,8 +538,9 @@ def _runner(
 
     meta = click.get_current_context().meta
     directory: str | None = meta.get(_DIRECTORY)
-    if _TABLE in meta:
-        options["table"] = meta[_TABLE]
+    for name, key in (("table", _TABLE), ("schema", _SCHEMA), ("history_schema", _HISTORY_SCHEMA)):
+        if key in meta:
+            options[name] = meta[key]
     url = given_url()
     parsed = parse_url(url)
     if parsed.dialect == "sqlite" and not os.path.exists(parsed.path):

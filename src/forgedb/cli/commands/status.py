@@ -47,6 +47,7 @@ def _print(status: Status) -> None:
     click.echo(f"{'schema':<14}  version {status.schema_version}, {state}")
     for each in status.differences:
         click.echo(f"{'':<14}  {each}")
+    click.echo(f"{'history':<14}  {status.history}")
     click.echo(f"{'size':<14}  {size_text(status.size)}")
     timeline = f", on timeline {status.timeline}" if status.timeline else ""
     if status.timeline is None and not status.database.startswith("sqlite"):

@@ -1,0 +1,99 @@
+"""Giving a history another table: what 0.1 kept in forgedb's own goes to the folder's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from forgedb.errors import UsageError
+from forgedb.migrations.applied import AppliedMigration
+from forgedb.migrations.comparison import others_files
+from forgedb.migrations.files import DIALECTS, MigrationFile, load, packaged
+from forgedb.migrations.history import BESIDE, HistoryTable
+from forgedb.migrations.place import quoted
+from forgedb.operations.steps import Steps, rows, run
+from forgedb.sql.catalogue import sql
+
+TABLE_TEXT = sql(
+    sqlite="SELECT sql, :schema FROM sqlite_schema WHERE type = 'table' AND name = :name",
+    postgres="""
+    SELECT CAST(c.relname AS text), NULL
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = CAST(:schema AS name) AND c.relname = CAST(:name AS name)
+      AND c.relkind = 'r'
+    """,
+)
+
+RULES = sql(
+    sqlite="SELECT :schema, :name WHERE false",
+    postgres="""
+    SELECT CAST(k.conname AS text)
+    FROM pg_catalog.pg_constraint AS k
+    JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = CAST(:schema AS name) AND c.relname = CAST(:name AS name)
+    ORDER BY k.conname
+    """,
+)
+"""The names of a table's rules, which are its indexes' as well."""
+
+
+def move(
+    files: Sequence[MigrationFile], source: HistoryTable, target: HistoryTable
+) -> Steps[list[AppliedMigration]]:
+    """Give the history of these files the table ``target``, and leave none in ``source``.
+
+    Raises UsageError (it isn't theirs, there is none, or there is one already).
+    """
+    if source.name == target.name:
+        raise UsageError(f"{source.shown} can't be moved to itself: name another with --table")
+    there = yield from target.read(writing=True)
+    if there.applied or there.begun:
+        raise UsageError(
+            f"{target.shown} holds a history already, and {source.shown} can't be added to it:"
+            " name another table with --table"
+        )
+    history = yield from source.read(writing=True)
+    if not history.applied and not history.begun:
+        raise UsageError(
+            f"there is no history in {source.shown}: say where it is with --from"
+            " (and --history-schema)"
+        )
+    own = {each.checksum for dialect in DIALECTS for each in load(packaged(dialect))}
+    if any(entry.checksum in own for entry in history.applied):
+        raise UsageError(
+            f"the history in {source.shown} is forgedb's own, which stays where it is: say where"
+            " that of your folder is with --from"
+        )
+    unknown = others_files(files, history, source.shown)
+    if unknown is not None:
+        raise UsageError(f"{unknown.why.partition(':')[0]}: give their folder with --dir")
+    for end in ("", *BESIDE):
+        yield from _rename(source.schema, f"{source.name}{end}", f"{target.name}{end}")
+    return [*history.applied]
+
+
+def _rename(schema: str | None, old: str, new: str) -> Steps[None]:
+    found = yield from rows(TABLE_TEXT, schema=schema, name=old)
+    if not found:
+        return
+    if (yield from rows(TABLE_TEXT, schema=schema, name=new)):
+        yield from run(f"DROP TABLE {_full(schema, new)}")
+    if schema is None:
+        # A rename of SQLite's own would leave its rules their names, and refuse a schema in which
+        # any view is broken.
+        ((text, _),) = found
+        made = re.sub(rf'(CREATE TABLE |CONSTRAINT )"?{old}(\w*)"?', rf"\1{new}\2", text)
+        yield from run(made, f"INSERT INTO {new} SELECT * FROM {old}", f"DROP TABLE {old}")
+        return
+    yield from run(f"ALTER TABLE {_full(schema, old)} RENAME TO {new}")
+    for (rule,) in (yield from rows(RULES, schema=schema, name=new)):
+        if rule.startswith(old):
+            renamed = quoted(f"{new}{rule.removeprefix(old)}")
+            text = f"ALTER TABLE {_full(schema, new)} RENAME CONSTRAINT {quoted(rule)} TO {renamed}"
+            yield from run(text)
+
+
+def _full(schema: str | None, table: str) -> str:
+    return table if schema is None else f"{quoted(schema)}.{table}"
