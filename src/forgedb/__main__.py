@@ -1,6 +1,32 @@
-"""Runs the command line as ``python -m forgedb``."""
+"""Runs the command line, also as ``python -m forgedb``."""
 
-from forgedb.cli import main
+from __future__ import annotations
+
+import os
+import sys
+
+from forgedb.unchanged import is_up_to_date
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code.
+
+    A plain ``migrate`` with nothing to do is answered before the command line is imported, which
+    takes longer than the answer.
+    """
+    if sys.stdout is not None and is_up_to_date(sys.argv[1:], os.environ):  # pyright: ignore[reportUnnecessaryComparison] - closed by the shell
+        try:
+            sys.stdout.write("nothing to apply\n")
+            sys.stdout.flush()
+        except OSError:
+            # As the command line says what it can't write.
+            pass
+        else:
+            return
+    from forgedb.cli import main as command_line
+
+    command_line()
+
 
 if __name__ == "__main__":
     main()

@@ -7,8 +7,9 @@ import re
 import pytest
 
 from forgedb import MigrationDrift, MigrationError, UsageError
+from forgedb.checksum import digest
 from forgedb.migrations import Migrator
-from forgedb.migrations.files import MigrationFile, digest
+from forgedb.migrations.files import MigrationFile
 from forgedb.migrations.history import HistoryTable
 from forgedb.migrations.repeatable import in_order
 from tests.migrations.folder import A, B, Folder

@@ -14,10 +14,11 @@ from typing import Literal, TypeVar, cast, get_args
 
 import msgspec
 
+from forgedb.checksum import digest
 from forgedb.errors import UsageError
 from forgedb.migrations.adopting.tool import Tool, Unfit, Up
 from forgedb.migrations.applied import AppliedMigration
-from forgedb.migrations.files import MigrationFile, digest, refused
+from forgedb.migrations.files import MigrationFile, refused
 from forgedb.migrations.script import parse
 from forgedb.operations.steps import Steps, rows
 from forgedb.sql.catalogue import Sql, sql

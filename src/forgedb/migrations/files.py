@@ -10,19 +10,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from forgedb.checksum import digest, text_of
 from forgedb.errors import MigrationError
 from forgedb.migrations.applied import REPEATABLE
 
 if TYPE_CHECKING:
-    from hashlib import sha256
-
     from forgedb.sql.lexer import Dialect
-else:
-    try:
-        # Python's own: hashlib loads OpenSSL first, which takes longer than to hash 1,000 files.
-        from _sha256 import sha256
-    except ImportError:
-        from hashlib import sha256
 
 DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
 """The folders for each database's own files."""
@@ -151,7 +144,7 @@ def _read(directory: str, name: str) -> MigrationFile:
             if os.fstat(file.fileno()).st_size > FILE_BYTES_MAX:
                 raise refused(name, f"it is larger than {FILE_BYTES_MAX} bytes: split it")
             content = file.read()
-        text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
+        text = text_of(content)
     except OSError as error:
         raise refused(name, f"it can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -163,11 +156,6 @@ def _read(directory: str, name: str) -> MigrationFile:
         line, column = text.count("\n", 0, nul) + 1, nul - text.rfind("\n", 0, nul)
         raise refused(name, "it has a NUL character: remove it", line=line, column=column)
     return MigrationFile(version, parsed[2], name, text, digest(text))
-
-
-def digest(text: str) -> str:
-    """SHA-256 of the text, in hexadecimal."""
-    return sha256(text.encode()).hexdigest()
 
 
 def refused(

@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
+from forgedb.checksum import digest
 from forgedb.errors import Conflict, MigrationDrift, UsageError
 from forgedb.migrations.applied import AppliedMigration, Numbered
-from forgedb.migrations.files import MigrationFile, digest
+from forgedb.migrations.files import MigrationFile
 from forgedb.migrations.place import Home, Place, quoted, shown
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Select, SelectOne, Steps, change, many, rows, together

@@ -12,9 +12,10 @@ from heapq import heapify, heappop, heappush
 
 import msgspec
 
+from forgedb.checksum import digest
 from forgedb.migrations.applied import REPEATABLE, AppliedMigration
 from forgedb.migrations.comparison import MigrationState, State
-from forgedb.migrations.files import MigrationFile, digest, load_repeatable, refused
+from forgedb.migrations.files import MigrationFile, load_repeatable, refused
 from forgedb.migrations.header import AFTER, header_of
 from forgedb.migrations.history import HistoryTable
 from forgedb.operations.steps import Steps, change, many, rows

@@ -1,0 +1,25 @@
+"""The text of a migration's file, and its checksum; nothing else is imported for it."""
+
+from __future__ import annotations
+
+# Type checkers take the name for true; to import typing for it would take longer than all the rest.
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from hashlib import sha256
+else:
+    try:
+        # Python's own: hashlib loads OpenSSL first, which takes longer than to hash 1,000 files.
+        from _sha256 import sha256
+    except ImportError:
+        from hashlib import sha256
+
+
+def text_of(content: bytes) -> str:
+    """A file's text, without byte order mark and CRs.  Raises UnicodeDecodeError."""
+    return content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def digest(text: str) -> str:
+    """SHA-256 of the text, in hexadecimal."""
+    return sha256(text.encode()).hexdigest()

@@ -1,0 +1,57 @@
+"""Whether a plain ``forgedb migrate`` has nothing to do: asked at each start, without the rest.
+
+It says yes where the history of an SQLite file is, line by line, what the files would be recorded
+as.  Whatever else there is, an option, an error, another database, or something to be said, is for
+the command itself, which judges by all of its rules.
+"""
+
+from __future__ import annotations
+
+import os
+
+from forgedb.checksum import digest, text_of
+
+# Type checkers take the name for true; to import typing for it would take longer than all the rest.
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PREFIX = "sqlite:///"
+
+
+def is_up_to_date(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Whether it is a plain ``migrate`` of an SQLite file that has all of forgedb's migrations."""
+    url = environment.get("FORGEDB_URL", "")
+    path = url.removeprefix(PREFIX)
+    if list(arguments) != ["migrate"] or path == url or "?" in path or "%" in path:
+        return False
+    if not all(each.isascii() and each.isalnum() for each in _words(environment)):
+        return False
+    try:
+        if not os.path.isfile(path):
+            return False
+        files = _files()
+    except (OSError, ValueError):
+        return False
+    # The driver is needed only now.
+    from forgedb.drivers.sqlite.recorded import recorded
+
+    return recorded(path) == files
+
+
+def _words(environment: Mapping[str, str]) -> list[str]:
+    """The parts of the actor's name, which the command looks at more closely."""
+    actor = environment.get("FORGEDB_ACTOR")
+    return [] if actor is None else actor.replace(":", "-").split("-")
+
+
+def _files() -> list[tuple[int, str, str]]:
+    """What forgedb's files would be recorded as, in the order of their numbers."""
+    folder = os.path.join(os.path.dirname(__file__), "migrations", "sqlite")
+    found: list[tuple[int, str, str]] = []
+    for file in sorted(os.listdir(folder)):
+        number, _, name = file.removesuffix(".sql").partition("_")
+        with open(os.path.join(folder, file), "rb") as opened:
+            found.append((int(number), name, digest(text_of(opened.read()))))
+    return found
