@@ -61,8 +61,7 @@ def squash(directory: str, databases: Mapping[Dialect, Sync], to: int, name: str
         each: folder for each, folder in folders.items() if os.path.isdir(folder)
     }
     if not parted:
-        (dialect,) = [*databases][:1]
-        parted = {dialect: directory}
+        parted[next(iter(databases))] = directory
     with ExitStack() as stack:
         found = {each: _database_for(each, databases, stack) for each in parted}
         squashes = [_proven(found[each], folder, to, name) for each, folder in parted.items()]

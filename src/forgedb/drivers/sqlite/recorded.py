@@ -42,4 +42,4 @@ def _read(connection: apsw.Connection) -> list[tuple[object, ...]] | None:
         return None
     if connection.pragma("encoding") != "UTF-8":
         return None
-    return connection.execute(RECORDED).fetchall()
+    return [tuple(row) for row in connection.execute(RECORDED)]
