@@ -140,6 +140,14 @@ def test_files_that_are_run_in_two_ways_are_named(three: Folder) -> None:
     assert len(files(three)) == 5
 
 
+def test_a_file_in_python_is_named_and_not_joined(three: Folder) -> None:
+    (three.path / "0004_d.py").write_text("def migrate(db):\n    pass\n")
+    with pytest.raises(UsageError, match=r"0004_d\.py is no SQL"):
+        three.runner.squash(4)
+    assert len(files(three)) == 4
+    assert len(three.runner.squash(3)) == 1
+
+
 @pytest.mark.parametrize(
     ("to", "name", "why"),
     [(9, "x", "no migration 9"), (1, "x", "nothing is to be joined"), (3, "c", "another --name")],
