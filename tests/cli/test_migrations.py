@@ -791,3 +791,15 @@ def test_sqlite_has_no_schemas_to_choose(forgedb: Forgedb, own: list[str]) -> No
     for option in ("--schema", "--history-schema"):
         refused = forgedb("migrate", *own, option, "main")
         assert (refused.code, f"{option} is for PostgreSQL" in refused.error) == (2, True)
+
+
+@on_postgres
+def test_a_tenants_history_is_marked_and_no_other(forgedb: Forgedb, own: list[str]) -> None:
+    with library.connect(forgedb.url) as db:
+        db.client.execute("CREATE SCHEMA acme")
+    tenant = [*own, "--schema", "acme"]
+    forgedb.ok("migrate", *own)
+    forgedb.ok("migrate", *tenant)
+    forgedb.ok("migrate", "mark", "2", "--pending", "--reason", "again", *tenant)
+    assert _states(forgedb, own) == (0, ["applied", "applied"])
+    assert _states(forgedb, tenant) == (3, ["applied", "pending"])

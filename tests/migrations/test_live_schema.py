@@ -11,7 +11,7 @@ import pytest
 import forgedb
 from forgedb import Database, MigrationDrift, MigrationError, UsageError
 from forgedb.drivers.postgres.scratch import PREFIX, _as_in
-from forgedb.migrations import Runner
+from forgedb.migrations import Migrator, Runner
 from forgedb.sql.lexer import Dialect
 from forgedb.sql.split import split
 from tests.migrations.folder import Folder
@@ -263,3 +263,29 @@ def test_an_extension_is_told_and_what_it_brings_along_is_not(folder: Folder) ->
     folder.db.client.execute("DROP EXTENSION pg_trgm")
     (gone,) = folder.runner.schema_differences()
     assert gone.named == "extension pg_trgm"
+
+
+@on_postgres
+def test_a_tenants_schema_is_compared_with_what_the_files_make_in_it(folder: Folder) -> None:
+    folder.write(m0001_stars="CREATE TABLE stars (id integer)")
+    for tenant in ("acme", "initech"):
+        folder.db.client.execute(f"CREATE SCHEMA {tenant}")
+        folder.runner_with(schema=tenant).migrate()
+    folder.db.client.execute("CREATE TABLE public.others (id integer)")
+    folder.db.client.execute("ALTER TABLE initech.stars ADD COLUMN shine integer")
+    assert folder.runner_with(schema="acme").schema_differences() == []
+    (shine,) = folder.runner_with(schema="initech").schema_differences()
+    assert shine.named == "column shine on initech.stars"
+
+
+@on_postgres
+def test_what_the_search_path_leads_to_is_compared_where_it_is(folder: Folder, url: str) -> None:
+    folder.write(m0001_stars="CREATE TABLE stars (id integer)")
+    folder.db.client.execute("CREATE SCHEMA acme")
+    with forgedb.connect(f"{url}?options=-csearch_path%3Dacme,public") as db:
+        runner = Migrator(db, folder.path)
+        runner.migrate()
+        assert runner.schema_differences() == []
+        db.client.execute("DROP TABLE acme.stars")
+        (gone,) = runner.schema_differences()
+    assert gone.named == "table acme.stars"

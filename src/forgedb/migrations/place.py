@@ -63,6 +63,11 @@ class Home(NamedTuple):
     history: str | None
     files: str | None
 
+    def made_with(self) -> list[str]:
+        """The statements that make these schemas in an empty database."""
+        named = dict.fromkeys(name for name in self if name)
+        return [f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}" for name in named]
+
 
 class Place:
     """``schema`` is that of the files, and of their history unless ``history_schema`` is another.
@@ -101,11 +106,6 @@ class Place:
         if self._history_schema is not None:
             words += f" --history-schema {quote(self._history_schema)}"
         return words
-
-    def made_with(self) -> list[str]:
-        """The statements that make these schemas in an empty database."""
-        named = dict.fromkeys(name for name in (self.schema, self._history_schema) if name)
-        return [f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}" for name in named]
 
     def find(self, table: str) -> Steps[Home]:
         """Where the history, and what the files make, are to be now.

@@ -353,7 +353,9 @@ class Migrator:
         """Apply these files to another database, which is empty.  Raises as migrate."""
         other = self.on(database)
         other._files, other._progress = [*files], None
-        for text in self._place.made_with():
+        # Where they are run here, though it may be nowhere along another's search_path.
+        home = self._database.read(self._place.find(self._table.name))
+        for text in home.made_with():
             database.alone(run(text))
         other.migrate()
 

@@ -114,7 +114,8 @@ def _missing(kind: str, names: Collection[str]) -> Iterator[Difference]:
 def _others(made: Whole, live: Whole, known: Collection[str]) -> Iterator[Difference]:
     """The tables and views that the files know nothing of, in the schemas that they make."""
     for schema, names in made.names.items():
-        for name, kind in live.names.get(schema, {}).items():
+        # Where the files make nothing, all is others'.
+        for name, kind in live.names.get(schema, {}).items() if names else ():
             if kind != "other" and name not in names and name not in known:
                 full = _qualified(schema, name)
                 yield FilesDifference(kind, full, "", "added", None, kind, harmless=True)

@@ -536,11 +536,8 @@ def _runner(
     from forgedb.migrations.runner import Runner
     from forgedb.url import parse_url
 
-    meta = click.get_current_context().meta
-    directory: str | None = meta.get(_DIRECTORY)
-    for name, key in (("table", _TABLE), ("schema", _SCHEMA), ("history_schema", _HISTORY_SCHEMA)):
-        if key in meta:
-            options[name] = meta[key]
+    directory: str | None = click.get_current_context().meta.get(_DIRECTORY)
+    options |= _history_given()
     url = given_url()
     parsed = parse_url(url)
     if parsed.dialect == "sqlite" and not os.path.exists(parsed.path):
@@ -562,11 +559,16 @@ def _existing(default: str | None = None, **options: Any) -> Generator[Runner]:
     """The runner on a database that is there, in a folder that may not be."""
     from forgedb.migrations.runner import Runner
 
-    meta = click.get_current_context().meta
-    if _TABLE in meta:
-        options["table"] = meta[_TABLE]
+    directory = click.get_current_context().meta.get(_DIRECTORY, default)
     with database() as db:
-        yield Runner(db, meta.get(_DIRECTORY, default), **options)
+        yield Runner(db, directory, **options, **_history_given())
+
+
+def _history_given() -> dict[str, Any]:
+    """Where the command line says that the history is."""
+    meta = click.get_current_context().meta
+    keys = {"table": _TABLE, "schema": _SCHEMA, "history_schema": _HISTORY_SCHEMA}
+    return {name: meta[key] for name, key in keys.items() if key in meta}
 
 
 def _exit_code(states: Sequence[MigrationState], invalid: Sequence[str]) -> int:
