@@ -155,7 +155,7 @@ def migrate(url: str, files: Path) -> None:
 
 
 def _check(connection: sqlite3.Connection | psycopg.Connection, count: int) -> None:
-    assert connection.execute("SELECT count(*) FROM schema_migrations").fetchone() == (count,)
+    assert connection.execute("SELECT count(*) FROM app_schema_migrations").fetchone() == (count,)
     check_applied(connection, count)
 
 

@@ -46,11 +46,12 @@ def test_importing_forgedb_imports_nothing_else(without_anything: set[str]) -> N
     [
         (["--version"], {"apsw", "msgspec", "psycopg", "rich", "asyncio", "json", "hashlib"}),
         (
-            ["migrate"],
+            ["migrate", "--quiet"],
             {"psycopg", "rich", "asyncio", "cryptography", "_hashlib", "ssl"},
         ),
+        (["migrate"], {"click", "msgspec", "typing", "re", "psycopg", "rich", "asyncio"}),
     ],
-    ids=["version", "migrate"],
+    ids=["version", "migrate --quiet", "migrate"],
 )
 def test_a_command_imports_no_more_than_it_needs(
     url: str, arguments: Sequence[str], left_out: set[str]

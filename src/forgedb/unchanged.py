@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 
 PREFIX = "sqlite:///"
 
+DEFAULT = "sqlite:///forge.db"
+
 
 def is_up_to_date(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
-    """Whether it is a plain ``migrate`` of an SQLite file that has all of forgedb's migrations."""
-    url = environment.get("FORGEDB_URL", "")
+    """Whether it is a plain ``migrate`` of an SQLite file that has all of forgedb's migrations.
+
+    The file may be named by ``--url``, or in the environment.
+    """
+    url = _url(arguments, environment)
     path = url.removeprefix(PREFIX)
-    if list(arguments) != ["migrate"] or path == url or "?" in path or "%" in path:
+    if path in (url, ":memory:") or "?" in path or "%" in path or not path.isprintable():
         return False
     if not all(each.isascii() and each.isalnum() for each in _words(environment)):
         return False
@@ -37,7 +42,25 @@ def is_up_to_date(arguments: Sequence[str], environment: Mapping[str, str]) -> b
     # The driver is needed only now.
     from forgedb.drivers.sqlite.recorded import recorded
 
-    return recorded(path) == files
+    return recorded(os.path.abspath(path)) == files
+
+
+def _url(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    """The database's URL; empty where anything but a plain ``migrate`` of it is asked for."""
+    match [*arguments]:
+        case ["migrate"]:
+            pass
+        case ["--url", url, "migrate"] | ["migrate", "--url", url]:
+            return url
+        case [option, "migrate"] | ["migrate", option] if option.startswith("--url="):
+            return option.removeprefix("--url=")
+        case _:
+            return ""
+    if environment.get("FORGEDB_URL"):
+        return environment["FORGEDB_URL"]
+    if environment.get("DB_DRIVER"):
+        return ""
+    return environment.get("DATABASE_URL") or DEFAULT
 
 
 def _words(environment: Mapping[str, str]) -> list[str]:

@@ -775,6 +775,8 @@ def test_a_tenant_has_its_files_and_history_in_its_schema(
     assert (told.code, told.error) == (0, "the history is in tenant1.app_schema_migrations\n")
     assert forgedb("migrate", "resolve", *tenant).code == 0
     as_made = "2 migrations, each as it was applied, and the schema as they make it\n"
+    with library.connect(forgedb.url) as db:
+        db.client.execute("CREATE TABLE public.others (id integer)")
     assert forgedb.ok("migrate", "verify", *tenant) == as_made
     assert forgedb.ok("migrate", *tenant, "verify", "--schema") == as_made
     assert forgedb.ok("migrate", *tenant, "verify") == "2 migrations, each as it was applied\n"
@@ -784,6 +786,9 @@ def test_a_tenant_has_its_files_and_history_in_its_schema(
     assert (different.code, "tenant1.stars" in different.out) == (4, True)
     here = forgedb.ok("migrate", "--dir", str(folder), "--history-schema", "public")
     assert here.startswith("applied 0001_stars in ")
+    forgedb.ok("migrate", "mark", "2", "--pending", "--reason", "to see where", *tenant)
+    assert _states(forgedb, tenant) == (3, ["applied", "pending"])
+    assert _states(forgedb, [*tenant[:2]]) == (0, ["applied", "applied"])
 
 
 @on_sqlite

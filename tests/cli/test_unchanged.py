@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import forgedb
-from forgedb.unchanged import is_up_to_date
+from forgedb.unchanged import DEFAULT, PREFIX, is_up_to_date
+from forgedb.url import DEFAULT_URL, sqlite_url
 from tests.test_starting import modules_of, tops
 
 NOTHING = "nothing to apply\n"
@@ -86,12 +87,13 @@ def environment_of(file: Path, **more: str) -> dict[str, str]:
     return {**kept, "FORGEDB_URL": f"sqlite:///{file}", **more}
 
 
-def command_line(file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command itself, not asked whether it is needed."""
+def command_line(file: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """The command itself, not asked whether it is needed, in the file's folder."""
     words = "import forgedb.cli; forgedb.cli.main()"
     command = [sys.executable, "-c", words, *arguments]
+    environment = environment_of(file, **more)
     return subprocess.run(
-        command, env=environment_of(file), capture_output=True, text=True, check=False
+        command, env=environment, cwd=file.parent, capture_output=True, text=True, check=False
     )
 
 
@@ -107,7 +109,19 @@ def test_it_answers_early_only_what_the_command_answers(file: Path, change: Chan
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["status"], ["migrate", "--json"], ["migrate", "status"], ["--url", "x", "migrate"]],
+    [
+        [],
+        ["status"],
+        ["migrate", "--json"],
+        ["migrate", "status"],
+        ["--url", "x", "migrate"],
+        ["--url", "migrate"],
+        ["migrate", "--url"],
+        ["--url", "sqlite:///forge.db", "status"],
+        ["--url", "sqlite:///forge.db", "migrate", "--url", "sqlite:///forge.db"],
+        ["--actor", "sqlite:///forge.db", "migrate"],
+        ["migrate", "--dir", "sqlite:///forge.db"],
+    ],
 )
 def test_whatever_is_asked_for_beside_it_is_for_the_command(
     file: Path, arguments: list[str]
@@ -134,6 +148,52 @@ def test_an_environment_that_must_be_looked_at_is_for_the_command(
     assert is_up_to_date(["migrate"], environment_of(file, FORGEDB_ACTOR="service:deploy-1"))
 
 
+UNSET = {"FORGEDB_URL": "", "DB_DRIVER": "", "DB_PATH": "", "DATABASE_URL": ""}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more", "early"),
+    [
+        (["--url", "sqlite:///forge.db", "migrate"], {"FORGEDB_URL": "sqlite:///other.db"}, True),
+        (["migrate", "--url", "sqlite:///forge.db"], {"DB_DRIVER": "oracle"}, True),
+        (["--url=sqlite:///forge.db", "migrate"], {}, True),
+        (["migrate", "--url=sqlite:///forge.db"], {}, True),
+        (["migrate"], {}, True),
+        (["migrate"], {"DB_PATH": "other.db"}, True),
+        (["migrate"], {"DATABASE_URL": "sqlite:///forge.db"}, True),
+        (["migrate"], {"DATABASE_URL": "sqlite:///:memory:"}, False),
+        (["migrate"], {"DB_DRIVER": "sqlite", "DB_PATH": "other.db"}, False),
+        (["migrate"], {"DB_DRIVER": "pg", "DATABASE_URL": "sqlite:///forge.db"}, False),
+        (["migrate", "--url", "sqlite:///:memory:"], {}, False),
+        (["migrate", "--url", "sqlite:///forge%2Edb"], {}, False),
+        (["migrate", "--url", "sqlite:///forge.db?mode=ro"], {}, False),
+        (["migrate", "--url", "sqlite:forge.db"], {}, False),
+        (["migrate", "--url", "forge.db"], {}, False),
+        (["migrate", "--url="], {}, False),
+    ],
+)
+def test_the_file_is_the_one_that_the_command_takes(
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    more: dict[str, str],
+    early: bool,
+) -> None:
+    # A file of this name is no database in memory.
+    file.with_name(":memory:").write_bytes(file.read_bytes())
+    monkeypatch.chdir(file.parent)
+    assert is_up_to_date(arguments, {**UNSET, **more}) == early
+    done = command_line(file, *arguments, **{**UNSET, **more})
+    if early:
+        assert (done.returncode, done.stdout, done.stderr) == (0, NOTHING, "")
+        file.rename(file.with_name("another.db"))
+        assert not is_up_to_date(arguments, {**UNSET, **more})
+
+
+def test_the_default_is_the_commands() -> None:
+    assert (DEFAULT_URL, sqlite_url("")) == (DEFAULT, PREFIX)
+
+
 def test_options_in_the_url_are_for_the_command(file: Path) -> None:
     given = environment_of(file, FORGEDB_URL=f"sqlite:///{file}?synchronous=OFF")
     assert not is_up_to_date(["migrate"], given)
@@ -144,10 +204,11 @@ def test_it_imports_nothing_of_the_command_line_and_leaves_nothing_behind(
 ) -> None:
     monkeypatch.setenv("FORGEDB_URL", f"sqlite:///{file}")
     monkeypatch.delenv("FORGEDB_ACTOR", raising=False)
-    modules = modules_of("-m", "forgedb", "migrate")
-    assert "apsw" in tops(modules)
-    assert not tops(modules) & {"click", "msgspec", "rich", "psycopg"}
-    assert "forgedb.cli" not in modules
+    for arguments in (["migrate"], ["--url", f"sqlite:///{file}", "migrate"]):
+        modules = modules_of("-m", "forgedb", *arguments)
+        assert "apsw" in tops(modules)
+        assert not tops(modules) & {"click", "msgspec", "rich", "psycopg", "typing"}
+        assert "forgedb.cli" not in modules
     assert [each.name for each in file.parent.iterdir()] == ["forge.db"]
 
 
