@@ -554,13 +554,6 @@ def _runner(
         yield Runner(db, directory, **options)
 
 
-def _places() -> dict[str, Any]:
-    """Where the command line says that the files are run, and their history is."""
-    meta = click.get_current_context().meta
-    keys = {"table": _TABLE, "schema": _SCHEMA, "history_schema": _HISTORY_SCHEMA}
-    return {name: meta[key] for name, key in keys.items() if key in meta}
-
-
 @contextmanager
 def _existing(default: str | None = None, **options: Any) -> Generator[Runner]:
     """The runner on a database that is there, in a folder that may not be."""
