@@ -20,7 +20,7 @@ from forgedb.migrations.batches import Batches
 from forgedb.migrations.history import BegunMigration, History
 from forgedb.migrations.patience import Patience
 from forgedb.migrations.script import Script
-from forgedb.operations.steps import Steps, now
+from forgedb.operations.steps import Steps, now, run
 
 R = TypeVar("R")
 
@@ -67,6 +67,18 @@ class AsksForNoLock(Runner):
 
     def _applying(self) -> Applying:
         return _Unlocked(self._table, self._lock_wait_seconds)
+
+
+class _Hurried(Applying):
+    def _opened(self, script: Script) -> Steps[None]:
+        yield from run("; ".join(statement.text for statement in script.opening))
+
+
+class TakesItsSnapshotWithoutTheTablesLock(Runner):
+    """Begins a transaction as its file asks for, and locks nothing before the first look."""
+
+    def _applying(self) -> Applying:
+        return _Hurried(self._table, self._lock_wait_seconds)
 
 
 class _Hasty(Patience):

@@ -15,7 +15,9 @@ from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, MigrationDri
 from forgedb.migrations.advice import advice
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.history import History, HistoryTable
+from forgedb.migrations.isolation import LOCK_HISTORY, READ_ONLY
 from forgedb.migrations.locking import lock
+from forgedb.migrations.patience import may_pass
 from forgedb.migrations.references import Dangling, dangling
 from forgedb.migrations.repeatable import applied_repeatable, record_repeatable
 from forgedb.migrations.script import Script
@@ -43,7 +45,7 @@ ADVICE = {
     "25001": "begin the file with `-- forgedb: no-transaction`",
     "2D000": "COMMIT and ROLLBACK in a DO block, or in a procedure that is called, need a file that"
     " begins with `-- forgedb: no-transaction`",
-    "25006": "the file's line of the history is written in its transaction: leave out READ ONLY",
+    "25006": READ_ONLY,
     "55P04": "put what uses it into the next file",
 }
 """The way out of what PostgreSQL refuses in a transaction, by SQLSTATE; SQLite has only words."""
@@ -96,6 +98,8 @@ class Applying:
         """Run a file, unless another process has done so; nothing of it stays where it fails."""
         began = time.monotonic()
         self.is_at_commit = False
+        if script.opening:
+            yield from self._opened(script)
         if script.migration.is_repeatable:
             yield from self.locked_history()
             if (yield from self._is_up_to_date(script)):
@@ -105,6 +109,16 @@ class Applying:
         if self.is_applied(script, history):
             return None
         return (yield from self.unlocked(script, began, at))
+
+    def _opened(self, script: Script) -> Steps[None]:
+        """Begin the transaction as the file asks for; the history's table is there."""
+        texts = tuple(statement.text for statement in script.opening)
+        try:
+            yield Run(texts, None, self.hearing(script))
+        except ForgeDbError as error:
+            raise self.failed(script, script.opening[error.number], error) from error
+        yield from run(f"SET LOCAL lock_timeout TO {round(self.lock_wait_seconds * 1000)}")
+        yield from run(self.table.of(LOCK_HISTORY).postgres)
 
     def unlocked(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
         """Run a file in the open transaction, whose lock is held, and which ends with it."""
@@ -136,9 +150,9 @@ class Applying:
             record = partial(record_repeatable, self.table)
         try:
             recorded = yield from record(script.migration, at, duration_ms)
-        except LockTimeout:
-            raise
         except ForgeDbError as error:
+            if may_pass(error):
+                raise
             words = f"its line of the history can't be written: {_said(error, script)}"
             raise self._error(script, words) from error
         self.is_at_commit = True
@@ -171,7 +185,7 @@ class Applying:
             if isinstance(error, SystemExit) and not python.exits_by_itself(error):
                 raise
             line = python.line_of(error)
-            if isinstance(error, LockTimeout):
+            if isinstance(error, ForgeDbError) and may_pass(error):
                 words = f"{script.migration.file}:{line}: {error.why}"
                 raise LockTimeout(words, retryable=True) from error
             if isinstance(error, ForgeDbError):
@@ -216,16 +230,14 @@ class Applying:
         self, script: Script, error: ForgeDbError, way_out: str = "", *, of_ending: bool = False
     ) -> LockTimeout | MigrationError:
         """The error where one of the statements that went together was refused, or their ending."""
-        if error.number < len(script.statements) and not of_ending:
-            statement = script.statements[error.number]
-            if not isinstance(error, LockTimeout):
-                return self.failed(script, statement, error, way_out)
-            where = f"{script.migration.file}:{statement.line}:{statement.column}"
-        elif not isinstance(error, LockTimeout):
-            return self.uncommitted(script, error)
-        else:
-            where = script.migration.file
-        return LockTimeout(f"{where}: {error.why}", retryable=True)
+        statements = () if of_ending else script.statements[error.number : error.number + 1]
+        if may_pass(error):
+            places = [f":{each.line}:{each.column}" for each in statements]
+            where = "".join([script.migration.file, *places])
+            return LockTimeout(f"{where}: {error.why}", retryable=True)
+        for statement in statements:
+            return self.failed(script, statement, error, way_out)
+        return self.uncommitted(script, error)
 
     def failed(
         self, script: Script, statement: ScriptStatement, error: ForgeDbError, advice: str = ""

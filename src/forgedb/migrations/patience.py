@@ -1,13 +1,14 @@
-"""Waiting for a lock: trying again after growing pauses, until it is had or given up."""
+"""Waiting for a lock, or until nobody else changes the same rows: trying again after growing
+pauses, until it is had or given up."""
 
 from __future__ import annotations
 
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
-from forgedb.errors import LockTimeout
+from forgedb.errors import ForgeDbError, LockTimeout, Unavailable
 from forgedb.operations.binding import Sync
 from forgedb.operations.steps import Steps
 from forgedb.operations.stopping import stop_if_told
@@ -22,6 +23,18 @@ WRITER_SECONDS = 0.2
 
 SILENT_SECONDS = 1.0
 """A wait that is over sooner isn't worth a word."""
+
+
+SERIALIZATION_FAILURE = "40001"
+"""What PostgreSQL says under a file's own isolation level: its snapshot was overtaken."""
+
+
+def may_pass(error: ForgeDbError) -> TypeGuard[Unavailable]:
+    """Whether the same transaction, run again, may well succeed."""
+    code = getattr(error.__cause__, "sqlstate", None)
+    return isinstance(error, LockTimeout) or (
+        isinstance(error, Unavailable) and code == SERIALIZATION_FAILURE
+    )
 
 
 class Patience:
@@ -55,7 +68,9 @@ class Patience:
             stop_if_told()
             try:
                 return attempt()
-            except LockTimeout as error:
+            except Unavailable as error:
+                if not may_pass(error):
+                    raise
                 waited_seconds = time.monotonic() - began
                 if waited_seconds >= self._timeout_seconds:
                     raise LockTimeout(

@@ -227,6 +227,9 @@ class Migrator:
             elif script.mode == "batches":
                 applied = self._batches(applying, patience).apply(script)
             else:
+                if script.opening:
+                    # Its own transaction locks the history's table before it can be made.
+                    patience.write(applying.locked_history)
                 unlinked = script.mode == "rebuild"
                 steps = partial(applying.in_transaction, script)
                 try:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from forgedb.errors import MigrationError
 from forgedb.migrations.files import MigrationFile, refused
 from forgedb.migrations.header import AFTER, Header, header_of
+from forgedb.migrations.isolation import opening_of
+from forgedb.migrations.isolation import refusal as transaction_refused
 from forgedb.sql.lexer import Dialect
 from forgedb.sql.pragmas import pragma_of, refusal_of
 from forgedb.sql.split import ScriptError, ScriptStatement, split, transaction_control
@@ -27,6 +30,8 @@ class Script(msgspec.Struct, frozen=True):
     header: Header
     python: PythonFile | None = None
     """What is run in the place of statements."""
+    opening: Sequence[ScriptStatement] = ()
+    """What the file says of its transaction, which goes ahead of all others."""
 
     @property
     def mode(self) -> Mode:
@@ -70,23 +75,27 @@ def parse(migration: MigrationFile, dialect: Dialect) -> Script:
                 if script.mode == "no-transaction"
                 else "each file runs in one transaction of the runner's"
             )
-            raise refused(
-                migration.file,
-                f"{keyword} is refused: {where}",
-                line=statement.line,
-                column=statement.column,
-                statement=statement.text,
-            )
+            raise _refused(migration, statement, f"{keyword} is refused: {where}")
         why = _pragma_refused(statement, script.mode) if dialect == "sqlite" else None
         if why is not None:
-            raise refused(
-                migration.file,
-                why,
-                line=statement.line,
-                column=statement.column,
-                statement=statement.text,
-            )
-    return script
+            raise _refused(migration, statement, why)
+    return _opened(script) if dialect == "postgres" and script.mode == "transaction" else script
+
+
+def _opened(script: Script) -> Script:
+    """The same, with what it says of its transaction apart.  Raises MigrationError."""
+    opening = opening_of(script.statements)
+    for statement in opening:
+        why = transaction_refused(statement)
+        if why is not None:
+            raise _refused(script.migration, statement, why)
+    statements = [each for each in script.statements if each not in opening]
+    return msgspec.structs.replace(script, statements=statements, opening=opening)
+
+
+def _refused(migration: MigrationFile, statement: ScriptStatement, why: str) -> MigrationError:
+    line, column = statement.line, statement.column
+    return refused(migration.file, why, line=line, column=column, statement=statement.text)
 
 
 def _pragma_refused(statement: ScriptStatement, mode: Mode) -> str | None:

@@ -1,0 +1,49 @@
+"""What a file says of its transaction as a whole, at its top: ``SET TRANSACTION ISOLATION LEVEL``.
+
+PostgreSQL takes it before the transaction's first snapshot alone, and the history is read before
+the file is run.  So it goes ahead of everything; and since the snapshot then stays as it is to the
+end, the history's table is locked before it is taken: whoever wrote to it has committed by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from forgedb.sql.catalogue import Sql
+from forgedb.sql.lexer import tokens
+from forgedb.sql.split import ScriptStatement
+
+LOCK_HISTORY = Sql(sqlite="", postgres="LOCK TABLE schema_migrations IN SHARE ROW EXCLUSIVE MODE")
+"""It takes no snapshot, and waits for those who write."""
+
+_SETTINGS = frozenset(
+    {"TRANSACTION", "TRANSACTION_ISOLATION", "TRANSACTION_READ_ONLY", "TRANSACTION_DEFERRABLE"}
+)
+"""What SET TRANSACTION sets, by their own names too."""
+
+READ_ONLY = "the file's line of the history is written in its transaction: leave out READ ONLY"
+SNAPSHOT = "what was applied since that snapshot would be applied again: leave it out"
+
+
+def opening_of(statements: Sequence[ScriptStatement]) -> list[ScriptStatement]:
+    """The statements about the transaction, among the SETs that a file of PostgreSQL begins with.
+
+    These take no snapshot either, so that a server would heed one behind them, too.
+    """
+    opening: list[ScriptStatement] = []
+    for statement in statements:
+        if statement.opening[:1] != ("SET",):
+            break
+        words = [each for each in statement.opening[1:3] if each not in ("LOCAL", "SESSION")]
+        if words and words[0] in _SETTINGS:
+            opening.append(statement)
+    return opening
+
+
+def refusal(statement: ScriptStatement) -> str | None:
+    """Why a file's transaction can't be so."""
+    found = tokens(statement.text, "postgres")
+    words = " ".join(token.text.upper() for token in found if token.kind == "word")
+    if "SNAPSHOT" in words:
+        return SNAPSHOT
+    return READ_ONLY if "READ ONLY" in words else None
