@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from forgedb.errors import Unavailable
 from forgedb.handle import (
     Handle,
     first_write,
@@ -17,6 +20,7 @@ from forgedb.handle import (
     understood,
 )
 from forgedb.operations.binding import Async
+from forgedb.starting import Start
 from forgedb.validation import check_path
 
 if TYPE_CHECKING:
@@ -107,14 +111,27 @@ class AsyncDatabase(Handle[Async]):
 
 
 async def connect_async(
-    url: str | None = None, *, actor: str | None = None, **options: Any
+    url: str | None = None,
+    *,
+    actor: str | None = None,
+    wait: timedelta | float = 0,
+    **options: Any,
 ) -> AsyncDatabase:
     """Open a database for the tasks of the running event loop; all else is as ``connect``'s.
 
     Raises InvalidValue (the URL, the actor, an option), Unavailable (it can't be opened),
     UsageError (PostgreSQL's driver isn't installed).
     """
-    parsed, clock, given = understood(url, options)
+    start = Start(wait)
+    while True:
+        try:
+            return await _opened(url, actor, options)
+        except Unavailable as error:
+            await asyncio.sleep(start.pause(error))
+
+
+async def _opened(url: str | None, actor: str | None, options: Mapping[str, Any]) -> AsyncDatabase:
+    parsed, clock, given = understood(url, dict(options))
     context = make_context(actor)
     from forgedb.migrations.runner import schema_check
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import time
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from forgedb.errors import Unavailable
 from forgedb.handle import (
     Handle,
     first_write,
@@ -17,6 +20,7 @@ from forgedb.handle import (
     understood,
 )
 from forgedb.operations.binding import Sync
+from forgedb.starting import Start
 from forgedb.validation import check_path
 
 if TYPE_CHECKING:
@@ -106,10 +110,18 @@ class Database(Handle[Sync]):
         self._runner.backup(check_path("path", path))
 
 
-def connect(url: str | None = None, *, actor: str | None = None, **options: Any) -> Database:
+def connect(
+    url: str | None = None,
+    *,
+    actor: str | None = None,
+    wait: timedelta | float = 0,
+    **options: Any,
+) -> Database:
     """Open a database: ``sqlite://`` in memory, ``sqlite:///file.db``, ``postgresql://…``.
 
-    Without a URL the environment says which, and ``sqlite:///forge.db`` where it doesn't.
+    Without a URL the environment says which, and ``sqlite:///forge.db`` where it doesn't.  One that
+    isn't there yet is waited for as long as ``wait``, a timedelta or seconds: a server that starts,
+    its name, a database or a folder that is still to be made.
 
     Options of SQLite, also after a ``?`` in the URL: ``mode`` (ro, rw, rwc: rw doesn't make a new
     file), ``synchronous`` (FULL; OFF, NORMAL, EXTRA), ``busy_timeout`` (a timedelta, or seconds),
@@ -123,7 +135,16 @@ def connect(url: str | None = None, *, actor: str | None = None, **options: Any)
     Raises InvalidValue (the URL, the actor, an option), Unavailable (it can't be opened),
     UsageError (PostgreSQL's driver isn't installed).
     """
-    parsed, clock, given = understood(url, options)
+    start = Start(wait)
+    while True:
+        try:
+            return _opened(url, actor, options)
+        except Unavailable as error:
+            time.sleep(start.pause(error))
+
+
+def _opened(url: str | None, actor: str | None, options: Mapping[str, Any]) -> Database:
+    parsed, clock, given = understood(url, dict(options))
     context = make_context(actor)
     from forgedb.migrations.runner import schema_check
 

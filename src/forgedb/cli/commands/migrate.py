@@ -11,6 +11,7 @@ import click
 from forgedb.cli.options import Group, database, given_actor, given_url, json_option, kept
 
 if TYPE_CHECKING:
+    from forgedb.database import Database
     from forgedb.migrations.comparison import MigrationState
     from forgedb.migrations.history import BegunMigration
     from forgedb.migrations.runner import Runner
@@ -109,6 +110,13 @@ def locking_options(function: F) -> F:
 @click.option("--target", type=int, metavar="N", help="Go no further than migration N.")
 @click.option("--allow-out-of-order", is_flag=True, help="Apply numbers below the newest too.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option(
+    "--wait",
+    type=float,
+    default=0.0,
+    metavar="SECONDS",
+    help="How long to wait for a database that starts.",
+)
 @locking_options
 @folder_options
 @json_option
@@ -119,6 +127,7 @@ def command(
     target: int | None,
     allow_out_of_order: bool,
     quiet: bool,
+    wait: float,
     lock_timeout: float,
     lock_wait: float,
     as_json: bool,
@@ -132,7 +141,7 @@ def command(
         return
     order = {"allow_out_of_order": allow_out_of_order}
     if dry_run == "list":
-        with _runner(looks_only=True, target=target) as runner:
+        with _runner(looks_only=True, target=target, wait=wait) as runner:
             pending = [each.label for each in runner.check(target, **order)]
             begun = runner.unfinished() if pending else []
         if not quiet:
@@ -149,7 +158,7 @@ def command(
     times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
     try:
         times["looks_only"] = dry_run is not None
-        with _runner(runs=True, target=target, progress=progress, **times) as runner:
+        with _runner(runs=True, target=target, wait=wait, progress=progress, **times) as runner:
             applied = (runner.rehearse if dry_run else runner.migrate)(target, **order)
     finally:
         if progress is not None:
@@ -527,7 +536,12 @@ def _refuse_options(ctx: click.Context, command_name: str) -> None:
 
 @contextmanager
 def _runner(
-    *, looks_only: bool = False, runs: bool = False, target: int | None = None, **options: Any
+    *,
+    looks_only: bool = False,
+    runs: bool = False,
+    target: int | None = None,
+    wait: float = 0,
+    **options: Any,
 ) -> Generator[Runner]:
     """The runner on what the command line names; mistakes and mere looks make no file."""
     import os
@@ -547,11 +561,27 @@ def _runner(
             if looks_only:
                 yield runner
                 return
-        with connect(url) as db:
+        with _connected(url, wait) as db:
             yield runner.on(db)
             return
-    with connect(url) as db:
+    with _connected(url, wait) as db:
         yield Runner(db, directory, **options)
+
+
+def _connected(url: str, wait: float) -> Database:
+    """The database, waited for if it starts; who waits is told so."""
+    from forgedb.database import connect
+    from forgedb.errors import Unavailable
+    from forgedb.starting import is_starting
+
+    if wait > 0:
+        try:
+            return connect(url)
+        except Unavailable as error:
+            if not is_starting(error):
+                raise
+            click.echo(f"waiting: {error.why}", err=True)
+    return connect(url, wait=wait)
 
 
 @contextmanager
