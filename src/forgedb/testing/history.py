@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -397,7 +397,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         url = parse_url(url_from_environment() if given.url is None else given.url)
         # A name that was mistyped makes no new file.
-        options = {"mode": "rw"} if url.dialect == "sqlite" and "mode" not in url.options else {}
+        makes_none = url.dialect == "sqlite" and "mode" not in url.options
+        options: dict[str, Any] = {"mode": "rw"} if makes_none else {}
         with connect(given.url, **options) as db:
             faults = check(db, given.repository_ids or None)
     except ForgeDbError as error:
