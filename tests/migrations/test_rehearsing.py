@@ -6,7 +6,8 @@ import apsw
 import psycopg
 import pytest
 
-from forgedb import LockTimeout, MigrationDrift, MigrationError, UsageError
+from forgedb import LockTimeout, MigrationDrift, MigrationError
+from forgedb.migrations import patience
 from tests.migrations.folder import A, B, Folder
 from tests.migrations.watching import Heard
 
@@ -51,12 +52,109 @@ def test_a_rehearsal_refuses_what_a_migration_refuses(three: Folder) -> None:
         three.runner.rehearse()
 
 
-def test_a_file_that_runs_in_no_transaction_can_not_be_rehearsed(three: Folder) -> None:
-    three.write(m0004_d="-- forgedb: no-transaction\nCREATE TABLE d (id INTEGER)")
-    with pytest.raises(UsageError, match=r"0004_d\.sql runs in no transaction.*as the target"):
-        three.runner.rehearse()
+ALONE = "-- forgedb: no-transaction\n"
+
+
+@pytest.mark.parametrize("dialect", ["postgres"])
+def test_a_file_that_runs_in_no_transaction_is_named_and_what_comes_after_it(
+    three: Folder,
+) -> None:
+    heard = Heard()
+    three.write(m0004_d=f"{ALONE}CREATE TABLE d (id INTEGER)", m0005_e="INSERT INTO d VALUES (1)")
+    rehearsed = three.runner_with(progress=heard).rehearse()
+    assert [each.version for each in rehearsed] == [1, 2, 3]
+    assert heard.applied_labels == ["0001_a", "0002_b", "0003_c"]
+    assert [(each.label, each.why) for each in rehearsed.unrehearsed] == [
+        ("0004_d", "it runs in no transaction, and couldn't be undone"),
+        ("0005_e", "it comes after 0004_d"),
+    ]
     assert three.tables() == set()
-    assert len(three.runner.rehearse(3)) == 3
+    assert len(three.runner.migrate()) == 5
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_on_sqlite_it_is_tried_on_a_copy(three: Folder) -> None:
+    three.write(
+        m0004_d=f"{ALONE}CREATE TABLE d (id INTEGER);VACUUM", m0005_e="INSERT INTO d VALUES (1)"
+    )
+    rehearsed = three.runner.rehearse()
+    assert ([each.version for each in rehearsed], rehearsed.unrehearsed) == ([1, 2, 3, 4, 5], ())
+    assert three.tables() == set()
+    assert three.labels() == []
+    three.write(m0004_d=f"{ALONE}CREATE TABLE d (id INTEGER);\nINSERT INTO nowhere VALUES (1)")
+    with pytest.raises(MigrationError, match=r"^0004_d\.sql:3:1: .*nowhere"):
+        three.runner.rehearse()
+    assert three.runner.unfinished() == []
+
+
+ADDS = "ALTER TYPE mood ADD VALUE 'ok'; ALTER TYPE mood ADD VALUE 'fine';"
+
+
+@pytest.mark.parametrize("dialect", ["postgres"])
+def test_a_value_that_a_file_before_adds_to_an_enum_can_not_be_tried_and_is_no_failure(
+    folder: Folder,
+) -> None:
+    folder.write(m0001_a="CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE a (m mood)")
+    folder.runner.migrate()
+    uses = "CREATE TABLE b (id INT); INSERT INTO a VALUES ('fine')"
+    folder.write(
+        m0002_b=ADDS, m0003_c="INSERT INTO a VALUES ('sad')", m0004_d=uses, m0005_e="SELECT 1"
+    )
+    rehearsed = folder.runner.rehearse()
+    assert [each.version for each in rehearsed] == [2, 3]
+    assert [(each.label, each.why) for each in rehearsed.unrehearsed] == [
+        (
+            "0004_d",
+            "it uses a value of an enum that a file before it adds, which needs a COMMIT between",
+        ),
+        ("0005_e", "it comes after 0004_d"),
+    ]
+    # It is one where a run would fail as well.
+    folder.write(m0004_d=f"ALTER TYPE mood ADD VALUE 'new'; {uses.replace('fine', 'new')}")
+    with pytest.raises(MigrationError, match=r"^0004_d\.sql:1:.*put what uses it into the next"):
+        folder.runner.rehearse()
+    folder.write(m0004_d=uses)
+    assert len(folder.runner.migrate()) == 4
+
+
+@pytest.mark.parametrize("dialect", ["postgres"])
+def test_a_rehearsal_that_needs_more_locks_than_there_are_names_the_file(
+    folder: Folder,
+) -> None:
+    refuses = "DO $$ BEGIN RAISE 'out of shared memory' USING ERRCODE = '53200'; END $$"
+    folder.write(m0001_a="CREATE TABLE a (id int)", m0002_b=refuses)
+    (unrehearsed,) = folder.runner.rehearse().unrehearsed
+    assert unrehearsed.label == "0002_b"
+    assert "more locks than one transaction may have" in unrehearsed.why
+    folder.remove("0001_a")
+    with pytest.raises(MigrationError, match=r"^0002_b\.sql:1:1: .*out of "):
+        folder.runner.rehearse()
+
+
+@pytest.mark.parametrize("dialect", ["postgres"])
+def test_a_rehearsal_that_begins_anew_tells_of_each_file_once(
+    folder: Folder, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "SILENT_SECONDS", 0.0)
+    folder.write(m0001_a="CREATE TABLE a (id int)").runner.migrate()
+    folder.write(m0002_b="CREATE TABLE b (id int)", m0003_c="ALTER TABLE a ADD COLUMN note text")
+    with psycopg.connect(url) as reader:
+        reader.execute("SELECT * FROM a")
+
+        class LetsGo(Heard):
+            def waiting(self, why: str) -> None:
+                super().waiting(why)
+                reader.rollback()
+
+        heard = LetsGo()
+        runner = folder.runner_with(progress=heard, lock_wait_seconds=0.05)
+        assert len(runner.rehearse()) == 2
+    assert heard.reasons
+    assert heard.applied_labels == ["0002_b", "0003_c"]
+    # As often as it is asked.
+    assert len(runner.rehearse()) == 2
+    assert len(runner.migrate()) == 2
+    assert heard.applied_labels == 3 * ["0002_b", "0003_c"]
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from forgedb.migrations.files import MigrationFile
     from forgedb.migrations.history import BegunMigration
     from forgedb.migrations.marks import Mark, Marking
+    from forgedb.migrations.rehearsing import Rehearsed
     from forgedb.shape.comparing import Difference
 
 R = TypeVar("R")
@@ -90,7 +91,7 @@ class AsyncMigrator:
 
     async def rehearse(
         self, target: int | None = None, *, allow_out_of_order: bool = False
-    ) -> list[AppliedMigration]:
+    ) -> Rehearsed:
         """Apply what is pending in one transaction, roll it back, and return what it was."""
         return await self._do(lambda it: it.rehearse(target, allow_out_of_order=allow_out_of_order))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from forgedb.migrations.marks import Mark, Marking
     from forgedb.migrations.patience import Patience
     from forgedb.migrations.progress import Progress
+    from forgedb.migrations.rehearsing import Rehearsed
     from forgedb.migrations.script import Script
     from forgedb.sql.lexer import Dialect
 
@@ -103,8 +103,8 @@ class Migrator:
         # Who gives up after a second doesn't queue for three.
         self._lock_wait_seconds = min(lock_wait_seconds, lock_timeout_seconds or lock_wait_seconds)
         self._progress = progress
-        self._told: frozenset[str] = frozenset()
-        """What was told of already, by its label, before a rehearsal went on with a copy."""
+        self._told: set[str] | None = None
+        """What a rehearsal has told of, by its label: it may begin anew, and go on with a copy."""
 
     def on(self, database: Handle[Sync] | Sync) -> Migrator:
         """The same on another database of this kind; what was checked isn't read again for it."""
@@ -243,37 +243,36 @@ class Migrator:
                 self._note(applied, applying)
         return applying.done
 
-    def rehearse(
-        self, target: int | None = None, *, allow_out_of_order: bool = False
-    ) -> list[AppliedMigration]:
+    def rehearse(self, target: int | None = None, *, allow_out_of_order: bool = False) -> Rehearsed:
         """Apply what is pending in one transaction, roll it back, and return what it was.
 
-        On SQLite all of it is done on a copy of the database where a table is made anew, or where
-        a file changes what is the connection's and another one follows: neither foreign keys nor
-        the connection can be changed in the midst of a transaction.
+        What can't be tried so is in the result's ``unrehearsed``, each with its reason, and all
+        that comes after it.  On SQLite everything can: all of it is done on a copy of the database
+        where a file runs in no transaction or makes a table anew, or where it changes what is the
+        connection's and another one follows.
 
-        Raises as migrate; UsageError where a file can't run in a transaction.
+        Raises as migrate.
         """
+        from forgedb.migrations.rehearsing import Rehearsal, Rehearsed, RolledBack
+
         scripts = self._planned(target, allow_out_of_order=allow_out_of_order)
-        for script in scripts:
-            if script.mode in ("no-transaction", "batches"):
-                how = "no transaction" if script.mode == "no-transaction" else "batches"
-                raise UsageError(
-                    f"{script.migration.file} runs in {how}, and so can't be tried and"
-                    " undone: give the number before it as the target"
-                )
         if not scripts:
-            return []
-        if any(script.mode == "rebuild" for script in scripts):
-            return self._on_a_copy(target, allow_out_of_order=allow_out_of_order)
+            return Rehearsed()
+        self._told = set()
         try:
-            self._patience().write(partial(self._rehearsal, scripts))
-        except _RolledBack as end:
-            if len(end.applied) == len(scripts):
-                return end.applied
-            told = frozenset(each.label for each in end.applied)
-            return self._on_a_copy(target, told, allow_out_of_order=allow_out_of_order)
-        raise AssertionError("a rehearsal ends with its rollback")
+            if self._database.dialect == "postgres" or not any(
+                script.mode != "transaction" for script in scripts
+            ):
+                try:
+                    self._patience().write(
+                        lambda: Rehearsal(self._applying(), scripts, self._note).steps()
+                    )
+                except RolledBack as end:
+                    if len(end.rehearsed) + len(end.rehearsed.unrehearsed) == len(scripts):
+                        return end.rehearsed
+            return Rehearsed(self._on_a_copy(target, allow_out_of_order=allow_out_of_order))
+        finally:
+            self._told = None
 
     def baseline(self, version: int) -> list[AppliedMigration]:
         """Record the files up to a number as applied, without running them, and return them.
@@ -471,13 +470,7 @@ class Migrator:
 
         return [*self._database.read(marks_of(self._table))]
 
-    def _on_a_copy(
-        self,
-        target: int | None,
-        told: frozenset[str] = frozenset(),
-        *,
-        allow_out_of_order: bool,
-    ) -> list[AppliedMigration]:
+    def _on_a_copy(self, target: int | None, *, allow_out_of_order: bool) -> list[AppliedMigration]:
         from tempfile import TemporaryDirectory
 
         from forgedb.drivers.sqlite.options import sqlite_options
@@ -489,9 +482,7 @@ class Migrator:
             options = sqlite_options(path, {})
             copied = SqliteRunner(msgspec.structs.replace(options, attaches=False))
             try:
-                other = self.on(copied)
-                other._told = told
-                return other.migrate(target, allow_out_of_order=allow_out_of_order)
+                return self.on(copied).migrate(target, allow_out_of_order=allow_out_of_order)
             finally:
                 copied.close()
 
@@ -535,24 +526,6 @@ class Migrator:
 
         return Batches(patience, applying, self._progress)
 
-    def _rehearsal(self, scripts: Sequence[Script]) -> Steps[None]:
-        from forgedb.migrations.references import dangling
-
-        applying = self._applying()
-        yield from applying.locked_history()
-        before = yield from dangling()
-        for position, script in enumerate(scripts):
-            applying.pending = scripts[position:]
-            began, at = time.monotonic(), (yield from now())
-            yield from applying.carried_out(script)
-            before = yield from applying.settle(before, script)
-            applied = yield from applying.recorded(script, began, at)
-            if applying.session_changed and position + 1 < len(scripts):
-                # The next file is to see a connection like any other.
-                break
-            self._note(applied, applying)
-        raise _RolledBack(applying.done)
-
     def _record(self, files: Sequence[MigrationFile]) -> Steps[list[AppliedMigration]]:
         if not self._is_folders:
             yield from require_utf8()
@@ -569,7 +542,11 @@ class Migrator:
 
     def _note(self, applied: AppliedMigration, applying: Applying) -> None:
         applying.done.append(applied)
-        if self._progress is not None and applied.label not in self._told:
+        if self._told is not None:
+            if applied.label in self._told:
+                return
+            self._told.add(applied.label)
+        if self._progress is not None:
             self._progress.applied(applied)
 
     def _moved(
@@ -656,14 +633,6 @@ class Migrator:
 
 
 Runner = Migrator
-
-
-class _RolledBack(Exception):
-    """Ends a rehearsal."""
-
-    def __init__(self, applied: list[AppliedMigration]) -> None:
-        super().__init__(applied)
-        self.applied = applied
 
 
 def _parted(files: Sequence[MigrationFile]) -> tuple[list[MigrationFile], list[MigrationFile]]:

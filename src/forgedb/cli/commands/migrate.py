@@ -160,12 +160,20 @@ def command(
         times["looks_only"] = dry_run is not None
         with _runner(runs=True, target=target, wait=wait, progress=progress, **times) as runner:
             applied = (runner.rehearse if dry_run else runner.migrate)(target, **order)
+            unrehearsed = getattr(applied, "unrehearsed", ())
     finally:
         if progress is not None:
             progress.ended()
-    if as_json or (not applied and not quiet):
-        _report("rehearsed" if dry_run else "applied", applied, [], as_json)
-    if dry_run and applied:
+    if as_json and dry_run:
+        from forgedb.cli.output import jsonable, print_json
+
+        print_json({"rehearsed": jsonable(applied), "unrehearsed": jsonable(unrehearsed)})
+    elif as_json or not (applied or unrehearsed or quiet):
+        _report("applied", applied, [], as_json)
+    elif not quiet:
+        for each in unrehearsed:
+            click.echo(f"can't rehearse {each.label}: {each.why}")
+    if dry_run and (applied or unrehearsed):
         ctx.exit(EXIT_PENDING)
 
 

@@ -1,0 +1,129 @@
+"""Trying what is pending in one transaction, which is then rolled back; what can't be so is named.
+
+A run has a transaction for each file.  What only that allows says nothing against the file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from forgedb.errors import MigrationError
+from forgedb.migrations.applied import AppliedMigration
+from forgedb.migrations.applying import Applying
+from forgedb.migrations.references import dangling
+from forgedb.migrations.script import Script
+from forgedb.operations.steps import Steps, now, rows, run
+from forgedb.sql.catalogue import sql
+
+WITH_COMMITS = {
+    "no-transaction": "it runs in no transaction, and couldn't be undone",
+    "batches": "it runs in batches, each with a COMMIT of its own",
+}
+"""What can't be tried from the first, by how a file is run."""
+NEW_LABEL = "it uses a value of an enum that a file before it adds, which needs a COMMIT between"
+TOO_MANY_LOCKS = "with the files before it, it needs more locks than one transaction may have"
+
+LABELS = sql(
+    sqlite="SELECT 0, '' WHERE false",
+    postgres="SELECT oid, CAST(enumlabel AS text) FROM pg_catalog.pg_enum",
+)
+
+
+class Unrehearsed(msgspec.Struct, frozen=True):
+    """A file that couldn't be tried, and why."""
+
+    label: str
+    why: str
+
+
+class Rehearsed(list[AppliedMigration]):
+    """What was tried and went well, in order; ``unrehearsed`` is what couldn't be tried."""
+
+    def __init__(
+        self,
+        applied: Iterable[AppliedMigration] = (),
+        unrehearsed: Sequence[Unrehearsed] = (),
+    ) -> None:
+        super().__init__(applied)
+        self.unrehearsed = unrehearsed
+
+
+class RolledBack(Exception):
+    """Ends a rehearsal, and has what came of it."""
+
+    def __init__(self, rehearsed: Rehearsed) -> None:
+        super().__init__(rehearsed)
+        self.rehearsed = rehearsed
+
+
+class Rehearsal:
+    """One attempt at it: ``note`` hears of each file that went well."""
+
+    def __init__(
+        self,
+        applying: Applying,
+        scripts: Sequence[Script],
+        note: Callable[[AppliedMigration, Applying], None],
+    ) -> None:
+        self._applying = applying
+        self._scripts = scripts
+        self._note = note
+        self._labels: frozenset[tuple[int, str]] = frozenset()
+        """The values of enums that there were before."""
+
+    def steps(self) -> Steps[None]:
+        """Try the files in order, and raise RolledBack."""
+        applying, scripts = self._applying, self._scripts
+        yield from applying.locked_history()
+        before = yield from dangling()
+        self._labels = frozenset((yield from rows(LABELS)))
+        unrehearsed: Sequence[Unrehearsed] = ()
+        for position, script in enumerate(scripts):
+            if script.mode in WITH_COMMITS:
+                unrehearsed = _left(scripts[position:], WITH_COMMITS[script.mode])
+                break
+            applying.pending = scripts[position:]
+            began, at = time.monotonic(), (yield from now())
+            yield from run("SAVEPOINT forgedb_file")
+            try:
+                yield from applying.carried_out(script)
+                before = yield from applying.settle(before, script)
+                applied = yield from applying.recorded(script, began, at)
+            except MigrationError as error:
+                why = (yield from self._excuse(error)) if position else None
+                if why is None:
+                    raise
+                unrehearsed = _left(scripts[position:], why)
+                break
+            yield from run("RELEASE SAVEPOINT forgedb_file")
+            if applying.session_changed and position + 1 < len(scripts):
+                # The next file is to see a connection like any other.
+                break
+            self._note(applied, applying)
+        raise RolledBack(Rehearsed(applying.done, unrehearsed))
+
+    def _excuse(self, error: MigrationError) -> Steps[str | None]:
+        """Why a file failed only since those before it aren't committed, if so."""
+        refusal = error.__cause__
+        cause = None if refusal is None else refusal.__cause__
+        code = getattr(cause, "sqlstate", None)
+        if code == "53200":
+            return TOO_MANY_LOCKS
+        if code != "55P04":
+            return None
+        # What the file itself added is gone then, and would fail in a run just so.
+        yield from run("ROLLBACK TO SAVEPOINT forgedb_file")
+        added = {*(yield from rows(LABELS))} - self._labels
+        return NEW_LABEL if any(label in str(cause) for _, label in added) else None
+
+
+def _left(scripts: Sequence[Script], why: str) -> list[Unrehearsed]:
+    """The first of the files that can't be tried, and those that may need what it does."""
+    first, *others = (script.migration.label for script in scripts)
+    return [
+        Unrehearsed(first, why),
+        *(Unrehearsed(each, f"it comes after {first}") for each in others),
+    ]
