@@ -60,6 +60,29 @@ def names(db: Database, text: str) -> list[str]:
     return [name for (name,) in db.client.query(text)]
 
 
+def test_where_no_schema_is_to_be_made_in_it_is_said_at_once_with_the_way_out(
+    schemas: Folder, url: str
+) -> None:
+    with along(url, "nowhere", "nor here") as db:
+        for options in ({}, {"history_schema": "public"}):
+            runner = Migrator(db, schemas.path, **options)
+            for call in (
+                runner.migrate,
+                runner.rehearse,
+                runner.pending,
+                runner.states,
+                partial(runner.baseline, 1),
+                db.migrate,
+            ):
+                with pytest.raises(
+                    UsageError, match="no schema of the search_path is there, so that"
+                ):
+                    call()
+        assert names(db, HISTORIES) == []
+        assert len(Migrator(db, schemas.path, schema="tenant1").migrate()) == 2
+    assert names(schemas.db, TABLES) == ["tenant1.a", "tenant1.b"]
+
+
 @pytest.mark.parametrize("header", ["", ALONE])
 @pytest.mark.parametrize(
     "setting",
