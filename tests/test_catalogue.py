@@ -235,6 +235,7 @@ POSTGRES_EXCEPTIONS = ONE_ROW | {
     "forgedb.migrations.elsewhere.HISTORIES": "it looks at every schema, before a first run",
     "forgedb.migrations.moving.RULES": "it looks at the rules of one small table, once",
     "forgedb.migrations.applying.DEFERRABLE": "it looks at every constraint of the database",
+    "forgedb.migrations.rehearsing.LABELS": "it looks at every enum, in a rehearsal",
     "forgedb.migrations.history.STRANGERS": "it looks at every function and role, once a run",
     "forgedb.migrations.history.SUSPECT": "it looks at what was hung onto the history's tables",
     "forgedb.shape.catalogue.NO_TABLES": "it looks at the tables of the schema",

@@ -67,10 +67,11 @@ def test_a_file_that_begins_with_its_isolation_level_is_run_under_it(folder: Fol
 def test_the_history_that_is_locked_is_the_one_in_the_schema_that_was_chosen(
     folder: Folder,
 ) -> None:
-    folder.db.client.execute("CREATE SCHEMA kept")
+    folder.db.client.execute("""CREATE SCHEMA "ke""p't :x %s" """)
     folder.write(m0001_a=f"{REPEATABLE} CREATE TABLE a (id int)")
-    assert len(folder.runner_with(history_schema="kept", table="its_own").migrate()) == 1
-    assert folder.db.client.query_value("SELECT count(*) FROM kept.its_own") == 1
+    runner = folder.runner_with(history_schema="ke\"p't :x %s", table="its_own")
+    assert len(runner.migrate()) == 1
+    assert folder.db.client.query_value('SELECT count(*) FROM "ke""p\'t :x %s".its_own') == 1
     assert folder.db.client.query_value("SELECT to_regclass('schema_migrations')") is None
 
 

@@ -118,7 +118,7 @@ class Applying:
         except ForgeDbError as error:
             raise self.failed(script, script.opening[error.number], error) from error
         yield from run(f"SET LOCAL lock_timeout TO {round(self.lock_wait_seconds * 1000)}")
-        yield from run(self.table.of(LOCK_HISTORY).postgres)
+        yield from run(LOCK_HISTORY.format(self.table.full))
 
     def unlocked(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
         """Run a file in the open transaction, whose lock is held, and which ends with it."""

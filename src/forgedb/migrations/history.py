@@ -14,7 +14,7 @@ from forgedb.checksum import digest
 from forgedb.errors import Conflict, MigrationDrift, UsageError
 from forgedb.migrations.applied import AppliedMigration, Numbered
 from forgedb.migrations.files import MigrationFile
-from forgedb.migrations.place import Home, Place, quoted, shown
+from forgedb.migrations.place import Home, Place, full, shown
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Select, SelectOne, Steps, change, many, rows, together
 from forgedb.sql.catalogue import Sql, sql
@@ -426,6 +426,11 @@ class HistoryTable:
         return shown(self.schema, self.name)
 
     @property
+    def full(self) -> str:
+        """The same as a statement has it that takes no parameters."""
+        return full(self.schema, self.name)
+
+    @property
     def files_schema(self) -> str | None:
         """The schema of what the files make, if it was named."""
         return None if self.place is None else self.place.schema
@@ -564,8 +569,8 @@ def _placed(statement: Sql, table: str, schema: str | None) -> Sql:
         before, name = found[1] or "", f"{table}{found[2]}"
         if schema is None or before == "CONSTRAINT ":
             return f"{before}{name}"
-        full = f"{quoted(schema)}.{name}"
-        return before + (full.replace("'", "''") if before else full)
+        placed = full(schema, name)
+        return before + (placed.replace("'", "''") if before else placed)
 
     postgres = _find_names(named, statement.postgres)
     return Sql(statement.sqlite.replace(TABLE, table), postgres, own=statement.own)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from forgedb.sql.catalogue import Sql
 from forgedb.sql.lexer import tokens
 from forgedb.sql.split import ScriptStatement
 
-LOCK_HISTORY = Sql(sqlite="", postgres="LOCK TABLE schema_migrations IN SHARE ROW EXCLUSIVE MODE")
+LOCK_HISTORY = "LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE"
 """It takes no snapshot, and waits for those who write."""
 
 _SETTINGS = frozenset(

@@ -10,7 +10,7 @@ from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.comparison import others_files
 from forgedb.migrations.files import DIALECTS, MigrationFile, load, packaged
 from forgedb.migrations.history import BESIDE, HistoryTable
-from forgedb.migrations.place import quoted
+from forgedb.migrations.place import full, quoted
 from forgedb.operations.steps import Steps, rows, run
 from forgedb.sql.catalogue import sql
 
@@ -79,7 +79,7 @@ def _rename(schema: str | None, old: str, new: str) -> Steps[None]:
     if not found:
         return
     if (yield from rows(TABLE_TEXT, schema=schema, name=new)):
-        yield from run(f"DROP TABLE {_full(schema, new)}")
+        yield from run(f"DROP TABLE {full(schema, new)}")
     if schema is None:
         # A rename of SQLite's own would leave its rules their names, and refuse a schema in which
         # any view is broken.
@@ -87,13 +87,9 @@ def _rename(schema: str | None, old: str, new: str) -> Steps[None]:
         made = re.sub(rf'(CREATE TABLE |CONSTRAINT )"?{old}(\w*)"?', rf"\1{new}\2", text)
         yield from run(made, f"INSERT INTO {new} SELECT * FROM {old}", f"DROP TABLE {old}")
         return
-    yield from run(f"ALTER TABLE {_full(schema, old)} RENAME TO {new}")
+    yield from run(f"ALTER TABLE {full(schema, old)} RENAME TO {new}")
     for (rule,) in (yield from rows(RULES, schema=schema, name=new)):
         if rule.startswith(old):
             renamed = quoted(f"{new}{rule.removeprefix(old)}")
-            text = f"ALTER TABLE {_full(schema, new)} RENAME CONSTRAINT {quoted(rule)} TO {renamed}"
+            text = f"ALTER TABLE {full(schema, new)} RENAME CONSTRAINT {quoted(rule)} TO {renamed}"
             yield from run(text)
-
-
-def _full(schema: str | None, table: str) -> str:
-    return table if schema is None else f"{quoted(schema)}.{table}"

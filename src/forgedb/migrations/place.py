@@ -148,6 +148,11 @@ def quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
+def full(schema: str | None, table: str) -> str:
+    """A table's name as SQL takes it, with its schema."""
+    return table if schema is None else f"{quoted(schema)}.{table}"
+
+
 def shown(schema: str | None, table: str) -> str:
     """A table's name as people write it."""
     return table if schema is None else f"{schema}.{table}"
