@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +15,6 @@ import pytest
 
 import forgedb
 from forgedb import InvalidValue, Unavailable
-from tests.cli.running import process
 from tests.servers.postgres import PostgresServer, server_programs
 
 WAIT = 30.0
@@ -107,13 +108,18 @@ def test_a_wait_is_a_time(opened: Open, wait: float) -> None:
 
 def test_the_command_says_what_it_waits_for(tmp_path: Path) -> None:
     folder = tmp_path / "volume"
-    making = later(folder.mkdir)
-    try:
-        url = f"sqlite:///{folder}/forge.db"
-        result = process("--url", url, "migrate", "--wait", "30")
-    finally:
-        making.join()
-    assert result.code == 0
-    assert result.error.startswith("waiting: ")
-    assert "there is no folder" in result.error
-    assert "applied 0001_initial" in result.out
+    command = [sys.executable, "-m", "forgedb", "--url", f"sqlite:///{folder}/forge.db"]
+    with subprocess.Popen(
+        [*command, "migrate", "--wait", "30"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        waiting = process.stderr.readline()
+        folder.mkdir()
+        printed, more = process.communicate()
+    assert waiting.startswith("waiting: ")
+    assert "there is no folder" in waiting
+    assert (process.returncode, more) == (0, "")
+    assert "applied 0001_initial" in printed
