@@ -324,5 +324,5 @@ def test_the_command_line_writes_the_schema_that_a_folder_of_ones_own_makes(
         written = cli.ok("schema", "--format", "sql")
         assert written == written_in(url)
     assert "CREATE TABLE notes (" in written
-    assert "CREATE TABLE schema_migrations (" in written
+    assert "CREATE TABLE app_schema_migrations (" in written
     assert "0001" not in written

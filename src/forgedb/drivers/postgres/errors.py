@@ -129,14 +129,15 @@ def is_stale(error: BaseException | None) -> bool:
 
 
 def _overdue(error: Overdue, where: str) -> Unavailable:
+    seconds = f"{round(error.seconds, 2):g} s"
     if error.is_cut:
         return Unavailable(
-            f"the server gave no answer within {error.seconds:g} s, and the connection was given"
+            f"the server gave no answer within {seconds}, and the connection was given"
             f" up: {where}; look whether the server is well",
             retryable=True,
         )
     return Unavailable(
-        f"a statement wasn't done within {error.seconds:g} s, and was cancelled: {where}; someone"
+        f"a statement wasn't done within {seconds}, and was cancelled: {where}; someone"
         " may hold a lock that it needs, or call_timeout must be more",
         retryable=True,
     )
