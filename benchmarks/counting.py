@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 VALGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
 
 MIGRATE = "migrate"
-"""Whole processes: ``forgedb migrate`` with nothing to do, beside the imports it can't avoid."""
+"""Whole processes: ``forgedb migrate`` with nothing to do, beside what the command line imports."""
 
 _collected = re.compile(r"Collected : (\d+)")
 

@@ -185,7 +185,7 @@ class Alone:
         if applying.is_applied(script, history):
             return None
         version = script.migration.version
-        begun = next((each for each in history.begun if each.version == version), None)
+        begun = history.begun_of(version)
         me = own_name()
         if begun is None:
             return (yield from applying.table.begin(script.migration, (yield from now()), me))

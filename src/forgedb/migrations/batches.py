@@ -56,7 +56,7 @@ class Batches:
         history = yield from applying.locked_history()
         if applying.is_applied(script, history):
             return None
-        begun = next((each for each in history.begun if each.version == version), None)
+        begun = history.begun_of(version)
         if begun is not None and begun.cursor is None:
             raise refused(
                 script.migration.file,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from forgedb.errors import MigrationDrift, MigrationError, UsageError
 from forgedb.migrations.comparison import known_of
-from forgedb.migrations.files import MigrationFile, load, packaged
+from forgedb.migrations.files import MigrationFile, own_checksums
 from forgedb.migrations.history import COLUMNS, TABLE, History, HistoryTable
 from forgedb.migrations.place import Home, Place
 from forgedb.operations.steps import Steps, rows
@@ -93,7 +93,7 @@ def _is_of(files: Sequence[MigrationFile], history: History, *, is_own: bool) ->
     texts = {migration.checksum for migration in files}
     if is_own:
         return any(entry.checksum in texts for entry in history.applied)
-    own = {each.checksum for each in (*load(packaged("sqlite")), *load(packaged("postgres")))}
+    own = own_checksums()
     known = known_of(files)
     others = [entry for entry in history.applied if entry.checksum not in own - texts]
     return any((entry.version, entry.name) in known for entry in (*others, *history.begun))

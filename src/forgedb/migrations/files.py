@@ -58,6 +58,11 @@ def packaged(dialect: Dialect) -> str:
     return os.path.join(os.path.dirname(__file__), dialect)
 
 
+def own_checksums() -> set[str]:
+    """Of all of forgedb's own files, for either database."""
+    return {each.checksum for dialect in DIALECTS for each in load(packaged(dialect))}
+
+
 def load(directory: str, *, may_be_empty: bool = False) -> list[MigrationFile]:
     """Every numbered migration of the folder in the order of its number.
 

@@ -25,7 +25,7 @@ TABLE = "schema_migrations"
 FOLDERS_TABLE = "app_schema_migrations"
 """That of a folder of somebody's own, unless it is given another."""
 
-BESIDE = ("_begun", "_marked", "_repeatable")
+BEGUN, MARKED, RERUN = BESIDE = ("_begun", "_marked", "_repeatable")
 """How the names end of the tables that are made beside a history, when they are needed."""
 
 SUSPECT_ADVICE = (
@@ -338,6 +338,15 @@ class History(msgspec.Struct, frozen=True):
     applied: Sequence[AppliedMigration] = ()
     begun: Sequence[BegunMigration] = ()
 
+    def begun_of(self, version: int) -> BegunMigration | None:
+        """How far the file of this number came, if it isn't at its end."""
+        return next((each for each in self.begun if each.version == version), None)
+
+
+BESIDE_EXISTS = sql(
+    sqlite="SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations' || :end)",
+    postgres="SELECT to_regclass('schema_migrations' || CAST(:end AS text)) IS NOT NULL",
+)
 
 SELECT_ALL = sql(f"SELECT {columns(AppliedMigration)} FROM schema_migrations ORDER BY version")
 
@@ -480,6 +489,11 @@ class HistoryTable:
         applied = yield from many(AppliedMigration, self._of(SELECT_ALL))
         return History(applied, begun)
 
+    def has(self, end: str) -> Steps[bool]:
+        """Whether what is kept beside it, by the end of its name, was made already."""
+        ((is_there,),) = yield from rows(self._of(BESIDE_EXISTS), end=end)
+        return bool(is_there)
+
     def look_up(self, version: int) -> SelectOne:
         """The step that gives the first line from a number on, or None; the table must be there."""
         return SelectOne(self._of(SELECT_FROM), {"version": version}, AppliedMigration)
@@ -519,8 +533,7 @@ class HistoryTable:
         begun = BegunMigration(
             migration.version, migration.name, "running", 0, checksum_of(()), at, by, None
         )
-        ((_, _, has_begun),) = yield from rows(self._of(EXIST))
-        if not has_begun:
+        if not (yield from self.has(BEGUN)):
             yield from change(self._of(CREATE_BEGUN))
         yield from change(
             self._of(INSERT_BEGUN),

@@ -17,9 +17,9 @@ from forgedb.migrations.applied import Numbered
 from forgedb.migrations.applying import Applying
 from forgedb.migrations.comparison import MigrationState, compare
 from forgedb.migrations.files import MigrationFile
-from forgedb.migrations.history import HistoryTable
+from forgedb.migrations.history import MARKED, HistoryTable
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import Steps, change, many, now, rows
+from forgedb.operations.steps import Steps, change, many, now
 from forgedb.sql.catalogue import sql
 from forgedb.validation import check_name, check_reason
 
@@ -56,11 +56,6 @@ CREATE_MARKED = sql(
         CONSTRAINT schema_migrations_marked_reason_check CHECK (length(reason) >= 1)
     )
     """,
-)
-
-MARKED_EXISTS = sql(
-    sqlite="SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations_marked')",
-    postgres="SELECT to_regclass('schema_migrations_marked') IS NOT NULL",
 )
 
 
@@ -100,7 +95,7 @@ VALUES
 def marks_of(table: HistoryTable) -> Steps[Sequence[Mark]]:
     """All marks, the oldest first.  Raises as the history's own read."""
     yield from table.read()
-    if not (yield from _is_there(table)):
+    if not (yield from table.has(MARKED)):
         return ()
     return (yield from many(Mark, table.of(SELECT_MARKED)))
 
@@ -159,7 +154,7 @@ def _marked(
     after = each.file.checksum if state == "applied" and each.file is not None else None
     name = each.name if each.applied is None or state == "applied" else each.applied.name
     earlier: Sequence[Mark] = ()
-    if (yield from _is_there(table)):
+    if (yield from table.has(MARKED)):
         earlier = yield from many(Mark, table.of(SELECT_MARKED))
     else:
         yield from change(table.of(CREATE_MARKED))
@@ -197,8 +192,3 @@ def _check_pending(
             f"{above[-1].label} is applied, and is above {each.label}, which no run would apply"
             " after it: mark that one first, or give --allow-out-of-order here and to the run"
         )
-
-
-def _is_there(table: HistoryTable) -> Steps[bool]:
-    ((is_there,),) = yield from rows(table.of(MARKED_EXISTS))
-    return bool(is_there)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from forgedb.errors import UsageError
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.comparison import others_files
-from forgedb.migrations.files import DIALECTS, MigrationFile, load, packaged
+from forgedb.migrations.files import MigrationFile, own_checksums
 from forgedb.migrations.history import BESIDE, HistoryTable
 from forgedb.migrations.place import full, quoted
 from forgedb.operations.steps import Steps, rows, run
@@ -60,7 +60,7 @@ def move(
             f"there is no history in {source.shown}: say where it is with --from"
             " (and --history-schema)"
         )
-    own = {each.checksum for dialect in DIALECTS for each in load(packaged(dialect))}
+    own = own_checksums()
     if any(entry.checksum in own for entry in history.applied):
         raise UsageError(
             f"the history in {source.shown} is forgedb's own, which stays where it is: say where"

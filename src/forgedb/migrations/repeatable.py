@@ -17,8 +17,8 @@ from forgedb.migrations.applied import REPEATABLE, AppliedMigration
 from forgedb.migrations.comparison import MigrationState, State
 from forgedb.migrations.files import MigrationFile, load_repeatable, refused
 from forgedb.migrations.header import AFTER, header_of
-from forgedb.migrations.history import HistoryTable
-from forgedb.operations.steps import Steps, change, many, rows
+from forgedb.migrations.history import RERUN, HistoryTable
+from forgedb.operations.steps import Steps, change, many
 from forgedb.sql.catalogue import sql
 from forgedb.sql.lexer import Dialect
 
@@ -44,13 +44,6 @@ CREATE_REPEATABLE = sql(
         CONSTRAINT schema_migrations_repeatable_duration_ms_check CHECK (duration_ms >= 0)
     )
     """,
-)
-
-REPEATABLE_EXISTS = sql(
-    sqlite="""
-    SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations_repeatable')
-    """,
-    postgres="SELECT to_regclass('schema_migrations_repeatable') IS NOT NULL",
 )
 
 SELECT_REPEATABLE = sql(f"""
@@ -93,7 +86,7 @@ def compare_repeatable(
 
 def applied_repeatable(table: HistoryTable) -> Steps[Sequence[AppliedMigration]]:
     """What was run last of each; nothing where there never was one."""
-    if not (yield from _is_there(table)):
+    if not (yield from table.has(RERUN)):
         return ()
     return (yield from many(AppliedMigration, table.of(SELECT_REPEATABLE)))
 
@@ -102,7 +95,7 @@ def record_repeatable(
     table: HistoryTable, migration: MigrationFile, at: datetime, duration_ms: int
 ) -> Steps[AppliedMigration]:
     """Note what was run, in the transaction that ran it."""
-    if not (yield from _is_there(table)):
+    if not (yield from table.has(RERUN)):
         yield from change(table.of(CREATE_REPEATABLE))
     entry = AppliedMigration(REPEATABLE, migration.name, migration.checksum, at, duration_ms)
     yield from change(
@@ -113,11 +106,6 @@ def record_repeatable(
         duration_ms=duration_ms,
     )
     return entry
-
-
-def _is_there(table: HistoryTable) -> Steps[bool]:
-    ((is_there,),) = yield from rows(table.of(REPEATABLE_EXISTS))
-    return bool(is_there)
 
 
 def in_order(files: Sequence[MigrationFile], dialect: Dialect) -> list[MigrationFile]:

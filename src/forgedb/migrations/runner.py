@@ -177,7 +177,7 @@ class Migrator:
     def _load(self) -> list[MigrationFile]:
         """The folder's files, the repeatable ones last; forgedb has none of those."""
         files = load(self.directory)
-        if self._given[0] is None:
+        if not self._is_folders:
             return files
         from forgedb.migrations.repeatable import repeatable_in
 
@@ -402,7 +402,7 @@ class Migrator:
         from forgedb.migrations.adoption import applied_there, sources_of, taken_over, tool_named
         from forgedb.migrations.adoption import write as write_files
 
-        if self._given[0] is None:
+        if not self._is_folders:
             raise UsageError("give a folder for the files: forgedb's own are in another")
         their = tool_named(tool)
         table = their.TABLE if history is None else history
@@ -494,7 +494,7 @@ class Migrator:
         return scripts
 
     def _parsed(self, migration: MigrationFile) -> Script:
-        if migration.is_python and self._given[0] is None:
+        if migration.is_python and not self._is_folders:
             raise refused(migration.file, "a program is run from a folder that is named alone")
         known = self._scripts.get(migration.checksum)
         if known is None or known.migration != migration:
