@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from forgedb.drivers.blocked import finish
 from forgedb.drivers.postgres.hosts import Dialer, Hosts, NoHost, may_pass, said
 from forgedb.drivers.postgres.options import postgres_options
 from forgedb.drivers.postgres.timelines import QUESTIONS, OldTimeline, Timelines
+from forgedb.drivers.sync_facade import finish
 
 STANDBY = (b"t", None, b"7")
 

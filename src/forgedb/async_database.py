@@ -19,7 +19,7 @@ from forgedb.handle import (
     postgres_installed,
     understood,
 )
-from forgedb.operations.binding import Async
+from forgedb.operations.binding import AsyncRunner
 from forgedb.starting import Start
 from forgedb.validation import check_path
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from forgedb.migrations.files import MigrationFile
 
 
-class AsyncDatabase(Handle[Async]):
+class AsyncDatabase(Handle[AsyncRunner]):
     """Projects, repositories, leases and the rest, on behalf of ``actor``, for the tasks of a loop.
 
     Handles are cheap: derive one for each request with ``acting_as``.  They share connections,
@@ -135,9 +135,9 @@ async def _opened(url: str | None, actor: str | None, options: Mapping[str, Any]
     context = make_context(actor)
     from forgedb.migrations.runner import schema_check
 
-    runner: Async
+    runner: AsyncRunner
     if parsed.dialect == "sqlite":
-        from forgedb.drivers.sqlite.asynchronous import AsyncSqliteRunner
+        from forgedb.drivers.sqlite.async_runner import AsyncSqliteRunner
         from forgedb.drivers.sqlite.options import sqlite_options
 
         runner = await AsyncSqliteRunner.open(
@@ -145,7 +145,7 @@ async def _opened(url: str | None, actor: str | None, options: Mapping[str, Any]
         )
     else:
         with postgres_installed():
-            from forgedb.drivers.postgres.opening import open_awaited
+            from forgedb.drivers.postgres.connect import open_awaited
             from forgedb.drivers.postgres.options import postgres_options
         runner = await open_awaited(
             postgres_options(parsed.path, given), clock, schema_check, first_write()

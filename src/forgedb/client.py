@@ -11,7 +11,7 @@ from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from forgedb.errors import NAMES_MAX, UsageError, named
-from forgedb.operations.binding import Async, Context, Dao, H_co, Operation, Sync
+from forgedb.operations.binding import AsyncRunner, Context, Dao, H_co, Operation, SyncRunner
 from forgedb.operations.steps import Change, Select, Steps
 from forgedb.sql.catalogue import Sql
 from forgedb.sql.lexer import Dialect, tokens
@@ -199,7 +199,7 @@ class Statement(Dao[H_co]):
         return _change_many(self, self.text, params)
 
 
-class SyncClient(DbClient[Sync]):
+class SyncClient(DbClient[SyncRunner]):
     """A client for threads."""
 
     @contextmanager
@@ -216,7 +216,7 @@ class SyncClient(DbClient[Sync]):
         self._runner.close()
 
 
-class AsyncClient(DbClient[Async]):
+class AsyncClient(DbClient[AsyncRunner]):
     """A client for tasks."""
 
     @asynccontextmanager

@@ -19,7 +19,7 @@ from forgedb.handle import (
     postgres_installed,
     understood,
 )
-from forgedb.operations.binding import Sync
+from forgedb.operations.binding import SyncRunner
 from forgedb.starting import Start
 from forgedb.validation import check_path
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from forgedb.migrations.files import MigrationFile
 
 
-class Database(Handle[Sync]):
+class Database(Handle[SyncRunner]):
     """Projects, repositories, leases and the rest, on behalf of ``actor``.
 
     Handles are cheap: derive one for each request with ``acting_as``.  They share connections,
@@ -148,7 +148,7 @@ def _opened(url: str | None, actor: str | None, options: Mapping[str, Any]) -> D
     context = make_context(actor)
     from forgedb.migrations.runner import schema_check
 
-    runner: Sync
+    runner: SyncRunner
     if parsed.dialect == "sqlite":
         from forgedb.drivers.sqlite.options import sqlite_options
         from forgedb.drivers.sqlite.runner import SqliteRunner
@@ -158,7 +158,7 @@ def _opened(url: str | None, actor: str | None, options: Mapping[str, Any]) -> D
         )
     else:
         with postgres_installed():
-            from forgedb.drivers.postgres.opening import open_blocking
+            from forgedb.drivers.postgres.connect import open_blocking
             from forgedb.drivers.postgres.options import postgres_options
         runner = open_blocking(
             postgres_options(parsed.path, given), clock, schema_check, first_write()

@@ -6,7 +6,7 @@ import re
 import time
 from typing import Any
 
-from forgedb.drivers.patience import check_seconds
+from forgedb.drivers.timeouts import check_seconds
 from forgedb.errors import ForgeDbError, LockTimeout, Unavailable
 
 WAIT_SECONDS_MAX = 86_400.0

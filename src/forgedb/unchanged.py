@@ -40,7 +40,7 @@ def is_up_to_date(arguments: Sequence[str], environment: Mapping[str, str]) -> b
     except (OSError, ValueError):
         return False
     # The driver is needed only now.
-    from forgedb.drivers.sqlite.recorded import recorded
+    from forgedb.drivers.sqlite.applied_history import recorded
 
     return recorded(os.path.abspath(path)) == files
 

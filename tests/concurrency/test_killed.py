@@ -27,7 +27,7 @@ LOADED = [
     "forgedb.dao.projects",
     "forgedb.dao.relationships",
     "forgedb.database",
-    "forgedb.drivers.postgres.opening",
+    "forgedb.drivers.postgres.connect",
     "forgedb.drivers.sqlite.runner",
     "forgedb.migrations.runner",
 ]

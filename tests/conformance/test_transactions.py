@@ -154,10 +154,10 @@ def test_a_history_is_undone_with_its_change(db: Database, project: Project) -> 
     with pytest.raises(OnPurposeError):
         update_and_fail()
     assert db.projects.get(project.id) == project
-    db.projects.update(project.id, name="Kept")
+    db.projects.update(project.id, name="LastUsed")
     created, updated = history(db, project.id)
     assert (created.seq, updated.seq) == (1, 2)
-    assert updated.changes == {"name": ["Platform", "Kept"]}
+    assert updated.changes == {"name": ["Platform", "LastUsed"]}
 
 
 def test_several_actors_may_share_a_block(db: Database, project: Project) -> None:

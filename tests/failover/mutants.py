@@ -10,7 +10,7 @@ import pytest
 import forgedb.dao.leases
 from forgedb.dao.identity import Standing
 from forgedb.drivers.postgres.timelines import Highest, Server, Timelines
-from forgedb.drivers.postgres.waiting import PatientAsyncConnection, PatientConnection
+from forgedb.drivers.postgres.timeouts import PatientAsyncConnection, PatientConnection
 
 
 def without_timelines(patch: pytest.MonkeyPatch) -> None:

@@ -140,12 +140,12 @@ def test_a_cancelled_savepoint_whose_task_goes_on_is_undone_alone(
     async def work(db: AsyncDatabase) -> None:
         for number in range(ROUNDS):
             async with db.transaction() as tx:
-                await tx.projects.create(f"kept-{number}", "Kept")
+                await tx.projects.create(f"kept-{number}", "LastUsed")
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0.01), tx.transaction() as inner:
                         await inner.projects.create("undone", "Undone")
                         await asyncio.sleep(600)
-                await tx.projects.create(f"kept-too-{number}", "Kept")
+                await tx.projects.create(f"kept-too-{number}", "LastUsed")
         assert len((await db.projects.list()).items) == 2 * ROUNDS
 
     _in_a_loop(opened, work)
@@ -320,11 +320,11 @@ def test_who_is_left_in_a_savepoint_when_its_transaction_is_cancelled_changes_no
                     await inside.wait()
                     limit.reschedule(asyncio.get_running_loop().time() + 0.05)
             async with db.transaction() as other:
-                await other.projects.create(f"kept-{number}", "Kept")
+                await other.projects.create(f"kept-{number}", "LastUsed")
                 may_go_on.set()
                 with pytest.raises((UsageError, Unavailable)):
                     await lingering
-                await other.projects.create(f"kept-too-{number}", "Kept")
+                await other.projects.create(f"kept-too-{number}", "LastUsed")
             assert len((await db.projects.list()).items) == 2 * (number + 1)
 
     _in_a_loop(opened, work)
@@ -558,11 +558,11 @@ def test_a_thread_that_is_left_in_a_savepoint_of_a_block_that_failed_changes_not
             with beside(url) as session:
                 until(lambda: not sleeps(session))
         with db.transaction() as other:
-            other.projects.create("kept", "Kept")
+            other.projects.create("kept", "LastUsed")
             may_go_on.set()
             with pytest.raises((UsageError, Unavailable)):
                 lingering.result()
-            other.projects.create("kept-too", "Kept")
+            other.projects.create("kept-too", "LastUsed")
         assert len(db.projects.list().items) == 2
 
 

@@ -224,12 +224,12 @@ def test_a_caller_who_goes_on_after_a_time_limit_is_told_that_nothing_is_kept(
     with beside(url) as other, other.transaction():
         other.execute("SELECT 1 FROM projects WHERE id = %s FOR UPDATE", [project.id])
         with db.transaction() as tx:
-            kept = tx.projects.create("kept", "Kept")
+            kept = tx.projects.create("kept", "LastUsed")
             # An operation in a transaction is a savepoint: what failed of it is undone alone.
             with pytest.raises(Unavailable, match="lock_timeout"):
                 tx.projects.update(project.id, name="New")
-            tx.projects.update(kept.id, name="Kept on")
-    assert {each.name for each in db.projects.list().items} == {"Platform", "Kept on"}
+            tx.projects.update(kept.id, name="LastUsed on")
+    assert {each.name for each in db.projects.list().items} == {"Platform", "LastUsed on"}
     assert db.audit.verify().ok
 
 

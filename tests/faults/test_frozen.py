@@ -13,7 +13,7 @@ import pytest
 
 import forgedb
 from forgedb import Database, ForgeDbError, NewObject, ObjectType, Unavailable
-from forgedb.drivers.postgres.waiting import PROBE_SECONDS, Patient
+from forgedb.drivers.postgres.timeouts import PROBE_SECONDS, Patient
 from forgedb.migrations import Runner
 from tests.faults.surfaces import (
     Surface,

@@ -170,7 +170,7 @@ def test_a_first_write_that_is_undone_begins_no_era_and_the_next_one_does(
         assert tx.identity.get().era > 0
         raise ZeroDivisionError
     assert db.identity.get().era == 0
-    db.projects.create("kept", "Kept")
+    db.projects.create("kept", "LastUsed")
     assert db.identity.get().era > 0
 
 
@@ -189,7 +189,7 @@ def test_writes_that_are_undone_together_begin_no_era_and_the_next_one_does(
             savepoint.projects.create("four", "Undone")
             raise ZeroDivisionError
         assert tx.identity.get().era == 0
-        tx.projects.create("kept", "Kept")
+        tx.projects.create("kept", "LastUsed")
     assert db.identity.get().era > 0
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import forgedb
 from forgedb import AsyncDatabase, Database, Unavailable
-from forgedb.drivers.postgres.waiting import Patient
+from forgedb.drivers.postgres.timeouts import Patient
 from forgedb.migrations import Runner
 from tests.faults.surfaces import Surface, beside, until, value
 

@@ -24,11 +24,11 @@ import forgedb
 from forgedb import Database, Lease, LeaseHeld, Repository, UsageError
 from forgedb.dao import holding
 from forgedb.dao.telling import CHANNEL, LOCK_CLASS
-from forgedb.drivers.bells import ThreadBell
-from forgedb.drivers.blocked import finish
-from forgedb.drivers.postgres import listening
-from forgedb.drivers.postgres.listening import Listener
+from forgedb.drivers.postgres import listener as listener_module
+from forgedb.drivers.postgres.listener import Listener
 from forgedb.drivers.postgres.options import postgres_options
+from forgedb.drivers.sync_facade import finish
+from forgedb.drivers.waiters import ThreadWaiter
 from forgedb.testing.servers.network import Network
 from tests.faults.surfaces import OTHERS, Surface, beside, fill_pool, terminate_others, until, value
 from tests.servers.pgbouncer import pgbouncer_program
@@ -82,7 +82,7 @@ def sessions(session: psycopg.Connection[Any]) -> int:
 
 
 def listening_sessions(session: psycopg.Connection[Any]) -> int:
-    name = listening.CONNECTING["fallback_application_name"]
+    name = listener_module.CONNECTING["fallback_application_name"]
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
     # Another test's, of another database, may be about to end.
     return int(value(session, f"{query} AND {OTHERS}", name))
@@ -215,7 +215,7 @@ def test_nobody_is_told_of_what_nobody_waits_for(
     threads: ThreadPoolExecutor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listening, "IDLE_SECONDS", LONG_SECONDS)
+    monkeypatch.setattr(listener_module, "IDLE_SECONDS", LONG_SECONDS)
     other = _new(db, "web")
     lease = db.leases.acquire(repository.id)
     with beside(url) as listener:
@@ -265,7 +265,7 @@ def test_a_session_that_is_ended_while_it_listens_is_no_error_and_another_takes_
     threads: ThreadPoolExecutor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listening, "AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(listener_module, "AGAIN_SECONDS", 0.1)
     monkeypatch.setattr(holding, "POLL_SECONDS_MIN", 2 * LONG_SECONDS)
     lease = db.leases.acquire(repository.id)
     waiting = threads.submit(hold_once, db, repository.id)
@@ -285,7 +285,7 @@ def test_without_the_session_that_listened_the_lease_is_found_by_looking(
     threads: ThreadPoolExecutor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listening, "AGAIN_SECONDS", LONG_SECONDS)
+    monkeypatch.setattr(listener_module, "AGAIN_SECONDS", LONG_SECONDS)
     lease = db.leases.acquire(repository.id)
     waiting = threads.submit(hold_once, db, repository.id)
     until(lambda: listens_for(admin, repository.id))
@@ -327,7 +327,9 @@ if pgbouncer_program() is not None or os.environ.get("CI"):
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         looked: list[bool] = []
-        monkeypatch.setattr(listening, "_is_pooled", _noted(listening._is_pooled, looked))
+        monkeypatch.setattr(
+            listener_module, "_is_pooled", _noted(listener_module._is_pooled, looked)
+        )
         db = open_db(f"{postgres.through_pgbouncer(url)}?prepare_threshold=never")
         lease = db.leases.acquire(repository.id)
         waiting = threads.submit(hold_once, db, repository.id)
@@ -346,7 +348,7 @@ def test_more_repositories_than_are_listened_for_are_found_by_looking(
     threads: ThreadPoolExecutor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listening, "HEARD_MAX", 1)
+    monkeypatch.setattr(listener_module, "HEARD_MAX", 1)
     other = _new(db, "web")
     leases = [db.leases.acquire(each.id) for each in (repository, other)]
     waiting = [threads.submit(hold_once, db, each.id) for each in (repository, other)]
@@ -423,7 +425,7 @@ def test_the_session_ends_when_nobody_has_waited_for_some_time(
     threads: ThreadPoolExecutor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listening, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(listener_module, "IDLE_SECONDS", 0.2)
     for _ in range(2):
         lease = db.leases.acquire(repository.id)
         waiting = threads.submit(hold_once, db, repository.id)
@@ -453,7 +455,7 @@ def _close(listener: Listener) -> None:
 def test_who_comes_to_others_that_wait_already_looks_once_more(
     listener: Listener, admin: psycopg.Connection[Any]
 ) -> None:
-    first, second = ThreadBell(), ThreadBell()
+    first, second = ThreadWaiter(), ThreadWaiter()
     listener.add("one", first)
     assert finish(first.wait(SOON_SECONDS))
     listener.add("one", second)
@@ -470,11 +472,11 @@ def test_who_comes_to_others_that_wait_already_looks_once_more(
 def test_what_is_told_while_the_listener_asks_for_more_is_heard(
     listener: Listener, admin: psycopg.Connection[Any]
 ) -> None:
-    bell = ThreadBell()
+    bell = ThreadWaiter()
     listener.add("one", bell)
     assert finish(bell.wait(SOON_SECONDS))
     for number in range(200):
-        listener.add(f"another {number % 20}", ThreadBell())
+        listener.add(f"another {number % 20}", ThreadWaiter())
         admin.execute("SELECT pg_notify(%s, 'one')", [CHANNEL])
         assert finish(bell.wait(SOON_SECONDS))
 
@@ -483,10 +485,10 @@ def test_a_server_that_says_nothing_any_more_keeps_nobody_from_closing(
     network: Network, url: str, admin: psycopg.Connection[Any]
 ) -> None:
     listener = Listener(postgres_options(network.url(url), {}))
-    listener.add("one", ThreadBell())
+    listener.add("one", ThreadWaiter())
     until(lambda: listens_for(admin, "one"))
     network.stall()
-    listener.add("another", ThreadBell())
+    listener.add("another", ThreadWaiter())
     # The thread is asking for it, and gets no answer.
     time.sleep(0.1)
     began = time.monotonic()
@@ -564,7 +566,7 @@ def test_a_task_that_is_cancelled_while_it_waits_waits_no_more(
     repository: Repository,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listening, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(listener_module, "IDLE_SECONDS", 0.2)
 
     async def hold(db: forgedb.AsyncDatabase) -> None:
         async with db.acting_as("user:bob").leases.hold(repository.id, wait=LONG_SECONDS):

@@ -82,7 +82,7 @@ class TakesItsSnapshotWithoutTheTablesLock(Runner):
 
 
 class _Hasty(Patience):
-    def write(self, begin: Callable[[], Steps[R]], *, unlinked: bool = False) -> R:
+    def write(self, begin: Callable[[], Steps[R]], *, no_foreign_keys: bool = False) -> R:
         return self._database.alone(begin())
 
 

@@ -296,11 +296,11 @@ class _Mortal(Patience):
 
     left = 0
 
-    def write(self, begin: Callable[[], Steps[object]], *, unlinked: bool = False) -> object:  # type: ignore[override]
+    def write(self, begin: Callable[[], Steps[object]], *, no_foreign_keys: bool = False) -> object:  # type: ignore[override]
         if _Mortal.left == 0:
             raise _Killed
         _Mortal.left -= 1
-        return super().write(begin, unlinked=unlinked)
+        return super().write(begin, no_foreign_keys=no_foreign_keys)
 
 
 def _run_once_for_each_crash(folder: Folder, kind: type[Batches]) -> set[tuple[int, ...]]:

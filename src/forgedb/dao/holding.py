@@ -24,7 +24,7 @@ from forgedb.errors import (
     UsageError,
 )
 from forgedb.ids import Ulid, new_ulid
-from forgedb.operations.binding import Async, H_co, Sync
+from forgedb.operations.binding import AsyncRunner, H_co, SyncRunner
 from forgedb.operations.silence import LEAVING_SECONDS, at_most
 from forgedb.validation import check_duration
 
@@ -62,7 +62,7 @@ class Hold(Generic[H_co]):
         self._may_be_there = False
         """Whether it was asked for and no answer came: asked for again, it is the same lease."""
 
-    def __enter__(self: Hold[Sync]) -> HeldLease:
+    def __enter__(self: Hold[SyncRunner]) -> HeldLease:
         self._begin()
         pauses = self._pauses()
         try:
@@ -85,7 +85,7 @@ class Hold(Generic[H_co]):
             raise
 
     def __exit__(
-        self: Hold[Sync],
+        self: Hold[SyncRunner],
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
@@ -103,7 +103,9 @@ class Hold(Generic[H_co]):
         finally:
             self._end()
 
-    def _let_go_after(self: Hold[Sync], interruption: BaseException, lease_id: Ulid | None) -> None:
+    def _let_go_after(
+        self: Hold[SyncRunner], interruption: BaseException, lease_id: Ulid | None
+    ) -> None:
         """Leave no lease behind that may have been granted to who doesn't take it any more."""
         if lease_id is None:
             return
@@ -115,7 +117,7 @@ class Hold(Generic[H_co]):
         except ForgeDbError as lost:
             _unless_told(interruption, lease_id, lost)
 
-    async def __aenter__(self: Hold[Async]) -> HeldLease:
+    async def __aenter__(self: Hold[AsyncRunner]) -> HeldLease:
         from asyncio import CancelledError
 
         self._begin()
@@ -141,7 +143,7 @@ class Hold(Generic[H_co]):
             raise
 
     async def __aexit__(
-        self: Hold[Async],
+        self: Hold[AsyncRunner],
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
@@ -162,7 +164,7 @@ class Hold(Generic[H_co]):
             self._end()
 
     async def _let_go_afterwards(
-        self: Hold[Async], interruption: BaseException, lease_id: Ulid | None
+        self: Hold[AsyncRunner], interruption: BaseException, lease_id: Ulid | None
     ) -> None:
         if lease_id is None:
             return

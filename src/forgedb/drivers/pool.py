@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 from weakref import WeakSet
 
-from forgedb.drivers import forks, refusals
-from forgedb.drivers.patience import INTERRUPTIBLE_SECONDS
+from forgedb.drivers import forks, misuse
+from forgedb.drivers.timeouts import INTERRUPTIBLE_SECONDS
 from forgedb.errors import Unavailable
 from forgedb.operations.silence import for_a_turn
 
@@ -120,9 +120,9 @@ class Pool(Generic[C]):
     def _check_open(self) -> None:
         self.check_process()
         if self._closed:
-            raise refusals.closed()
+            raise misuse.closed()
 
     def check_process(self) -> None:
         """Raise UsageError in a child of the process that opened it."""
         if self._forked:
-            raise refusals.forked()
+            raise misuse.forked()

@@ -25,7 +25,7 @@ from forgedb.migrations.invalid import invalid_indexes, left_by, made_by, names_
 from forgedb.migrations.locking import queue_briefly
 from forgedb.migrations.patience import Patience
 from forgedb.migrations.script import Script
-from forgedb.operations.binding import Sync
+from forgedb.operations.binding import SyncRunner
 from forgedb.operations.steps import Run, Steps, now, rows, run
 from forgedb.operations.stopping import Stopped
 from forgedb.sql.catalogue import sql
@@ -49,7 +49,7 @@ INTERRUPTED = "it was interrupted"
 class Alone:
     """Runs such files, and goes on with those that didn't come to their end."""
 
-    def __init__(self, database: Sync, patience: Patience, applying: Applying) -> None:
+    def __init__(self, database: SyncRunner, patience: Patience, applying: Applying) -> None:
         self._database = database
         self._patience = patience
         self._applying = applying

@@ -11,7 +11,7 @@ from forgedb.handle import Handle
 from forgedb.migrations.history import TABLE
 from forgedb.migrations.progress import Progress
 from forgedb.migrations.runner import Migrator
-from forgedb.operations.binding import Async, Sync
+from forgedb.operations.binding import AsyncRunner, SyncRunner
 
 if TYPE_CHECKING:
     from forgedb.migrations.adoption import Adoption, Tools
@@ -50,12 +50,12 @@ class AsyncMigrator:
 
     def __init__(
         self,
-        database: Handle[Async] | Async,
+        database: Handle[AsyncRunner] | AsyncRunner,
         directory: str | os.PathLike[str] | None = None,
         **options: Unpack[MigratorOptions],
     ) -> None:
         runner = database._runner if isinstance(database, Handle) else database
-        if not isinstance(runner, Async):
+        if not isinstance(runner, AsyncRunner):
             raise UsageError(
                 f"{type(database).__name__} isn't awaited: give it to Migrator, which blocks"
             )
@@ -111,7 +111,9 @@ class AsyncMigrator:
         """What of the schema isn't as the applied migrations made it, the harmless last."""
         return await self._do(lambda it: it.differences())
 
-    async def schema_differences(self, scratch: Handle[Sync] | None = None) -> list[Difference]:
+    async def schema_differences(
+        self, scratch: Handle[SyncRunner] | None = None
+    ) -> list[Difference]:
         """How the live schema is different from what the applied files make, the harmless last.
 
         ``scratch`` is a database for threads, as connect() opens it.
@@ -163,7 +165,7 @@ class AsyncMigrator:
         if progress is not None:
             options["progress"] = _InTheLoop(progress)
 
-        def on(runner: Sync) -> R:
+        def on(runner: SyncRunner) -> R:
             return work(Migrator(runner, self._directory, **options))
 
         return await self._runner.blocking(on)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from forgedb.errors import UsageError
 from forgedb.migrations.files import load, packaged
-from forgedb.operations.binding import Sync
+from forgedb.operations.binding import SyncRunner
 from forgedb.shape.comparing import Difference
 from forgedb.shape.parts import tables_of
 from forgedb.shape.whole import Whole, differences_between, names_of, whole
@@ -20,7 +20,7 @@ OWN_TABLE = "database_identity"
 
 
 def compared_with_scratch(
-    runner: Runner, database: Sync, given: Sync | None = None
+    runner: Runner, database: SyncRunner, given: SyncRunner | None = None
 ) -> list[Difference]:
     """How the live schema is different; ``given`` is an empty database to run the files in.
 
@@ -37,7 +37,7 @@ def compared_with_scratch(
     return differences_between(made, live, _forgedbs(live, database))
 
 
-def require_empty(scratch: Sync, database: Sync) -> None:
+def require_empty(scratch: SyncRunner, database: SyncRunner) -> None:
     """Refuse a scratch database that has anything in it, or is of the other kind."""
     if scratch.dialect != database.dialect:
         raise UsageError(
@@ -52,7 +52,7 @@ def require_empty(scratch: Sync, database: Sync) -> None:
         )
 
 
-def _forgedbs(live: Whole, database: Sync) -> tuple[str, ...]:
+def _forgedbs(live: Whole, database: SyncRunner) -> tuple[str, ...]:
     """The tables that are forgedb's own, and nothing to tell of."""
     if not any(OWN_TABLE in names for names in live.names.values()):
         return ()

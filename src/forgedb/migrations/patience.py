@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeGuard, TypeVar
 
 from forgedb.errors import ForgeDbError, LockTimeout, Unavailable
-from forgedb.operations.binding import Sync
+from forgedb.operations.binding import SyncRunner
 from forgedb.operations.steps import Steps
 from forgedb.operations.stopping import stop_if_told
 
@@ -41,19 +41,19 @@ class Patience:
     """Writes to a database that is in use: each is tried for so long, and ``report`` told why."""
 
     def __init__(
-        self, database: Sync, timeout_seconds: float, report: Callable[[str], None] | None
+        self, database: SyncRunner, timeout_seconds: float, report: Callable[[str], None] | None
     ) -> None:
         self._database = database
         self._timeout_seconds = timeout_seconds
         self._report = report
 
-    def write(self, begin: Callable[[], Steps[R]], *, unlinked: bool = False) -> R:
+    def write(self, begin: Callable[[], Steps[R]], *, no_foreign_keys: bool = False) -> R:
         """Carry out in one transaction the steps that ``begin`` makes, anew for each attempt.
 
         Raises LockTimeout.
         """
         return self._until_done(
-            lambda: self._database.attempt(begin(), WRITER_SECONDS, unlinked=unlinked)
+            lambda: self._database.attempt(begin(), WRITER_SECONDS, no_foreign_keys=no_foreign_keys)
         )
 
     def alone(self, begin: Callable[[], Steps[R]]) -> R:

@@ -19,7 +19,7 @@ import msgspec
 from forgedb.client import SyncClient
 from forgedb.handle import make_context
 from forgedb.migrations.files import MigrationFile, refused
-from forgedb.operations.binding import Sync
+from forgedb.operations.binding import SyncRunner
 
 ENDING = ".py"
 
@@ -34,7 +34,7 @@ class PythonFile(msgspec.Struct, frozen=True):
     migration: MigrationFile
     entry: Literal["migrate", "batch"]
 
-    def migrate(self, transaction: Sync) -> None:
+    def migrate(self, transaction: SyncRunner) -> None:
         """Run it in the transaction."""
         given = self._function()(SyncClient(transaction, make_context(None)))
         if given is not None:
@@ -43,7 +43,7 @@ class PythonFile(msgspec.Struct, frozen=True):
                 " batches define batch(db, after)"
             )
 
-    def batch(self, after: str | None, transaction: Sync) -> str | None:
+    def batch(self, after: str | None, transaction: SyncRunner) -> str | None:
         """Run a batch after a cursor, in JSON; the next one's."""
         db = SyncClient(transaction, make_context(None))
         given = self._function()(db, None if after is None else json.loads(after))

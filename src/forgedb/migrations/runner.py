@@ -31,7 +31,7 @@ from forgedb.migrations.history import (
     HistoryTable,
 )
 from forgedb.migrations.place import Home, Place
-from forgedb.operations.binding import Mode, Sync
+from forgedb.operations.binding import Mode, SyncRunner
 from forgedb.operations.steps import Steps, now, run
 from forgedb.shape.comparing import Difference, differences, require_tables
 
@@ -71,7 +71,7 @@ class Migrator:
 
     def __init__(
         self,
-        database: Handle[Sync] | Sync,
+        database: Handle[SyncRunner] | SyncRunner,
         directory: str | os.PathLike[str] | None = None,
         *,
         table: str | None = None,
@@ -106,7 +106,7 @@ class Migrator:
         self._told: set[str] | None = None
         """What a rehearsal has told of, by its label: it may begin anew, and go on with a copy."""
 
-    def on(self, database: Handle[Sync] | Sync) -> Migrator:
+    def on(self, database: Handle[SyncRunner] | SyncRunner) -> Migrator:
         """The same on another database of this kind; what was checked isn't read again for it."""
         other = copy(self)
         other._database = _runner_of(database)
@@ -230,10 +230,10 @@ class Migrator:
                 if script.opening:
                     # Its own transaction locks the history's table before it can be made.
                     patience.write(applying.locked_history)
-                unlinked = script.mode == "rebuild"
+                no_foreign_keys = script.mode == "rebuild"
                 steps = partial(applying.in_transaction, script)
                 try:
-                    applied = patience.write(steps, unlinked=unlinked)
+                    applied = patience.write(steps, no_foreign_keys=no_foreign_keys)
                 except (Conflict, InvalidValue, UsageError) as error:
                     if not applying.is_at_commit:
                         raise
@@ -322,7 +322,9 @@ class Migrator:
         files, others = load(self.directory), HistoryTable(source)
         return self._patience().write(partial(self._moved, files, others))
 
-    def schema_differences(self, scratch: Handle[Sync] | Sync | None = None) -> list[Difference]:
+    def schema_differences(
+        self, scratch: Handle[SyncRunner] | SyncRunner | None = None
+    ) -> list[Difference]:
         """How the live schema is different from what the applied files make, the harmless last.
 
         They are run in a scratch database: in a temporary file on SQLite, in one that is made and
@@ -351,7 +353,7 @@ class Migrator:
         # A repeatable file whose text was changed since isn't what the database has.
         return [each.file for each in states if each.state == "applied" and each.file is not None]
 
-    def make(self, database: Sync, files: Sequence[MigrationFile]) -> None:
+    def make(self, database: SyncRunner, files: Sequence[MigrationFile]) -> None:
         """Apply these files to another database, which is empty.  Raises as migrate."""
         other = self.on(database)
         other._files, other._progress = [*files], None
@@ -413,7 +415,11 @@ class Migrator:
         return self._patience().write(partial(taken_over, their, table, sources, self._record))
 
     def squash(
-        self, to: int, *, name: str = "squashed", also: Handle[Sync] | Sync | None = None
+        self,
+        to: int,
+        *,
+        name: str = "squashed",
+        also: Handle[SyncRunner] | SyncRunner | None = None,
     ) -> list[str]:
         """Make one file of those up to a number, and return it; those are moved to a folder by it.
 
@@ -430,7 +436,7 @@ class Migrator:
         if given is None:
             raise UsageError("forgedb's own files aren't squashed: give the folder of yours")
         databases = [self._database, *([] if also is None else [_runner_of(also)])]
-        by_dialect: dict[Dialect, Sync] = {each.dialect: each for each in databases}
+        by_dialect: dict[Dialect, SyncRunner] = {each.dialect: each for each in databases}
         return squash(os.fspath(given), by_dialect, to, name)
 
     def mark(
@@ -687,9 +693,9 @@ def schema_check(dialect: Dialect, mode: Mode) -> Steps[bool]:
     return True
 
 
-def _runner_of(database: Handle[Sync] | Sync) -> Sync:
+def _runner_of(database: Handle[SyncRunner] | SyncRunner) -> SyncRunner:
     runner = database._runner if isinstance(database, Handle) else database
-    if not isinstance(runner, Sync):
+    if not isinstance(runner, SyncRunner):
         raise UsageError(
             f"{type(database).__name__} can't be migrated by a Migrator, which blocks: give it to"
             " AsyncMigrator, and await what that does"

@@ -19,7 +19,7 @@ from forgedb.migrations.files import DIALECTS, FILE_BYTES_MAX, MigrationFile, lo
 from forgedb.migrations.header import header_of, without_header
 from forgedb.migrations.runner import Migrator
 from forgedb.migrations.squashes import header_lines, kept_in
-from forgedb.operations.binding import Sync
+from forgedb.operations.binding import SyncRunner
 from forgedb.operations.steps import Steps, rows
 from forgedb.shape.whole import Whole, differences_between, whole
 from forgedb.sql.catalogue import Sql
@@ -46,7 +46,9 @@ class Squash(msgspec.Struct, frozen=True):
     replaced: Sequence[MigrationFile]
 
 
-def squash(directory: str, databases: Mapping[Dialect, Sync], to: int, name: str) -> list[str]:
+def squash(
+    directory: str, databases: Mapping[Dialect, SyncRunner], to: int, name: str
+) -> list[str]:
     """Put one file in the place of those up to a number, in each database's folder.
 
     Nothing is written before all of them are proven.  Returns the files that were written.
@@ -101,7 +103,7 @@ def _lines(
             yield ";"
 
 
-def _proven(database: Sync, folder: str, to: int, name: str) -> Squash:
+def _proven(database: SyncRunner, folder: str, to: int, name: str) -> Squash:
     """The file, after what it makes was found to be what they make."""
     files = load(folder)
     if to not in {migration.version for migration in files}:
@@ -138,7 +140,7 @@ def _proven(database: Sync, folder: str, to: int, name: str) -> Squash:
 
 
 def _made(
-    database: Sync, folder: str, files: Sequence[MigrationFile]
+    database: SyncRunner, folder: str, files: Sequence[MigrationFile]
 ) -> tuple[Whole, dict[str, int]]:
     """What files make in an empty database, and how many rows each table has then."""
     with database.scratch() as scratch:
@@ -181,7 +183,9 @@ def _put_in_place(squash: Squash) -> None:
         os.rename(os.path.join(squash.folder, migration.file), os.path.join(kept, migration.file))
 
 
-def _database_for(dialect: Dialect, databases: Mapping[Dialect, Sync], stack: ExitStack) -> Sync:
+def _database_for(
+    dialect: Dialect, databases: Mapping[Dialect, SyncRunner], stack: ExitStack
+) -> SyncRunner:
     if dialect in databases:
         return databases[dialect]
     if dialect == "sqlite":

@@ -43,7 +43,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 D = TypeVar("D", bound="Dao[Any]")
-H_co = TypeVar("H_co", bound="Sync | Async", covariant=True)
+H_co = TypeVar("H_co", bound="SyncRunner | AsyncRunner", covariant=True)
 
 Mode: TypeAlias = Literal["read", "query", "snapshot", "write"]
 
@@ -104,7 +104,7 @@ class _FirstOfTransaction(FirstWrite):
         return (yield from steps)
 
 
-class Sync(ABC):
+class SyncRunner(ABC):
     """What carries out an operation's steps and returns its result."""
 
     dialect: Dialect
@@ -130,10 +130,12 @@ class Sync(ABC):
     def write(self, steps: Steps[R]) -> R:
         """All of the changes, or none."""
 
-    def attempt(self, steps: Steps[R], patience_seconds: float, *, unlinked: bool = False) -> R:
+    def attempt(
+        self, steps: Steps[R], patience_seconds: float, *, no_foreign_keys: bool = False
+    ) -> R:
         """As write, waiting no longer than this for SQLite's one writer; PostgreSQL has many.
 
-        ``unlinked`` leaves SQLite's foreign keys unchecked, as the rebuild of a table needs.
+        ``no_foreign_keys`` leaves those of SQLite unchecked, as the rebuild of a table needs.
         Raises LockTimeout.
         """
         return self.write(steps)
@@ -147,7 +149,7 @@ class Sync(ABC):
         """Let nothing be left of what statements ``alone`` have set for those that follow."""
 
     @abstractmethod
-    def transaction(self, *, read_only: bool = False) -> AbstractContextManager[Sync]:
+    def transaction(self, *, read_only: bool = False) -> AbstractContextManager[SyncRunner]:
         """One connection for the block; in a transaction, a savepoint."""
 
     @contextmanager
@@ -162,7 +164,7 @@ class Sync(ABC):
     def backup(self, path: str) -> None:
         """Copy the database, as it is now, to a file."""
 
-    def scratch(self) -> AbstractContextManager[Sync]:
+    def scratch(self) -> AbstractContextManager[SyncRunner]:
         """An empty database of this kind for the block, beside this one; gone at its end.
 
         Raises UsageError where none can be made.
@@ -192,8 +194,8 @@ class Sync(ABC):
         return bound
 
 
-class Async(ABC):
-    """As Sync, awaited."""
+class AsyncRunner(ABC):
+    """As SyncRunner, awaited."""
 
     dialect: Dialect
     first_write = FirstWrite()
@@ -219,7 +221,7 @@ class Async(ABC):
     @abstractmethod
     def transaction(
         self, *, read_only: bool = False
-    ) -> AbstractAsyncContextManager[Async, bool | None]: ...
+    ) -> AbstractAsyncContextManager[AsyncRunner, bool | None]: ...
 
     @asynccontextmanager
     async def pausing(
@@ -236,7 +238,7 @@ class Async(ABC):
     async def close(self) -> None: ...
 
     @abstractmethod
-    async def blocking(self, work: Callable[[Sync], R]) -> R:
+    async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
         """Call in a thread what is written for threads, on this same database."""
 
     def bound(
@@ -285,10 +287,10 @@ class Operation(Generic[P, R_co]):
         self, dao: None, owner: type[Any]
     ) -> Callable[Concatenate[Dao[Any], P], Steps[R_co]]: ...
     @overload
-    def __get__(self, dao: Dao[Sync], owner: type[Any]) -> Callable[P, R_co]: ...
+    def __get__(self, dao: Dao[SyncRunner], owner: type[Any]) -> Callable[P, R_co]: ...
     @overload
     def __get__(
-        self, dao: Dao[Async], owner: type[Any]
+        self, dao: Dao[AsyncRunner], owner: type[Any]
     ) -> Callable[P, Coroutine[Any, Any, R_co]]: ...
     def __get__(self, dao: Dao[Any] | None, owner: type[Any]) -> Any:
         if dao is None:

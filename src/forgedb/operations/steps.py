@@ -148,7 +148,7 @@ class Run(msgspec.Struct, gc=False):
 
 
 class Call(msgspec.Struct, gc=False):
-    """A function of a migration's, called with the open transaction as a Sync; its result."""
+    """A function of a migration's, called with the open transaction as a SyncRunner; its result."""
 
     function: Callable[[Any], Any]
 

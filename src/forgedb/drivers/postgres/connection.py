@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from psycopg.pq import TransactionStatus
 
-from forgedb.drivers.postgres import ending
+from forgedb.drivers.postgres import session_reset
+from forgedb.drivers.postgres.binary import COPY_BEGIN, COPY_END, Column, copied
 from forgedb.drivers.postgres.errors import (
     DRIVER_ERRORS,
     is_lost,
@@ -22,10 +23,9 @@ from forgedb.drivers.postgres.errors import (
     translate,
 )
 from forgedb.drivers.postgres.link import Answer, Link, Sent
-from forgedb.drivers.postgres.packing import COPY_BEGIN, COPY_END, Column, copied
 from forgedb.drivers.postgres.timelines import OldTimeline, Server
+from forgedb.drivers.postgres.timeouts import NotReplicated, Overdue
 from forgedb.drivers.postgres.values import DECODERS
-from forgedb.drivers.postgres.waiting import NotReplicated, Overdue
 from forgedb.errors import ForgeDbError, InvalidValue, Unavailable
 from forgedb.operations.silence import LEAVING_SECONDS, at_most
 from forgedb.operations.steps import (
@@ -180,9 +180,11 @@ class PostgresConnection:
     async def _run(self, step: Run) -> None:
         await self._send_owed()
         texts = [*step.texts]
-        self._has_prepared = self._has_prepared or ending.may_prepare(texts)
+        self._has_prepared = self._has_prepared or session_reset.may_prepare(texts)
         if step.ending is not None:
-            texts += ending.statements(step.ending, self._settings, has_prepared=self._has_prepared)
+            texts += session_reset.statements(
+                step.ending, self._settings, has_prepared=self._has_prepared
+            )
             self._has_prepared = False
         was_spent, self.spent = self.spent, True
         statuses = await self.link.script(texts, step.tell)

@@ -8,8 +8,8 @@ from struct import error as struct_error
 import psycopg
 import psycopg_pool
 
-from forgedb.drivers import refusals
-from forgedb.drivers.postgres.waiting import NotReplicated, Overdue
+from forgedb.drivers import violations
+from forgedb.drivers.postgres.timeouts import NotReplicated, Overdue
 from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, Unavailable, UsageError, said
 
 DRIVER_ERRORS = (psycopg.Error, OverflowError, TypeError, UnicodeError, struct_error)
@@ -45,11 +45,11 @@ _DATA_CLASS = "22"
 def translate(error: Exception, where: str, step: object = None) -> ForgeDbError:
     """The error to raise in its place; ``where`` names the database without its password."""
     if isinstance(error, UnicodeDecodeError):
-        return refusals.undecodable(step, error)
+        return violations.undecodable(step, error)
     if isinstance(error, OverflowError | struct_error | UnicodeError):
-        return refusals.unfit(step, f"PostgreSQL can't hold it ({error})")
+        return violations.unfit(step, f"PostgreSQL can't hold it ({error})")
     if isinstance(error, TypeError):
-        return refusals.unfit(step, f"it is of no type that can be kept ({error})")
+        return violations.unfit(step, f"it is of no type that can be kept ({error})")
     if not isinstance(error, psycopg.Error):
         raise error
     code = error.sqlstate or ""
@@ -74,9 +74,9 @@ def translate(error: Exception, where: str, step: object = None) -> ForgeDbError
     if code.startswith("23"):
         return _constraint(error, words, step)
     if code.startswith(_DATA_CLASS) or (not code and isinstance(error, psycopg.DataError)):
-        return refusals.unfit(step, f"PostgreSQL says: {words}")
+        return violations.unfit(step, f"PostgreSQL says: {words}")
     if not code and words.startswith("cannot adapt"):
-        return refusals.unfit(step, f"it is of no type that can be kept ({words})")
+        return violations.unfit(step, f"it is of no type that can be kept ({words})")
     if code == DUPLICATE_PREPARED and "_pg3_" in words:
         return UsageError(
             f"{where} shares its connections with others, who prepare statements of the same name"
@@ -146,13 +146,13 @@ def _overdue(error: Overdue, where: str) -> Unavailable:
 def _constraint(error: psycopg.Error, words: str, step: object) -> ForgeDbError:
     rule = _of_the_whole(error.diag.constraint_name)
     if isinstance(error, psycopg.errors.UniqueViolation | psycopg.errors.ExclusionViolation):
-        return refusals.taken(rule or words)
+        return violations.taken(rule or words)
     if isinstance(error, psycopg.errors.ForeignKeyViolation | psycopg.errors.RestrictViolation):
-        return refusals.referenced()
+        return violations.referenced()
     if isinstance(error, psycopg.errors.NotNullViolation):
         rule = f"{_of_the_whole(error.diag.table_name)}.{error.diag.column_name}"
         return InvalidValue(rule, None, words)
-    return refusals.by_trigger(words) or refusals.against(rule, step, words)
+    return violations.by_trigger(words) or violations.against(rule, step, words)
 
 
 def _of_the_whole(name: str | None) -> str | None:

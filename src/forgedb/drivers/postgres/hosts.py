@@ -27,7 +27,7 @@ from psycopg.pq import PGconn
 
 from forgedb.drivers.postgres.options import PostgresOptions
 from forgedb.drivers.postgres.timelines import OldTimeline, Server, Timelines
-from forgedb.drivers.postgres.waiting import (
+from forgedb.drivers.postgres.timeouts import (
     Overdue,
     PatientAsyncConnection,
     PatientConnection,

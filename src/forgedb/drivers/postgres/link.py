@@ -21,9 +21,9 @@ from psycopg import generators
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
-from forgedb.drivers.postgres.preparing import Preparing
+from forgedb.drivers.postgres.prepared import Preparing
 from forgedb.drivers.postgres.scripts import characters, joined, place
-from forgedb.drivers.postgres.waiting import (
+from forgedb.drivers.postgres.timeouts import (
     STOP_SECONDS,
     PatientAsyncConnection,
     PatientConnection,

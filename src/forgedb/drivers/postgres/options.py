@@ -16,7 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
-from forgedb.drivers.patience import CALL_TIMEOUT_SECONDS, check_call_timeout, check_seconds
+from forgedb.drivers.timeouts import CALL_TIMEOUT_SECONDS, check_call_timeout, check_seconds
 from forgedb.errors import InvalidValue
 from forgedb.postgres_url import postgres_url
 from forgedb.url import HIDDEN

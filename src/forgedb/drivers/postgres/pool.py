@@ -16,8 +16,7 @@ import psycopg
 import psycopg_pool
 from psycopg.pq import TransactionStatus
 
-from forgedb.drivers import forks, refusals
-from forgedb.drivers.blocked import finish
+from forgedb.drivers import forks, misuse
 from forgedb.drivers.postgres.connection import PostgresConnection
 from forgedb.drivers.postgres.hosts import (
     AwaitedDialer,
@@ -27,13 +26,14 @@ from forgedb.drivers.postgres.hosts import (
     is_starting,
     may_pass,
 )
-from forgedb.drivers.postgres.kept import Kept
+from forgedb.drivers.postgres.last_used import LastUsed
 from forgedb.drivers.postgres.link import AwaitedLink, BlockingLink, Link
 from forgedb.drivers.postgres.options import PostgresOptions
-from forgedb.drivers.postgres.preparing import NOT_BY_ITSELF, Preparing
+from forgedb.drivers.postgres.prepared import NOT_BY_ITSELF, Preparing
 from forgedb.drivers.postgres.timelines import Server, Timelines
+from forgedb.drivers.postgres.timeouts import Patient, PatientAsyncConnection, PatientConnection
 from forgedb.drivers.postgres.values import ADAPTERS
-from forgedb.drivers.postgres.waiting import Patient, PatientAsyncConnection, PatientConnection
+from forgedb.drivers.sync_facade import finish
 from forgedb.errors import Unavailable
 from forgedb.operations.silence import LEAVING_SECONDS, at_most, for_a_turn
 from forgedb.operations.stopping import stop_if_told
@@ -86,7 +86,7 @@ class Pool(ABC):
         self._forked = False
         self._links: WeakSet[Link[Any]] = WeakSet()
         # A pool that may shrink to nothing must have all of them back.
-        self._kept = Kept(enabled=options.pool_min_size > 0)
+        self._last_used = LastUsed(enabled=options.pool_min_size > 0)
         forks.watch(self)
 
     async def open(self) -> None:
@@ -126,7 +126,7 @@ class Pool(ABC):
         Raises Unavailable (none was free in time, or no host is a primary), UsageError (closed, or
         of another process).
         """
-        connection = self._kept.take()
+        connection = self._last_used.take()
         if connection is None:
             connection = await self._asked_for()
         if not self._is_fit(connection.server, to_write):
@@ -162,17 +162,17 @@ class Pool(ABC):
                 # It may be being promoted.
                 await self.sleep(pause)
                 pause = min(2 * pause or PRIMARY_SECONDS_FIRST, PRIMARY_SECONDS_MAX)
-            connection = self._kept.take() or await self._asked_for()
+            connection = self._last_used.take() or await self._asked_for()
         self._count_waiting(connection, time.monotonic() - began)
         return connection
 
     async def _asked_for(self) -> PostgresConnection:
         """What the pool lends."""
         if self._forked:
-            raise refusals.forked()
+            raise misuse.forked()
         # Before it is lent: a pool that is drained meanwhile must have it back.
         asked_at = time.monotonic()
-        connection = self._kept.ask()
+        connection = self._last_used.ask()
         try:
             if connection is None:
                 connection = await self._lend(self._patience_seconds())
@@ -182,9 +182,9 @@ class Pool(ABC):
         except psycopg_pool.PoolTimeout as error:
             raise self._exhausted() from error
         except psycopg_pool.PoolClosed as error:
-            raise refusals.closed() from error
+            raise misuse.closed() from error
         finally:
-            self._kept.answered()
+            self._last_used.answered()
 
     def _count_waiting(self, connection: PostgresConnection, waited_seconds: float) -> None:
         """Let its call, which has waited for it, wait so much less for an answer."""
@@ -211,7 +211,7 @@ class Pool(ABC):
             await connection.link.close()
         if connection.is_late:
             self.as_usual(connection)
-        if not self._forked and (left := self._kept.keep(connection)) is not None:
+        if not self._forked and (left := self._last_used.keep(connection)) is not None:
             if left.link.lost:
                 self.hosts.look_again()
             await self._give(left)
@@ -239,14 +239,14 @@ class Pool(ABC):
         await self._let_go()
 
     async def _let_go(self, *, for_good: bool = False) -> None:
-        self._kept.renounce(for_good=for_good)
-        while (connection := self._kept.take()) is not None:
+        self._last_used.renounce(for_good=for_good)
+        while (connection := self._last_used.take()) is not None:
             await self._give(connection)
 
     def forked(self) -> None:
         """Let go of all connections, in a child process: they are the parent's."""
         self._forked = True
-        self._kept.forget()
+        self._last_used.forget()
         for link in self._links:
             link.sever()
 
@@ -292,7 +292,7 @@ class Pool(ABC):
         return f"{TIMES_AS_READ}; {WARNINGS_TOLD}; {ONE_PLAN}"
 
     async def connect(self, dialer: Dialer[Any], link: type[Link[Any]], given: Any) -> Any:
-        """A new connection, with what is lent of it."""
+        """A new connection, with what wraps it."""
         given.pop("connect_timeout", None)
         try:
             raw, server = await self.hosts.connect(dialer, self.settings(), given)
@@ -306,7 +306,7 @@ class Pool(ABC):
         opened = link(raw, Preparing(self.options.prepare_threshold))
         self._links.add(opened)
         is_own = self.options.prepare_threshold is not None
-        raw.lent = PostgresConnection(
+        raw.wrapper = PostgresConnection(
             opened,
             self.options.shown,
             self.clock,
@@ -355,7 +355,7 @@ class Pool(ABC):
 
 
 class _BlockingConnection(PatientConnection):
-    lent: PostgresConnection
+    wrapper: PostgresConnection
 
     @classmethod
     def connect(  # type: ignore[override]
@@ -391,7 +391,7 @@ class BlockingPool(Pool):
         self._pool.resize(self.options.pool_min_size, self.options.pool_max_size)
 
     async def _lend(self, timeout_seconds: float) -> PostgresConnection:
-        return self._pool.getconn(timeout_seconds).lent
+        return self._pool.getconn(timeout_seconds).wrapper
 
     async def _give(self, connection: PostgresConnection) -> None:
         self._pool.putconn(connection.link.raw)
@@ -414,7 +414,7 @@ class BlockingPool(Pool):
 
 
 class _AwaitedConnection(PatientAsyncConnection):
-    lent: PostgresConnection
+    wrapper: PostgresConnection
 
     @classmethod
     async def connect(  # type: ignore[override]
@@ -450,7 +450,7 @@ class AwaitedPool(Pool):
         await self._pool.resize(self.options.pool_min_size, self.options.pool_max_size)
 
     async def _lend(self, timeout_seconds: float) -> PostgresConnection:
-        return (await self._pool.getconn(timeout_seconds)).lent
+        return (await self._pool.getconn(timeout_seconds)).wrapper
 
     async def _give(self, connection: PostgresConnection) -> None:
         raw = connection.link.raw

@@ -1,4 +1,4 @@
-"""Operations on PostgreSQL, written once: for tasks as it is, for threads behind ``Blocked``."""
+"""Operations on PostgreSQL, written once: for tasks as it is, for threads behind ``SyncFacade``."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from contextlib import asynccontextmanager
 from math import inf
 from typing import Any, NoReturn, TypeVar
 
-from forgedb.drivers import refusals
-from forgedb.drivers.bells import Bell
+from forgedb.drivers import misuse
 from forgedb.drivers.postgres.connection import PostgresConnection
 from forgedb.drivers.postgres.errors import is_lost, is_stale, is_transient
-from forgedb.drivers.postgres.listening import Listener
+from forgedb.drivers.postgres.listener import Listener
 from forgedb.drivers.postgres.pool import AwaitedPool, Pool
-from forgedb.drivers.turns import Turns
+from forgedb.drivers.reentrant_locks import ReentrantLock
+from forgedb.drivers.waiters import Waiter
 from forgedb.errors import Unavailable, UsageError
 from forgedb.ids import Ulid
-from forgedb.operations.binding import Async, Dao, FirstWrite, Mode, SchemaCheck, Sync
+from forgedb.operations.binding import AsyncRunner, Dao, FirstWrite, Mode, SchemaCheck, SyncRunner
 from forgedb.operations.silence import at_most
 from forgedb.operations.steps import Steps
 
@@ -35,7 +35,7 @@ WAKING_SECONDS = 0.005
 """Within which those ask for a lease who are told at one moment that it may be had."""
 
 
-class PostgresRunner(Async):
+class PostgresRunner(AsyncRunner):
     """A database: each operation on a connection of the pool's, tried again where that is safe."""
 
     dialect = "postgres"
@@ -43,17 +43,17 @@ class PostgresRunner(Async):
     def __init__(
         self,
         pool: Pool,
-        turns: Callable[[], Turns],
-        bells: Callable[[], Bell],
+        new_lock: Callable[[], ReentrantLock],
+        new_waiter: Callable[[], Waiter],
         schema_check: SchemaCheck | None = None,
         first_write: FirstWrite | None = None,
     ) -> None:
         self.first_write = first_write or FirstWrite()
         self._pool = pool
-        self._turns = turns
-        self._bells = bells
+        self._new_lock = new_lock
+        self._new_waiter = new_waiter
         self._listener = Listener(pool.options, pool.hosts)
-        self._user = turns().user
+        self._user = new_lock().user
         self._schema_check = schema_check
         self.schema_ready = schema_check is None
         self._in_transaction: set[Hashable] = set()
@@ -75,7 +75,7 @@ class PostgresRunner(Async):
     async def require_schema(self, mode: Mode) -> None:
         await self.check_schema(self, mode)
 
-    async def check_schema(self, through: Async, mode: Mode) -> None:
+    async def check_schema(self, through: AsyncRunner, mode: Mode) -> None:
         """As require_schema, asked through an open transaction."""
         if not self.schema_ready and self._schema_check is not None:
             self.schema_ready = await through.read(self._schema_check(self.dialect, mode))
@@ -131,7 +131,7 @@ class PostgresRunner(Async):
         connection = await self._take_alive(to_write=not read_only)
         try:
             connection.begin(read_only=read_only)
-            transaction = PostgresTransaction(self, connection, read_only, self._turns())
+            transaction = PostgresTransaction(self, connection, read_only, self._new_lock())
             user = self._user()
             try:
                 self._in_transaction.add(user)
@@ -151,18 +151,18 @@ class PostgresRunner(Async):
     async def pausing(
         self, repository_id: Ulid
     ) -> AsyncGenerator[Callable[[float], Coroutine[Any, Any, None]]]:
-        bell = self._bells()
+        waiter = self._new_waiter()
 
         async def pause(seconds: float) -> None:
-            self._listener.add(repository_id, bell)
-            if await bell.wait(seconds):
+            self._listener.add(repository_id, waiter)
+            if await waiter.wait(seconds):
                 # Others were woken too: they needn't all come at once.
                 await self._pool.sleep(random.uniform(0, WAKING_SECONDS))  # noqa: S311
 
         try:
             yield pause
         finally:
-            self._listener.remove(repository_id, bell)
+            self._listener.remove(repository_id, waiter)
 
     async def _take_alive(self, *, to_write: bool = False) -> PostgresConnection:
         """A connection for a block that can't be run again if it turns out to be gone."""
@@ -185,13 +185,13 @@ class PostgresRunner(Async):
             f" pg_dump --format=custom --file={path} DATABASE"
         )
 
-    async def blocking(self, work: Callable[[Sync], R]) -> R:
+    async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
         if self._in_transaction:
             self._refuse_outer_use()
         if self._pool.closed:
-            raise refusals.closed()
-        from forgedb.drivers.errands import in_a_thread
-        from forgedb.drivers.postgres.opening import open_blocking
+            raise misuse.closed()
+        from forgedb.drivers.postgres.connect import open_blocking
+        from forgedb.drivers.task_threads import in_a_thread
 
         assert isinstance(self._pool, AwaitedPool), "threads call it themselves"
         options, clock = self._pool.options, self._pool.clock
@@ -271,10 +271,10 @@ class PostgresRunner(Async):
 
     def _refuse_outer_use(self) -> None:
         if self._user() in self._in_transaction:
-            raise refusals.outer_use()
+            raise misuse.outer_use()
 
 
-class PostgresTransaction(Async):
+class PostgresTransaction(AsyncRunner):
     """An open transaction; several that use it take turns."""
 
     dialect = "postgres"
@@ -285,26 +285,26 @@ class PostgresTransaction(Async):
         outer: PostgresRunner,
         connection: PostgresConnection,
         read_only: bool,
-        turns: Turns,
+        lock: ReentrantLock,
         whole: PostgresTransaction | None = None,
     ) -> None:
         self._outer = outer
         self.first_write = whole.first_write if whole else outer.first_write.of_transaction()
         self._connection = connection
         self._read_only = read_only
-        self._turns = turns
+        self._lock = lock
         self._whole = whole or self
         self._open = True
 
     async def end(self) -> None:
         """End when nobody is in a savepoint of it any more."""
-        async with self._turns:
+        async with self._lock:
             self._open = False
 
     async def give_up(self) -> None:
         """End now and undo it; who is still in it finds neither this transaction nor the next."""
         self._open = False
-        if self._turns.are_taken():
+        if self._lock.is_taken():
             await self._connection.link.break_off()
         await self._connection.rollback()
 
@@ -312,7 +312,7 @@ class PostgresTransaction(Async):
         await self._outer.check_schema(self, mode)
 
     async def read(self, steps: Steps[R]) -> R:
-        async with self._turns:
+        async with self._lock:
             self._check()
             return await self._connection.drive(steps)
 
@@ -329,15 +329,13 @@ class PostgresTransaction(Async):
     @asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncGenerator[PostgresTransaction]:
         """A savepoint: what the block did is undone if it raises, and only that."""
-        async with self._turns:
+        async with self._lock:
             self._check()
             if self._read_only and not read_only:
-                raise refusals.read_only()
+                raise misuse.read_only()
             connection = self._connection
             connection.savepoint()
-            inner = PostgresTransaction(
-                self._outer, connection, read_only, self._turns, self._whole
-            )
+            inner = PostgresTransaction(self._outer, connection, read_only, self._lock, self._whole)
             try:
                 yield inner
             except BaseException:
@@ -349,20 +347,20 @@ class PostgresTransaction(Async):
             connection.release()
 
     def pausing(self, repository_id: Ulid) -> NoReturn:
-        raise refusals.no_pause()
+        raise misuse.no_pause()
 
     async def backup(self, path: str) -> None:
-        raise refusals.not_in_a_transaction("a backup")
+        raise misuse.not_in_a_transaction("a backup")
 
     async def close(self) -> None:
-        raise refusals.closes_by_itself()
+        raise misuse.closes_by_itself()
 
-    async def blocking(self, work: Callable[[Sync], R]) -> R:
-        raise refusals.not_in_a_transaction("a migration")
+    async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
+        raise misuse.not_in_a_transaction("a migration")
 
     def _check(self) -> None:
         if not (self._open and self._whole._open):
-            raise refusals.ended()
+            raise misuse.ended()
 
 
 def _can_repeat(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

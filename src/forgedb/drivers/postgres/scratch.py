@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from forgedb.drivers.blocked import Blocked
 from forgedb.drivers.postgres.options import PostgresOptions
+from forgedb.drivers.sync_facade import SyncFacade
 from forgedb.errors import ForgeDbError, LockTimeout, UsageError
 from forgedb.operations.steps import Steps, rows, run
 from forgedb.postgres_url import postgres_url
@@ -34,8 +34,8 @@ LOCALE_PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 
 @contextmanager
 def scratch_beside(
-    database: Blocked, options: PostgresOptions, opened: Callable[[PostgresOptions], Blocked]
-) -> Generator[Blocked]:
+    database: SyncFacade, options: PostgresOptions, opened: Callable[[PostgresOptions], SyncFacade]
+) -> Generator[SyncFacade]:
     """A database with the same encoding and locale, and nothing in it.
 
     Raises UsageError where the role may not make one, or it can't be reached.
@@ -54,10 +54,10 @@ def scratch_beside(
 
 def _made(
     name: str,
-    database: Blocked,
+    database: SyncFacade,
     options: PostgresOptions,
-    opened: Callable[[PostgresOptions], Blocked],
-) -> Blocked:
+    opened: Callable[[PostgresOptions], SyncFacade],
+) -> SyncFacade:
     url = postgres_url(options.url)
     others = [pair for pair in url.options if pair[0] != "dbname"]
     try:

@@ -17,7 +17,7 @@ from psycopg.pq import Format
 from psycopg.types.numeric import IntBinaryDumper
 from psycopg.types.string import TextBinaryLoader, TextLoader
 
-from forgedb.drivers.postgres.packing import ARRAYS, Column, Pack, array, microseconds
+from forgedb.drivers.postgres.binary import ARRAYS, Column, Pack, array, microseconds
 from forgedb.operations.rows import Converters, Decoder, RowDecoder, make_decoders
 
 CONVERTERS: Converters = {dict: msgspec.json.decode}

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import apsw
 
-from forgedb.drivers.sqlite.holder import readers_of
-from forgedb.drivers.sqlite.waiting import Waiting
+from forgedb.drivers.sqlite.lock_owner import readers_of
+from forgedb.drivers.sqlite.timeouts import Waiting
 
 LOG_PAGES = 1000
 """A log of so many pages is copied into the file: SQLite's own default, 4 MiB."""

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
 
-from forgedb.drivers import refusals
+from forgedb.drivers import misuse
 from forgedb.drivers.sqlite.checkpoints import CUT_SECONDS, LOG_BYTES_MAX, Checkpoints
 from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, overdue, translate
+from forgedb.drivers.sqlite.file_identity import identifier
 from forgedb.drivers.sqlite.files import FileId, Place, file_id, make_file
-from forgedb.drivers.sqlite.identifier import identifier
 from forgedb.drivers.sqlite.options import SqliteOptions
+from forgedb.drivers.sqlite.timeouts import Waiting
 from forgedb.drivers.sqlite.values import DECODERS, bind, kept
-from forgedb.drivers.sqlite.waiting import Waiting
 from forgedb.errors import ForgeDbError, InvalidValue, Unavailable
 from forgedb.operations.steps import (
     Change,
@@ -380,7 +380,7 @@ class SqliteConnection:
             self.execute(RELEASE)
 
     @contextmanager
-    def unlinked(self) -> Generator[None]:
+    def no_foreign_keys(self) -> Generator[None]:
         """Leave foreign keys unchecked in the block; a transaction can't change that."""
         self.raw.pragma("foreign_keys", False)
         try:
@@ -449,7 +449,7 @@ class _Severed:
         pass
 
     def __getattr__(self, name: str) -> Any:
-        raise refusals.forked()
+        raise misuse.forked()
 
 
 _of_the_parent: list[Any] = []

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import apsw
 
-from forgedb.drivers import refusals
+from forgedb.drivers import violations
 from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, Unavailable, UsageError, said
 
 
@@ -60,11 +60,11 @@ def translate(
             raised = LockTimeout if isinstance(error, _LOCKED) else Unavailable
             return raised(f"{why}: {where}", retryable=retryable)
     if isinstance(error, UnicodeDecodeError):
-        return refusals.undecodable(step, error)
+        return violations.undecodable(step, error)
     if isinstance(error, OverflowError | UnicodeError | apsw.TooBigError):
-        return refusals.unfit(step, f"SQLite can't hold it ({error})")
+        return violations.unfit(step, f"SQLite can't hold it ({error})")
     if isinstance(error, TypeError):
-        return refusals.unfit(step, f"it is of no type that can be kept ({error})")
+        return violations.unfit(step, f"it is of no type that can be kept ({error})")
     if isinstance(error, RefusedError):
         return UsageError(str(error))
     return UsageError(f"SQLite refused the statement: {said(str(error))}")
@@ -85,13 +85,13 @@ def _constraint(
     code = cast("Any", error).extendedresult
     text = str(error)
     if code in (apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY):
-        return refusals.taken(_unique_name(text, connection))
+        return violations.taken(_unique_name(text, connection))
     if code == apsw.SQLITE_CONSTRAINT_FOREIGNKEY:
-        return refusals.referenced()
+        return violations.referenced()
     _, _, rule = text.partition("failed: ")
     if code == apsw.SQLITE_CONSTRAINT_NOTNULL:
         return InvalidValue(rule, None, text)
-    return refusals.by_trigger(text) or refusals.against(rule or None, step, text)
+    return violations.by_trigger(text) or violations.against(rule or None, step, text)
 
 
 def _unique_name(text: str, connection: apsw.Connection | None) -> str:

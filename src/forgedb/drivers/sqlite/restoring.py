@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from forgedb.drivers.sqlite.backup import copy_pages, write_backup
 from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, translate
+from forgedb.drivers.sqlite.file_identity import identifier
 from forgedb.drivers.sqlite.files import (
     file_id,
     folder_locked,
@@ -23,8 +24,7 @@ from forgedb.drivers.sqlite.files import (
     sync,
     temporary_beside,
 )
-from forgedb.drivers.sqlite.holder import writer_of
-from forgedb.drivers.sqlite.identifier import identifier
+from forgedb.drivers.sqlite.lock_owner import writer_of
 from forgedb.drivers.sqlite.options import sqlite_options
 from forgedb.drivers.sqlite.runner import SqliteRunner
 from forgedb.errors import InvalidValue, LockTimeout, Unavailable

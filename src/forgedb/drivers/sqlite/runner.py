@@ -16,23 +16,23 @@ from typing import NoReturn, TypeVar
 
 from msgspec.structs import replace
 
-from forgedb.drivers import refusals
-from forgedb.drivers.calls import calling
+from forgedb.drivers import misuse
 from forgedb.drivers.pool import Pool
+from forgedb.drivers.python_calls import calling
+from forgedb.drivers.sqlite.checkout import Checkout
 from forgedb.drivers.sqlite.connection import RELEASE, SAVEPOINT, SqliteConnection
 from forgedb.drivers.sqlite.files import Place
-from forgedb.drivers.sqlite.holder import writer_of
-from forgedb.drivers.sqlite.lent import Lent
+from forgedb.drivers.sqlite.lock_owner import writer_of
 from forgedb.drivers.sqlite.options import SqliteOptions, sqlite_options
 from forgedb.errors import LockTimeout
 from forgedb.ids import Ulid
-from forgedb.operations.binding import FirstWrite, Mode, SchemaCheck, Sync
+from forgedb.operations.binding import FirstWrite, Mode, SchemaCheck, SyncRunner
 from forgedb.operations.steps import Steps
 
 R = TypeVar("R")
 
 
-class SqliteRunner(Sync):
+class SqliteRunner(SyncRunner):
     """A database; safe to use from many threads."""
 
     dialect = "sqlite"
@@ -90,7 +90,7 @@ class SqliteRunner(Sync):
     def require_schema(self, mode: Mode) -> None:
         self.check_schema(self, mode)
 
-    def check_schema(self, through: Sync, mode: Mode) -> None:
+    def check_schema(self, through: SyncRunner, mode: Mode) -> None:
         """As require_schema, asked through an open transaction."""
         if not self._schema_ready and self._schema_check is not None:
             self._schema_ready = through.read(self._schema_check(self.dialect, mode))
@@ -133,11 +133,16 @@ class SqliteRunner(Sync):
         finally:
             self.writer.give(connection)
 
-    def attempt(self, steps: Steps[R], patience_seconds: float, *, unlinked: bool = False) -> R:
+    def attempt(
+        self, steps: Steps[R], patience_seconds: float, *, no_foreign_keys: bool = False
+    ) -> R:
         with self._writing(patience_seconds) as connection:
             was_changed = connection.session_changed
             try:
-                with connection.unlinked() if unlinked else nullcontext(), connection.guarded():
+                with (
+                    connection.no_foreign_keys() if no_foreign_keys else nullcontext(),
+                    connection.guarded(),
+                ):
                     return self._with_calls(connection, steps)
             except LockTimeout as error:
                 who = writer_of(self.options.path)
@@ -152,7 +157,7 @@ class SqliteRunner(Sync):
                     connection.renew()
 
     def _with_calls(self, connection: SqliteConnection, steps: Steps[R]) -> R:
-        transaction = SqliteTransaction(self, Lent(connection), read_only=False)
+        transaction = SqliteTransaction(self, Checkout(connection), read_only=False)
         thread = get_ident()
         self._in_transaction[thread] = transaction
         try:
@@ -191,8 +196,8 @@ class SqliteRunner(Sync):
         pool = self.readers if read_only else self.writer
         connection = pool.take()
         try:
-            lent = Lent(connection)
-            transaction = SqliteTransaction(self, lent, read_only)
+            checkout = Checkout(connection)
+            transaction = SqliteTransaction(self, checkout, read_only)
             thread = get_ident()
             try:
                 connection.begin(read_only=read_only)
@@ -202,9 +207,9 @@ class SqliteRunner(Sync):
                 finally:
                     del self._in_transaction[thread]
                 transaction.end()
-                lent.commit()
+                checkout.commit()
             except BaseException:
-                lent.rollback()
+                checkout.rollback()
                 raise
         finally:
             pool.give(connection)
@@ -224,10 +229,10 @@ class SqliteRunner(Sync):
 
     def _refuse_outer_use(self) -> None:
         if get_ident() in self._in_transaction:
-            raise refusals.outer_use()
+            raise misuse.outer_use()
 
 
-class SqliteTransaction(Sync):
+class SqliteTransaction(SyncRunner):
     """An open transaction; other threads that use it take turns."""
 
     dialect = "sqlite"
@@ -235,13 +240,13 @@ class SqliteTransaction(Sync):
     def __init__(
         self,
         outer: SqliteRunner,
-        lent: Lent,
+        checkout: Checkout,
         read_only: bool,
         lock: threading.RLock | None = None,
     ) -> None:
         self._outer = outer
         self.first_write = outer.first_write.of_transaction()
-        self._lent = lent
+        self._checkout = checkout
         self._read_only = read_only
         self._lock = lock or threading.RLock()
         self._open = True
@@ -257,56 +262,58 @@ class SqliteTransaction(Sync):
     def read(self, steps: Steps[R]) -> R:
         with self._lock:
             self._check(read_only=True)
-            return self._lent.use(lambda connection: connection.drive(steps))
+            return self._checkout.use(lambda connection: connection.drive(steps))
 
     snapshot = query = read
 
-    def attempt(self, steps: Steps[R], patience_seconds: float, *, unlinked: bool = False) -> R:
-        raise refusals.not_in_a_transaction("a migration")
+    def attempt(
+        self, steps: Steps[R], patience_seconds: float, *, no_foreign_keys: bool = False
+    ) -> R:
+        raise misuse.not_in_a_transaction("a migration")
 
     def alone(self, steps: Steps[R]) -> R:
-        raise refusals.not_in_a_transaction("a migration")
+        raise misuse.not_in_a_transaction("a migration")
 
     def end_session(self) -> None:
-        raise refusals.not_in_a_transaction("a migration")
+        raise misuse.not_in_a_transaction("a migration")
 
     def write(self, steps: Steps[R]) -> R:
         with self._lock:
             self._check(read_only=False)
-            return self._lent.use(lambda connection: connection.nest(steps))
+            return self._checkout.use(lambda connection: connection.nest(steps))
 
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Generator[SqliteTransaction]:
         """A savepoint: what the block did is undone if it raises, and only that."""
         with self._lock:
             self._check(read_only=read_only)
-            lent = self._lent
-            lent.use(lambda connection: connection.execute(SAVEPOINT))
-            inner = SqliteTransaction(self._outer, lent, read_only, self._lock)
+            checkout = self._checkout
+            checkout.use(lambda connection: connection.execute(SAVEPOINT))
+            inner = SqliteTransaction(self._outer, checkout, read_only, self._lock)
             inner.first_write = self.first_write
             try:
                 yield inner
             except BaseException:
-                lent.undo_savepoint()
+                checkout.undo_savepoint()
                 raise
             finally:
                 inner.end()
-            lent.use(lambda connection: connection.execute(RELEASE))
+            checkout.use(lambda connection: connection.execute(RELEASE))
 
     def pausing(self, repository_id: Ulid) -> NoReturn:
-        raise refusals.no_pause()
+        raise misuse.no_pause()
 
     def backup(self, path: str) -> None:
-        raise refusals.not_in_a_transaction("a backup")
+        raise misuse.not_in_a_transaction("a backup")
 
     def close(self) -> None:
-        raise refusals.closes_by_itself()
+        raise misuse.closes_by_itself()
 
     def _check(self, *, read_only: bool) -> None:
         if not self._open:
-            raise refusals.ended()
+            raise misuse.ended()
         if self._read_only and not read_only:
-            raise refusals.read_only()
+            raise misuse.read_only()
 
 
 def _system_clock() -> datetime:

@@ -27,7 +27,7 @@ from forgedb import (
     Ulid,
     Unavailable,
 )
-from forgedb.drivers.blocked import finish
+from forgedb.drivers.sync_facade import finish
 from forgedb.testing.failover.ledger import Anchored, Ended, Granted, Ledger, Written
 from forgedb.testing.history import Fault, Held, Lost, Refused, Write
 

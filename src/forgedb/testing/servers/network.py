@@ -76,13 +76,13 @@ class Network:
         self._cut_after: tuple[Side, int] | None = None
         self._selector = selectors.DefaultSelector()
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._bell, self._ear = socket.socketpair()
+        self._waker, self._wakeups = socket.socketpair()
         self._over = False
         self._thread = threading.Thread(target=self._run, name="network")
 
     def __enter__(self) -> Network:
         self._selector.register(self._listener, selectors.EVENT_READ)
-        self._selector.register(self._ear, selectors.EVENT_READ)
+        self._selector.register(self._wakeups, selectors.EVENT_READ)
         self._thread.start()
         return self
 
@@ -95,8 +95,8 @@ class Network:
         self._ordered(self._end)
         self._thread.join()
         self._selector.close()
-        self._bell.close()
-        self._ear.close()
+        self._waker.close()
+        self._wakeups.close()
 
     def url(self, url: str) -> str:
         """The URL, of a database of the server, through this network."""
@@ -173,7 +173,7 @@ class Network:
                 done.set_exception(error)
 
         self._orders.put(call)
-        self._bell.send(b"!")
+        self._waker.send(b"!")
         return done.result(STEP_SECONDS_MAX)
 
     def _run(self) -> None:
@@ -181,8 +181,8 @@ class Network:
             for key, _ in self._selector.select(self._deliver()):
                 end = key.fileobj
                 assert isinstance(end, socket.socket)
-                if end is self._ear:
-                    self._ear.recv(1)
+                if end is self._wakeups:
+                    self._wakeups.recv(1)
                     self._orders.get()()
                 elif end is self._listener:
                     self._connect()

@@ -8,57 +8,57 @@ import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
 
-from forgedb.drivers.patience import INTERRUPTIBLE_SECONDS
+from forgedb.drivers.timeouts import INTERRUPTIBLE_SECONDS
 
 
-class Bell(ABC):
-    """One waits for it; any thread may ring it, also before it is waited for."""
+class Waiter(ABC):
+    """One waits for it; any thread may wake it, also before it is waited for."""
 
     @abstractmethod
-    def ring(self) -> None: ...
+    def wake(self) -> None: ...
 
     @abstractmethod
     async def wait(self, seconds: float) -> bool:
-        """Wait for it, but no longer than this; returns whether it rang."""
+        """Wait for it, but no longer than this; returns whether it was woken."""
 
 
-class ThreadBell(Bell):
+class ThreadWaiter(Waiter):
     """For a thread; it blocks, and so its coroutine never waits."""
 
     def __init__(self) -> None:
-        # Ringing lets go of it.  An Event has a lock besides, which a signal may leave taken.
-        self._silence = threading.Lock()
-        self._silence.acquire()
+        # Waking lets go of it.  An Event has a lock besides, which a signal may leave taken.
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
 
-    def ring(self) -> None:
-        # It may have rung already.
+    def wake(self) -> None:
+        # It may have been woken already.
         with suppress(RuntimeError):
-            self._silence.release()
+            self._asleep.release()
 
     async def wait(self, seconds: float) -> bool:
         give_up_at = time.monotonic() + seconds
         while (left := give_up_at - time.monotonic()) > INTERRUPTIBLE_SECONDS:
-            if self._silence.acquire(timeout=INTERRUPTIBLE_SECONDS):
+            if self._asleep.acquire(timeout=INTERRUPTIBLE_SECONDS):
                 return True
-        return self._silence.acquire(timeout=max(left, 0))
+        return self._asleep.acquire(timeout=max(left, 0))
 
 
-class TaskBell(Bell):
+class TaskWaiter(Waiter):
     """For a task of the running event loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._rung = asyncio.Event()
+        self._woken = asyncio.Event()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         # The loop may be closed by now.
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._rung.set)
+            self._loop.call_soon_threadsafe(self._woken.set)
 
     async def wait(self, seconds: float) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._rung.wait()
-        rang = self._rung.is_set()
-        self._rung.clear()
-        return rang
+                await self._woken.wait()
+        woken = self._woken.is_set()
+        self._woken.clear()
+        return woken

@@ -18,7 +18,7 @@ KEPT_SECONDS_MAX = 60.0
 """What was lent longer ago isn't kept once more: the pool replaces what has grown old."""
 
 
-class Kept:
+class LastUsed:
     """One connection, or a few that were given back at one moment; none where not ``enabled``."""
 
     def __init__(self, *, enabled: bool) -> None:

@@ -1,4 +1,4 @@
-"""Operations on SQLite, for tasks: each whole operation is one hop to a thread and back.
+"""Operations on SQLite, for tasks: each whole operation is one job for a thread.
 
 Tasks wait for a connection here, not in a thread: so there is always a thread for who has one.
 """
@@ -11,25 +11,25 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
-from forgedb.drivers import refusals
-from forgedb.drivers.errands import in_a_thread
+from forgedb.drivers import misuse
 from forgedb.drivers.pool import Pool
+from forgedb.drivers.reentrant_locks import TaskLock
+from forgedb.drivers.sqlite.checkout import Checkout, OnConnection
 from forgedb.drivers.sqlite.connection import SAVEPOINT, SqliteConnection
-from forgedb.drivers.sqlite.hops import Hop, Hops
-from forgedb.drivers.sqlite.lent import Lent, OnConnection
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.drivers.sqlite.runner import SqliteRunner
-from forgedb.drivers.turns import TaskTurns
+from forgedb.drivers.sqlite.worker_threads import Job, WorkerThreads
+from forgedb.drivers.task_threads import in_a_thread
 from forgedb.errors import Unavailable, UsageError
 from forgedb.ids import Ulid
-from forgedb.operations.binding import Async, FirstWrite, Mode, SchemaCheck, Sync
+from forgedb.operations.binding import AsyncRunner, FirstWrite, Mode, SchemaCheck, SyncRunner
 from forgedb.operations.silence import for_a_turn
 from forgedb.operations.steps import Steps
 
 R = TypeVar("R")
 
 
-class AsyncSqliteRunner(Async):
+class AsyncSqliteRunner(AsyncRunner):
     """A database; safe to use from many tasks of one event loop."""
 
     dialect = "sqlite"
@@ -40,9 +40,11 @@ class AsyncSqliteRunner(Async):
         self._schema_check = schema_check
         self.schema_ready = schema_check is None
         shared = inner.readers is inner.writer
-        self.hops = Hops(inner.writer.capacity + (0 if shared else inner.readers.capacity))
-        self._writing = Lane(inner.writer, self.hops)
-        self._reading = self._writing if shared else Lane(inner.readers, self.hops)
+        self.threads = WorkerThreads(
+            inner.writer.capacity + (0 if shared else inner.readers.capacity)
+        )
+        self._writing = Lane(inner.writer, self.threads)
+        self._reading = self._writing if shared else Lane(inner.readers, self.threads)
         self._in_transaction: set[asyncio.Task[Any] | None] = set()
         """The tasks that have a transaction open: the outer handle is out of use for them."""
 
@@ -65,12 +67,12 @@ class AsyncSqliteRunner(Async):
         self._reading.close()
         self._writing.close()
         self._inner.close()
-        self.hops.close()
+        self.threads.close()
 
     async def require_schema(self, mode: Mode) -> None:
         await self.check_schema(self, mode)
 
-    async def check_schema(self, through: Async, mode: Mode) -> None:
+    async def check_schema(self, through: AsyncRunner, mode: Mode) -> None:
         """As require_schema, asked through an open transaction."""
         if not self.schema_ready and self._schema_check is not None:
             self.schema_ready = await through.read(self._schema_check(self.dialect, mode))
@@ -102,11 +104,11 @@ class AsyncSqliteRunner(Async):
         lane = self._reading if read_only else self._writing
         task = asyncio.current_task()
         async with lane.lend() as connection:
-            lent = Lent(connection)
-            transaction = AsyncSqliteTransaction(self, lent, read_only, TaskTurns())
+            checkout = Checkout(connection)
+            transaction = AsyncSqliteTransaction(self, checkout, read_only, TaskLock())
             try:
-                await self.hops.run(
-                    lambda hop: hop.watched(lambda it: it.begin(read_only=read_only), connection)
+                await self.threads.run(
+                    lambda job: job.watched(lambda it: it.begin(read_only=read_only), connection)
                 )
                 self._in_transaction.add(task)
                 try:
@@ -114,25 +116,27 @@ class AsyncSqliteRunner(Async):
                 finally:
                     self._in_transaction.remove(task)
                 await transaction.end()
-                await self.hops.run(lambda hop: hop.watched(lambda _: lent.commit(), connection))
+                await self.threads.run(
+                    lambda job: job.watched(lambda _: checkout.commit(), connection)
+                )
             except BaseException:
-                await self.hops.run(lambda _: lent.rollback())
+                await self.threads.run(lambda _: checkout.rollback())
                 raise
 
     async def backup(self, path: str) -> None:
         await self.blocking(lambda runner: runner.backup(path))
 
-    async def blocking(self, work: Callable[[Sync], R]) -> R:
+    async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
         if self._in_transaction:
             self._refuse_outer_use()
         return await in_a_thread(lambda: work(self._inner))
 
     def _refuse_outer_use(self) -> None:
         if asyncio.current_task() in self._in_transaction:
-            raise refusals.outer_use()
+            raise misuse.outer_use()
 
 
-class AsyncSqliteTransaction(Async):
+class AsyncSqliteTransaction(AsyncRunner):
     """An open transaction; other tasks that use it take turns."""
 
     dialect = "sqlite"
@@ -140,39 +144,39 @@ class AsyncSqliteTransaction(Async):
     def __init__(
         self,
         outer: AsyncSqliteRunner,
-        lent: Lent,
+        checkout: Checkout,
         read_only: bool,
-        turns: TaskTurns,
+        lock: TaskLock,
     ) -> None:
         self._outer = outer
         self.first_write = outer.first_write.of_transaction()
-        self._lent = lent
+        self._checkout = checkout
         self._read_only = read_only
-        self._turns = turns
+        self._lock = lock
         self._open = True
 
     async def end(self) -> None:
         """End when nobody is in a savepoint of it any more."""
-        async with self._turns:
+        async with self._lock:
             self._open = False
 
     async def require_schema(self, mode: Mode) -> None:
         await self._outer.check_schema(self, mode)
 
     async def read(self, steps: Steps[R]) -> R:
-        async with self._turns:
+        async with self._lock:
             self._check(read_only=True)
             return await self._run(lambda connection: connection.drive(steps))
 
     snapshot = query = read
 
     async def write(self, steps: Steps[R]) -> R:
-        async with self._turns:
+        async with self._lock:
             self._check(read_only=False)
-            lent = self._lent
-            return await self._outer.hops.run(
-                lambda hop: hop.watched(lambda _: lent.nest(steps), lent.connection),
-                undo=lambda _: lent.take_back(),
+            checkout = self._checkout
+            return await self._outer.threads.run(
+                lambda job: job.watched(lambda _: checkout.nest(steps), checkout.connection),
+                undo=lambda _: checkout.take_back(),
             )
 
     @asynccontextmanager
@@ -180,55 +184,55 @@ class AsyncSqliteTransaction(Async):
         self, *, read_only: bool = False
     ) -> AsyncGenerator[AsyncSqliteTransaction]:
         """A savepoint: what the block did is undone if it raises, and only that."""
-        async with self._turns:
+        async with self._lock:
             self._check(read_only=read_only)
             await self._run(
                 lambda connection: connection.execute(SAVEPOINT),
-                undo=lambda _: self._lent.undo_savepoint(),
+                undo=lambda _: self._checkout.undo_savepoint(),
             )
-            inner = AsyncSqliteTransaction(self._outer, self._lent, read_only, self._turns)
+            inner = AsyncSqliteTransaction(self._outer, self._checkout, read_only, self._lock)
             inner.first_write = self.first_write
             try:
                 yield inner
             except BaseException:
                 # Nothing is there to interrupt: it is done to the end, cancelled or not.
-                await self._outer.hops.run(lambda _: self._lent.undo_savepoint())
+                await self._outer.threads.run(lambda _: self._checkout.undo_savepoint())
                 raise
             finally:
                 inner._open = False
-            self._lent.keep_savepoint()
+            self._checkout.keep_savepoint()
 
     def pausing(self, repository_id: Ulid) -> NoReturn:
-        raise refusals.no_pause()
+        raise misuse.no_pause()
 
     async def backup(self, path: str) -> None:
-        raise refusals.not_in_a_transaction("a backup")
+        raise misuse.not_in_a_transaction("a backup")
 
     async def close(self) -> None:
-        raise refusals.closes_by_itself()
+        raise misuse.closes_by_itself()
 
-    async def blocking(self, work: Callable[[Sync], R]) -> R:
-        raise refusals.not_in_a_transaction("a migration")
+    async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
+        raise misuse.not_in_a_transaction("a migration")
 
     async def _run(self, work: OnConnection[R], undo: Callable[[R], None] | None = None) -> R:
-        lent = self._lent
-        return await self._outer.hops.run(
-            lambda hop: hop.watched(lambda _: lent.use(work), lent.connection), undo
+        checkout = self._checkout
+        return await self._outer.threads.run(
+            lambda job: job.watched(lambda _: checkout.use(work), checkout.connection), undo
         )
 
     def _check(self, *, read_only: bool) -> None:
         if not self._open:
-            raise refusals.ended()
+            raise misuse.ended()
         if self._read_only and not read_only:
-            raise refusals.read_only()
+            raise misuse.read_only()
 
 
 class Lane:
     """A pool's connections for tasks: who has a place finds one free."""
 
-    def __init__(self, pool: Pool[SqliteConnection], hops: Hops) -> None:
+    def __init__(self, pool: Pool[SqliteConnection], threads: WorkerThreads) -> None:
         self._pool = pool
-        self._hops = hops
+        self._threads = threads
         self._places = asyncio.Semaphore(pool.capacity)
         self._closed = False
 
@@ -240,16 +244,16 @@ class Lane:
         """Do the work on a connection, in a thread.  Raises Unavailable, UsageError (closed)."""
         pool = self._pool
 
-        def visit(hop: Hop[R]) -> R:
+        def visit(job: Job[R]) -> R:
             connection = pool.take()
             try:
-                return hop.watched(work, connection)
+                return job.watched(work, connection)
             finally:
                 pool.give(connection)
 
         await self._enter()
         try:
-            return await self._hops.run(visit)
+            return await self._threads.run(visit)
         finally:
             self._places.release()
 
@@ -258,7 +262,7 @@ class Lane:
         """A connection for the block."""
         await self._enter()
         try:
-            connection = await self._hops.run(lambda _: self._pool.take(), undo=self._pool.give)
+            connection = await self._threads.run(lambda _: self._pool.take(), undo=self._pool.give)
             try:
                 yield connection
             finally:
@@ -286,4 +290,4 @@ class Lane:
     def _check_open(self) -> None:
         self._pool.check_process()
         if self._closed:
-            raise refusals.closed()
+            raise misuse.closed()

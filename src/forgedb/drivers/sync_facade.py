@@ -6,10 +6,10 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from forgedb.drivers import refusals
-from forgedb.drivers.calls import calling
+from forgedb.drivers import misuse
+from forgedb.drivers.python_calls import calling
 from forgedb.ids import Ulid
-from forgedb.operations.binding import Async, Dao, Mode, Sync
+from forgedb.operations.binding import AsyncRunner, Dao, Mode, SyncRunner
 from forgedb.operations.silence import as_long_as_it_lives
 from forgedb.operations.steps import Steps
 
@@ -26,16 +26,16 @@ def finish(work: Coroutine[Any, Any, R]) -> R:
     raise AssertionError("it stands on links that never wait")
 
 
-class Blocked(Sync):
+class SyncFacade(SyncRunner):
     """The same runner or transaction, each of its calls finished when it returns."""
 
-    def __init__(self, inner: Async) -> None:
+    def __init__(self, inner: AsyncRunner) -> None:
         self._inner = inner
         self.dialect = inner.dialect
         self.first_write = inner.first_write
 
     def __repr__(self) -> str:
-        return f"Blocked({self._inner!r})"
+        return f"SyncFacade({self._inner!r})"
 
     def require_schema(self, mode: Mode) -> None:
         finish(self._inner.require_schema(mode))
@@ -52,7 +52,9 @@ class Blocked(Sync):
     def write(self, steps: Steps[R]) -> R:
         return finish(self._inner.write(steps))
 
-    def attempt(self, steps: Steps[R], patience_seconds: float, *, unlinked: bool = False) -> R:
+    def attempt(
+        self, steps: Steps[R], patience_seconds: float, *, no_foreign_keys: bool = False
+    ) -> R:
         self._refuse_in_a_transaction()
         with as_long_as_it_lives(), self.transaction() as transaction:
             return transaction.read(calling(steps, transaction))
@@ -68,14 +70,14 @@ class Blocked(Sync):
 
     def _refuse_in_a_transaction(self) -> None:
         if self._inner.is_transaction:
-            raise refusals.not_in_a_transaction("a migration")
+            raise misuse.not_in_a_transaction("a migration")
 
     @contextmanager
-    def transaction(self, *, read_only: bool = False) -> Generator[Blocked]:
+    def transaction(self, *, read_only: bool = False) -> Generator[SyncFacade]:
         block = self._inner.transaction(read_only=read_only)
         inner = finish(block.__aenter__())
         try:
-            yield Blocked(inner)
+            yield SyncFacade(inner)
         except BaseException as error:
             if not finish(block.__aexit__(type(error), error, error.__traceback__)):
                 raise

@@ -21,7 +21,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.errors import Diagnostic, QueryCanceled, _WaitTimeout
 from psycopg.pq import ConnStatus, TransactionStatus
 
-from forgedb.drivers.blocked import finish
+from forgedb.drivers.sync_facade import finish
 from forgedb.operations.silence import LIMIT, at_most, for_an_answer
 from forgedb.operations.stopping import STOP, stop_if_told
 

@@ -1,4 +1,5 @@
-"""What a database or its driver refuses: the same errors and words, whichever it is."""
+"""Rules of the schema that a statement broke, and values that no column takes: one error and one
+wording for each, whichever database refused it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,6 @@ from forgedb.errors import (
     Cycle,
     InvalidValue,
     StillReferenced,
-    UsageError,
     shown,
 )
 
@@ -103,45 +103,3 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, tuple):
         return all(map(_is_plain, cast("tuple[object, ...]", value)))
     return value is None or isinstance(value, float | bytes)
-
-
-def outer_use() -> UsageError:
-    """The outer handle was used by who has a transaction open."""
-    return UsageError(
-        "a transaction is open on the database here, and the outer handle is no part of it (it"
-        " might wait for it for ever): use the handle that transaction() gave"
-    )
-
-
-def read_only() -> UsageError:
-    return UsageError("the transaction was opened with read_only=True: open one that can write")
-
-
-def ended() -> UsageError:
-    return UsageError("this transaction has ended: start another with transaction()")
-
-
-def closed() -> UsageError:
-    return UsageError("this database is closed: connect again")
-
-
-def forked() -> UsageError:
-    return UsageError(
-        "this database was opened before the process forked, and its connections are the parent"
-        " process's: connect again in the child"
-    )
-
-
-def not_in_a_transaction(what: str) -> UsageError:
-    return UsageError(f"{what} isn't part of a transaction: use the database's own handle")
-
-
-def no_pause() -> UsageError:
-    return UsageError(
-        "waiting for a lease isn't part of a transaction, which would keep others waiting, on"
-        " SQLite even who has the lease: wait with the database's own handle, or without wait="
-    )
-
-
-def closes_by_itself() -> UsageError:
-    return UsageError("a transaction ends with its block: close the database after it")

@@ -17,12 +17,12 @@ import pytest
 from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
-from forgedb.drivers.blocked import finish
-from forgedb.drivers.postgres import kept as kept_module
-from forgedb.drivers.postgres.kept import KEPT_SECONDS_MAX, Kept
+from forgedb.drivers.postgres import last_used
+from forgedb.drivers.postgres.last_used import KEPT_SECONDS_MAX, LastUsed
 from forgedb.drivers.postgres.options import PostgresOptions
 from forgedb.drivers.postgres.pool import Pool
 from forgedb.drivers.postgres.timelines import Highest, Server
+from forgedb.drivers.sync_facade import finish
 from forgedb.errors import Unavailable
 
 NOW = 1000.0
@@ -36,7 +36,7 @@ ROUNDS = 200
 
 
 class FakeConnection:
-    """Lent a second ago and idle, unless a test says otherwise."""
+    """Checkout a second ago and idle, unless a test says otherwise."""
 
     def __init__(self, lent_at: float = NOW - 1) -> None:
         self.lent_at = lent_at
@@ -60,13 +60,13 @@ class FakeConnection:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A clock that stands still at ``now``, until a test moves it."""
     clock = SimpleNamespace(now=NOW)
-    monkeypatch.setattr(kept_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(last_used, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 
 @pytest.fixture
 def kept(clock: SimpleNamespace) -> Any:
-    return Kept(enabled=True)
+    return LastUsed(enabled=True)
 
 
 # Which one is kept.
@@ -158,7 +158,7 @@ def test_what_is_not_idle_is_not_kept(kept: Any, status: TransactionStatus) -> N
 
 
 def test_none_is_kept_where_none_is_to_be(clock: SimpleNamespace) -> None:
-    kept: Any = Kept(enabled=False)
+    kept: Any = LastUsed(enabled=False)
     connection = FakeConnection()
     assert kept.keep(connection) is connection
     assert kept.take() is None
@@ -211,12 +211,12 @@ def test_what_an_asker_takes_while_it_is_being_kept_is_not_given_back_as_well(ke
 class FakePool(Pool):
     """The pool's own ways in and out, over connections of which the idle ones wait in a queue."""
 
-    def __init__(self, count: int, kept: type[Kept] = Kept) -> None:
+    def __init__(self, count: int, kept: type[LastUsed] = LastUsed) -> None:
         options = PostgresOptions(
             "", "fake", pool_max_size=count, pool_timeout_seconds=PATIENCE_SECONDS
         )
         super().__init__(options, None)
-        self._kept = kept(enabled=True)
+        self._last_used = kept(enabled=True)
         self.all = [FakeConnection() for _ in range(count)]
         self.lends = 0
         self.idle: LifoQueue[Any] = LifoQueue()
@@ -254,7 +254,7 @@ class FakePool(Pool):
     def all_given_back(self) -> list[Any]:
         """Every connection that nobody has, whether kept or in the queue."""
         found = []
-        while (connection := self._kept.take()) is not None:
+        while (connection := self._last_used.take()) is not None:
             found.append(connection)
         while not self.idle.empty():
             found.append(self.idle.get())
@@ -338,7 +338,7 @@ def ask_meanwhile(asking: Coroutine[Any, Any, Any], pool: PoolByHand, held: Any)
 
 def ask_having_looked(asking: Coroutine[Any, Any, Any], pool: PoolByHand, held: Any) -> None:
     """The connection is given back as somebody has found none here, and hasn't asked yet."""
-    kept: Any = pool._kept
+    kept: Any = pool._last_used
     take = kept.take
 
     def look() -> Any:
@@ -381,7 +381,7 @@ def test_who_asks_gets_the_connection_whenever_it_is_given_back(moment: Moment) 
     one_asks_as_another_gives_back(PoolByHand(1), moment)
 
 
-class NeverLooks(Kept):
+class NeverLooks(LastUsed):
     """With a bug: it keeps what others wait for."""
 
     def keep(self, connection: Any) -> Any:
@@ -398,7 +398,7 @@ class NeverLooksAgain(NeverLooks):
         return connection if self._asking else super().keep(connection)
 
 
-class AsksWithoutLooking(Kept):
+class AsksWithoutLooking(LastUsed):
     """With a bug: it doesn't see what was kept a moment ago."""
 
     def ask(self) -> Any:
@@ -415,7 +415,7 @@ class AsksWithoutLooking(Kept):
     ],
 )
 def test_where_one_of_the_looks_is_left_out_somebody_waits_in_vain(
-    kept: type[Kept], moment: Moment
+    kept: type[LastUsed], moment: Moment
 ) -> None:
     pool = PoolByHand(1, kept)
     with pytest.raises(Unavailable):
@@ -435,7 +435,7 @@ def test_what_is_being_lent_while_the_pool_is_drained_goes_back_to_it() -> None:
     with pytest.raises(StopIteration) as ended:
         asking.send(None)
     finish(pool.give(ended.value.value))
-    assert pool._kept.take() is None
+    assert pool._last_used.take() is None
     assert pool.idle.get(block=False) is held
 
 

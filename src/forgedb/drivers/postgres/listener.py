@@ -20,12 +20,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from forgedb.dao.telling import CHANNEL, LOCK_CLASS
 from forgedb.drivers import forks
-from forgedb.drivers.bells import Bell
-from forgedb.drivers.blocked import finish
 from forgedb.drivers.postgres.hosts import BlockingDialer, Hosts
 from forgedb.drivers.postgres.options import PostgresOptions
 from forgedb.drivers.postgres.timelines import Server
-from forgedb.drivers.postgres.waiting import PatientConnection
+from forgedb.drivers.postgres.timeouts import PatientConnection
+from forgedb.drivers.sync_facade import finish
+from forgedb.drivers.waiters import Waiter
 
 LISTEN = f"LISTEN {CHANNEL}".encode()
 
@@ -70,49 +70,49 @@ CONNECTING = {
 
 
 class Listener:
-    """Rings the bells of who waits for a repository when a lease of it has ended."""
+    """Wakes those who wait for a repository when a lease of it has ended."""
 
     def __init__(self, options: PostgresOptions, hosts: Hosts | None = None) -> None:
         self._options = options
         self._hosts = hosts or Hosts(options)
         self._lock = threading.Lock()
-        self._bells: dict[str, set[Bell]] = {}
+        self._waiters: dict[str, set[Waiter]] = {}
         self._heard: set[str] = set()
         """The repositories of which every end is told; only the thread changes it."""
         self._over = False
         self._running = False
         self._thread: threading.Thread | None = None
-        self._mouth: socket.socket | None = None
+        self._waker: socket.socket | None = None
         """What is said here wakes the thread."""
         self._raw: PatientConnection | None = None
         forks.watch(self)
 
-    def add(self, repository_id: str, bell: Bell) -> None:
-        """Ring the bell at each end from now on, and once when that has begun to be so."""
+    def add(self, repository_id: str, waiter: Waiter) -> None:
+        """Wake the waiter at each end from now on, and once when that has begun to be so."""
         with self._lock:
-            if self._over or (self._running and bell in self._bells.get(repository_id, ())):
+            if self._over or (self._running and waiter in self._waiters.get(repository_id, ())):
                 return
-            self._bells.setdefault(repository_id, set()).add(bell)
+            self._waiters.setdefault(repository_id, set()).add(waiter)
             if repository_id in self._heard:
-                bell.ring()
+                waiter.wake()
             elif self._running:
-                self._wake()
+                self._wake_thread()
             else:
                 self._start()
 
-    def remove(self, repository_id: str, bell: Bell) -> None:
-        """Ring it no more."""
+    def remove(self, repository_id: str, waiter: Waiter) -> None:
+        """Wake it no more."""
         with self._lock:
-            bells = self._bells.get(repository_id, set())
-            bells.discard(bell)
-            if not bells and self._bells.pop(repository_id, None) is not None:
-                self._wake()
+            waiters = self._waiters.get(repository_id, set())
+            waiters.discard(waiter)
+            if not waiters and self._waiters.pop(repository_id, None) is not None:
+                self._wake_thread()
 
     async def close(self, sleep: Callable[[float], Coroutine[Any, Any, None]]) -> None:
         """End the session and the thread, and wait for that, but not for a server that is stuck."""
         with self._lock:
             self._over = True
-            self._wake()
+            self._wake_thread()
         began = time.monotonic()
         while self._thread is not None and self._thread.is_alive():
             passed = time.monotonic() - began
@@ -127,8 +127,8 @@ class Listener:
         self._lock = threading.Lock()
         self._over = True
         self._running = False
-        self._bells = {}
-        self._mouth = None
+        self._waiters = {}
+        self._waker = None
         if self._raw is not None and not self._raw.closed:
             nothing = os.open(os.devnull, os.O_RDWR)
             os.dup2(nothing, self._raw.pgconn.socket)
@@ -136,26 +136,28 @@ class Listener:
 
     def _start(self) -> None:
         try:
-            ear, mouth = socket.socketpair()
+            wakeups, waker = socket.socketpair()
         except OSError:
             return
-        for end in (ear, mouth):
+        for end in (wakeups, waker):
             end.setblocking(False)
-        thread = threading.Thread(target=self._run, args=(ear,), name="forgedb-leases", daemon=True)
-        self._mouth, self._thread, self._running = mouth, thread, True
+        thread = threading.Thread(
+            target=self._run, args=(wakeups,), name="forgedb-leases", daemon=True
+        )
+        self._waker, self._thread, self._running = waker, thread, True
         try:
             thread.start()
         except RuntimeError:
             # There are too many threads, or the interpreter is about to end.
-            self._running, self._thread, self._mouth = False, None, None
-            ear.close()
-            mouth.close()
+            self._running, self._thread, self._waker = False, None, None
+            wakeups.close()
+            waker.close()
 
-    def _wake(self) -> None:
-        if self._mouth is not None:
+    def _wake_thread(self) -> None:
+        if self._waker is not None:
             # Full of what it hasn't heard yet, it will wake anyway.
             with suppress(BlockingIOError):
-                self._mouth.send(b"!")
+                self._waker.send(b"!")
 
     def _cut(self) -> None:
         """Take the connection away from the thread, which waits for the server."""
@@ -164,33 +166,33 @@ class Listener:
                 return
             self._raw.cut()
 
-    def _run(self, ear: socket.socket) -> None:
-        with ear:
+    def _run(self, wakeups: socket.socket) -> None:
+        with wakeups:
             while self._is_needed():
                 try:
                     with self._connected() as (raw, server):
-                        self._listen(raw, ear, server)
+                        self._listen(raw, wakeups, server)
                 except (psycopg.Error, OSError):
-                    self._rest(ear)
+                    self._rest(wakeups)
 
     def _is_needed(self) -> bool:
         """Whether to go on; the thread is as good as ended when it isn't."""
         with self._lock:
-            if self._bells and not self._over:
+            if self._waiters and not self._over:
                 return True
             self._running = False
-            mouth, self._mouth = self._mouth, None
-        if mouth is not None:
-            mouth.close()
+            waker, self._waker = self._waker, None
+        if waker is not None:
+            waker.close()
         return False
 
-    def _rest(self, ear: socket.socket) -> None:
+    def _rest(self, wakeups: socket.socket) -> None:
         until = time.monotonic() + AGAIN_SECONDS
         with selectors.DefaultSelector() as selector:
-            selector.register(ear, selectors.EVENT_READ)
+            selector.register(wakeups, selectors.EVENT_READ)
             while not self._over and (left := until - time.monotonic()) > 0:
                 if selector.select(left):
-                    _drain(ear)
+                    _drain(wakeups)
 
     @contextmanager
     def _connected(self) -> Generator[tuple[PatientConnection, Server]]:
@@ -214,35 +216,35 @@ class Listener:
                 self._heard.clear()
             raw.close()
 
-    def _listen(self, raw: psycopg.Connection[Any], ear: socket.socket, server: Server) -> None:
+    def _listen(self, raw: psycopg.Connection[Any], wakeups: socket.socket, server: Server) -> None:
         """Listen for who waits, until for some time nobody has."""
         if _is_pooled(raw):
             # Whatever is set on this session would be another's the next moment.
             self._over = True
             return
-        raw.add_notify_handler(lambda notify: self._ring([notify.payload]))
+        raw.add_notify_handler(lambda notify: self._wake_waiters([notify.payload]))
         raw.execute(LISTEN)
         needed_at = time.monotonic()
         with selectors.DefaultSelector() as selector:
             selector.register(raw.pgconn.socket, selectors.EVENT_READ)
-            selector.register(ear, selectors.EVENT_READ)
+            selector.register(wakeups, selectors.EVENT_READ)
             # An old primary hears of nothing that is done on the new one.
             while not (self._over or server.is_overtaken):
                 is_complete = self._follow(raw)
                 now = time.monotonic()
-                if self._bells:
+                if self._waiters:
                     needed_at = now
                 elif now - needed_at >= IDLE_SECONDS:
                     return
-                self._ring(_payloads(raw))
+                self._wake_waiters(_payloads(raw))
                 selector.select(IDLE_SECONDS if is_complete else LOCKED_SECONDS)
-                _drain(ear)
+                _drain(wakeups)
                 raw.pgconn.consume_input()
 
     def _follow(self, raw: psycopg.Connection[Any]) -> bool:
         """Listen for what is waited for now; returns whether that was possible."""
         with self._lock:
-            wanted = set(self._bells)
+            wanted = set(self._waiters)
             gone = self._heard - wanted
             self._heard -= gone
         if gone:
@@ -254,14 +256,14 @@ class Listener:
         with self._lock:
             self._heard.update(locked)
         # They look once more: what ended before this wasn't told.
-        self._ring(locked)
+        self._wake_waiters(locked)
         return len(locked) == len(new)
 
-    def _ring(self, repository_ids: Iterable[str]) -> None:
+    def _wake_waiters(self, repository_ids: Iterable[str]) -> None:
         with self._lock:
             for repository_id in repository_ids:
-                for bell in self._bells.get(repository_id, ()):
-                    bell.ring()
+                for waiter in self._waiters.get(repository_id, ()):
+                    waiter.wake()
 
 
 def _is_pooled(raw: psycopg.Connection[Any]) -> bool:
@@ -275,7 +277,7 @@ def _payloads(raw: psycopg.Connection[Any]) -> Generator[str]:
         yield notify.extra.decode()
 
 
-def _drain(ear: socket.socket) -> None:
+def _drain(wakeups: socket.socket) -> None:
     with suppress(BlockingIOError):
-        while ear.recv(1024):
+        while wakeups.recv(1024):
             pass

@@ -10,7 +10,7 @@ from threading import get_ident
 from types import TracebackType
 
 
-class Turns(ABC):
+class ReentrantLock(ABC):
     """An asynchronous context manager: one user at a time, who may enter it again."""
 
     @staticmethod
@@ -19,7 +19,7 @@ class Turns(ABC):
         """Who is running now."""
 
     @abstractmethod
-    def are_taken(self) -> bool:
+    def is_taken(self) -> bool:
         """Whether it is someone else's turn now."""
 
     @abstractmethod
@@ -34,7 +34,7 @@ class Turns(ABC):
     ) -> None: ...
 
 
-class ThreadTurns(Turns):
+class ThreadLock(ReentrantLock):
     """Between threads; it blocks, and so its coroutines never wait."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class ThreadTurns(Turns):
     def user() -> Hashable:
         return get_ident()
 
-    def are_taken(self) -> bool:
+    def is_taken(self) -> bool:
         if self._lock.acquire(blocking=False):
             self._lock.release()
             return False
@@ -62,7 +62,7 @@ class ThreadTurns(Turns):
         self._lock.release()
 
 
-class TaskTurns(Turns):
+class TaskLock(ReentrantLock):
     """Between tasks: asyncio's lock, which its holder may take again."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class TaskTurns(Turns):
     def user() -> Hashable:
         return asyncio.current_task()
 
-    def are_taken(self) -> bool:
+    def is_taken(self) -> bool:
         return self._lock.locked() and self._holder is not self.user()
 
     async def __aenter__(self) -> None:

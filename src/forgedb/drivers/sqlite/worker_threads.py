@@ -1,4 +1,4 @@
-"""Threads that do a task's blocking work: one hop there, one back, and cancelled work is undone.
+"""Threads that do a task's blocking work: one switch there, one back, and cancelled work is undone.
 
 ``run_in_executor`` costs nearly twice as much, which shows beside SQLite's few microseconds.
 """
@@ -22,10 +22,10 @@ W = TypeVar("W")
 INTERRUPT_AGAIN_SECONDS = 0.01
 
 
-class Hop(Generic[R]):
+class Job(Generic[R]):
     """Work on the way to a thread and back; while it is there it may be interrupted."""
 
-    def __init__(self, work: Callable[[Hop[R]], R]) -> None:
+    def __init__(self, work: Callable[[Job[R]], R]) -> None:
         self._work = work
         self._loop = asyncio.get_running_loop()
         self.arrived: asyncio.Future[R] = self._loop.create_future()
@@ -83,32 +83,32 @@ class Hop(Generic[R]):
                 self._connection = None
 
 
-class Hops:
-    """At most ``threads_max`` threads, started when needed, that take hops in turn."""
+class WorkerThreads:
+    """At most ``threads_max`` threads, started when needed, that take jobs in turn."""
 
     def __init__(self, threads_max: int) -> None:
         self._threads_max = threads_max
         self._threads = 0
         self._on_the_way = 0
-        self._queue: SimpleQueue[Hop[Any] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
 
-    async def run(self, work: Callable[[Hop[R]], R], undo: Callable[[R], None] | None = None) -> R:
+    async def run(self, work: Callable[[Job[R]], R], undo: Callable[[R], None] | None = None) -> R:
         """Do the work in a thread.  Raises what it raises.
 
         Where the task is cancelled, the work is interrupted, and waited for; what it gave
         nevertheless goes to ``undo``.
         """
         # The thread that does it must know of a limit, too.
-        hop = Hop(work if LIMIT.get() is None else _within(copy_context(), work))
+        job = Job(work if LIMIT.get() is None else _within(copy_context(), work))
         if self._on_the_way >= self._threads < self._threads_max:
             self._threads += 1
-            threading.Thread(target=self._take_hops, name="forgedb", daemon=True).start()
+            threading.Thread(target=self._take_jobs, name="forgedb", daemon=True).start()
         self._on_the_way += 1
-        self._queue.put(hop)
+        self._queue.put(job)
         try:
-            return await hop.arrived
+            return await job.arrived
         except asyncio.CancelledError:
-            ended = await hop.wind_down()
+            ended = await job.wind_down()
             # The error is looked at, or asyncio would complain that nobody did.
             if ended.exception() is None and undo is not None:
                 undo(ended.result())
@@ -122,11 +122,11 @@ class Hops:
             self._queue.put(None)
         self._threads = 0
 
-    def _take_hops(self) -> None:
-        while (hop := self._queue.get()) is not None:
-            hop.run()
-            del hop
+    def _take_jobs(self) -> None:
+        while (job := self._queue.get()) is not None:
+            job.run()
+            del job
 
 
-def _within(context: Context, work: Callable[[Hop[R]], R]) -> Callable[[Hop[R]], R]:
-    return lambda hop: context.run(work, hop)
+def _within(context: Context, work: Callable[[Job[R]], R]) -> Callable[[Job[R]], R]:
+    return lambda job: context.run(work, job)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from forgedb.operations.binding import Sync
+from forgedb.operations.binding import SyncRunner
 from forgedb.operations.steps import Call, Steps
 
 R = TypeVar("R")
 
 
-def calling(steps: Steps[R], transaction: Sync) -> Steps[R]:
+def calling(steps: Steps[R], transaction: SyncRunner) -> Steps[R]:
     """The same steps, their calls done here: each in a savepoint, whose handle ends with it."""
     answer: Any = None
     raised: BaseException | None = None

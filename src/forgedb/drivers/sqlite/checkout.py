@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from forgedb.drivers import refusals
+from forgedb.drivers import misuse
 from forgedb.drivers.sqlite.connection import RELEASE, SqliteConnection
 from forgedb.operations.steps import Steps
 
@@ -18,7 +18,7 @@ INTERRUPT_AGAIN_SECONDS = 0.01
 """Between two statements there is nothing to interrupt: so again and again."""
 
 
-class Lent:
+class Checkout:
     """The connection, for one statement or operation at a time.
 
     A block that fails ends at once, whoever is still in one of its savepoints.  The connection is
@@ -39,7 +39,7 @@ class Lent:
         """Do the work.  Raises UsageError (the transaction has ended), Unavailable (undone)."""
         with self._lock:
             if self._ended:
-                raise refusals.ended()
+                raise misuse.ended()
             self.connection.require_transaction()
             self._release()
             return work(self.connection)

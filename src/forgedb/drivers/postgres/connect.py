@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from forgedb.drivers.bells import TaskBell, ThreadBell
-from forgedb.drivers.blocked import Blocked, finish
 from forgedb.drivers.postgres.options import PostgresOptions
 from forgedb.drivers.postgres.pool import AwaitedPool, BlockingPool, Clock
 from forgedb.drivers.postgres.runner import PostgresRunner
 from forgedb.drivers.postgres.timelines import Timelines
-from forgedb.drivers.turns import TaskTurns, ThreadTurns
+from forgedb.drivers.reentrant_locks import TaskLock, ThreadLock
+from forgedb.drivers.sync_facade import SyncFacade, finish
+from forgedb.drivers.waiters import TaskWaiter, ThreadWaiter
 from forgedb.operations.binding import FirstWrite, SchemaCheck
 
 
-class BlockingDatabase(Blocked):
+class BlockingDatabase(SyncFacade):
     """A database for threads, which knows how another beside it is opened."""
 
     def __init__(self, inner: PostgresRunner, options: PostgresOptions) -> None:
         super().__init__(inner)
         self._options = options
 
-    def scratch(self) -> AbstractContextManager[Blocked]:
+    def scratch(self) -> AbstractContextManager[SyncFacade]:
         from forgedb.drivers.postgres.scratch import scratch_beside
 
         return scratch_beside(self, self._options, lambda there: open_blocking(there, None, None))
@@ -40,7 +40,7 @@ def open_blocking(
     Raises Unavailable where the server can't be reached.
     """
     pool = BlockingPool(options, clock, timelines)
-    runner = PostgresRunner(pool, ThreadTurns, ThreadBell, schema_check, first_write)
+    runner = PostgresRunner(pool, ThreadLock, ThreadWaiter, schema_check, first_write)
     finish(runner.open())
     return BlockingDatabase(runner, options)
 
@@ -53,4 +53,4 @@ async def open_awaited(
 ) -> PostgresRunner:
     """A runner for the tasks of one event loop.  Raises Unavailable."""
     pool = AwaitedPool(options, clock)
-    return await PostgresRunner(pool, TaskTurns, TaskBell, schema_check, first_write).open()
+    return await PostgresRunner(pool, TaskLock, TaskWaiter, schema_check, first_write).open()

@@ -1,0 +1,47 @@
+"""A handle used where it can't be: what it was, and which to use instead."""
+
+from __future__ import annotations
+
+from forgedb.errors import UsageError
+
+
+def outer_use() -> UsageError:
+    """The outer handle was used by who has a transaction open."""
+    return UsageError(
+        "a transaction is open on the database here, and the outer handle is no part of it (it"
+        " might wait for it for ever): use the handle that transaction() gave"
+    )
+
+
+def read_only() -> UsageError:
+    return UsageError("the transaction was opened with read_only=True: open one that can write")
+
+
+def ended() -> UsageError:
+    return UsageError("this transaction has ended: start another with transaction()")
+
+
+def closed() -> UsageError:
+    return UsageError("this database is closed: connect again")
+
+
+def forked() -> UsageError:
+    return UsageError(
+        "this database was opened before the process forked, and its connections are the parent"
+        " process's: connect again in the child"
+    )
+
+
+def not_in_a_transaction(what: str) -> UsageError:
+    return UsageError(f"{what} isn't part of a transaction: use the database's own handle")
+
+
+def no_pause() -> UsageError:
+    return UsageError(
+        "waiting for a lease isn't part of a transaction, which would keep others waiting, on"
+        " SQLite even who has the lease: wait with the database's own handle, or without wait="
+    )
+
+
+def closes_by_itself() -> UsageError:
+    return UsageError("a transaction ends with its block: close the database after it")
