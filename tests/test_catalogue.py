@@ -44,14 +44,14 @@ EXCEPTIONS = ONE_ROW | {
     "forgedb.migrations.references.PARENTLESS": "each table's foreign keys, around a rebuild",
     "forgedb.migrations.history.SHADOWING": "what is temporary, of one file",
     "forgedb.migrations.wholeness.VIEWS": "each view, around a rebuild",
-    "forgedb.audit.taking.NOT_YET_ANCHORED": (
+    "forgedb.audit.checkpoint_steps.NOT_YET_ANCHORED": (
         "which heads no checkpoint holds is known only from all heads and all checkpoints"
     ),
     "forgedb.audit.verify.ERAS": "verify walks everything on purpose: any repository may be ahead",
     "forgedb.audit.verify.WITHOUT_ENTRIES": (
         "verify walks everything on purpose: a stream without entries shows only by its row"
     ),
-    "forgedb.dao.leases.LIST[(False, True)]": (
+    "forgedb.dao.leases.dao.LIST[(False, True)]": (
         "the leases that end within the time asked for are found by the index on it, and sorted by"
         " id; in the order of ids every open lease would be read"
     ),
@@ -220,7 +220,7 @@ def postgres_faults(nodes: list[dict[str, Any]]) -> list[str]:
 
 
 POSTGRES_EXCEPTIONS = ONE_ROW | {
-    "forgedb.audit.taking.NOT_YET_ANCHORED": (
+    "forgedb.audit.checkpoint_steps.NOT_YET_ANCHORED": (
         "which heads no checkpoint holds is known only from all heads and all checkpoints"
     ),
     "forgedb.audit.verify.ERAS": "verify walks everything on purpose: any repository may be ahead",

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from forgedb import ObjectFormat, Project, RepositoryState, Visibility
-from forgedb.dao import audit, leases, mirrors, projects, relationships, repositories
+from forgedb.dao import audit, mirrors, projects, relationships, repositories
+from forgedb.dao.leases import steps as leases
 from forgedb.dao.repositories import LockedRepository, RepositoriesDao
 from forgedb.ids import new_ulid
 from forgedb.operations.binding import Context, Dao

@@ -22,9 +22,9 @@ from forgedb import (
     Unavailable,
     UsageError,
 )
-from forgedb.dao import holding
-from forgedb.dao.held import held_from, this_moment
-from forgedb.dao.holding import POLL_SECONDS_MAX, POLL_SECONDS_MIN, Hold
+from forgedb.dao.leases import hold
+from forgedb.dao.leases.deadline import held_from, this_moment
+from forgedb.dao.leases.hold import POLL_SECONDS_MAX, POLL_SECONDS_MIN, Hold
 
 REPOSITORY = "01JD" + "0" * 22
 AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -192,7 +192,7 @@ def test_who_is_interrupted_while_letting_go_does_it_again() -> None:
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     """The lease is another's for a minute, by a clock that moves in pauses alone."""
     desk = Desk(HELD, wait=60)
-    monkeypatch.setattr(holding, "time", SimpleNamespace(monotonic=lambda: desk.now))
+    monkeypatch.setattr(hold, "time", SimpleNamespace(monotonic=lambda: desk.now))
     return desk
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from forgedb.audit.keys import SigningKey as SigningKey
     from forgedb.client import DbClient as DbClient
     from forgedb.client import Statement as Statement
-    from forgedb.dao.held import HeldLease as HeldLease
+    from forgedb.dao.leases.deadline import HeldLease as HeldLease
     from forgedb.database import Database as Database
     from forgedb.database import connect as connect
     from forgedb.errors import ActorRequired as ActorRequired
@@ -80,7 +80,7 @@ _HOMES = {
     "forgedb.async_database": ("AsyncDatabase", "connect_async"),
     "forgedb.audit.keys": ("PublicKey", "SigningKey"),
     "forgedb.client": ("DbClient", "Statement"),
-    "forgedb.dao.held": ("HeldLease",),
+    "forgedb.dao.leases.deadline": ("HeldLease",),
     "forgedb.database": ("Database", "connect"),
     "forgedb.errors": (
         "ActorRequired",

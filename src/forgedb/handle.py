@@ -23,7 +23,7 @@ from forgedb.validation import (
 if TYPE_CHECKING:
     from forgedb.dao.audit import AuditDao
     from forgedb.dao.identity import IdentityDao
-    from forgedb.dao.leases import LeasesDao
+    from forgedb.dao.leases.dao import LeasesDao
     from forgedb.dao.mirrors import MirrorsDao
     from forgedb.dao.objects import ObjectsDao
     from forgedb.dao.projects import ProjectsDao
@@ -75,7 +75,7 @@ class Handle(Generic[H_co]):
 
     @cached_property
     def leases(self) -> LeasesDao[H_co]:
-        from forgedb.dao.leases import LeasesDao
+        from forgedb.dao.leases.dao import LeasesDao
 
         return LeasesDao(self._runner, self._context)
 

@@ -14,7 +14,8 @@ from msgspec.structs import asdict
 
 from forgedb import Database, Lease, LeaseHeld, NewObject
 from forgedb.audit.stream import created
-from forgedb.dao.leases import INSERT, LAST, LeasesDao, end_steps, expired_lease
+from forgedb.dao.leases.dao import LeasesDao
+from forgedb.dao.leases.steps import INSERT, LAST, end_steps, expired_lease
 from forgedb.dao.objects import ObjectsDao
 from forgedb.dao.repositories import advanced, lock_repository, stream_of
 from forgedb.ids import new_ulid

@@ -21,7 +21,7 @@ from tests.servers.postgres import Databases
 
 LOADED = [
     "tests.concurrency.boundaries",
-    "forgedb.dao.leases",
+    "forgedb.dao.leases.dao",
     "forgedb.dao.mirrors",
     "forgedb.dao.objects",
     "forgedb.dao.projects",

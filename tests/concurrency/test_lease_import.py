@@ -24,7 +24,7 @@ import pytest
 
 import forgedb
 from forgedb import Database, LeaseHeld, LockTimeout, Repository
-from forgedb.dao.lease_import import CHUNK_LINES
+from forgedb.dao.leases.log_import import CHUNK_LINES
 from tests.conformance.logs import acquired, as_bytes, released
 
 PATIENCE_SECONDS = 30

@@ -16,7 +16,7 @@ import pytest
 import forgedb
 from forgedb import Database, ForgeDbError, InvalidValue, Project, SigningKey
 from forgedb.dao.audit import AuditDao
-from forgedb.dao.leases import LeasesDao
+from forgedb.dao.leases.dao import LeasesDao
 from forgedb.dao.mirrors import MirrorsDao
 from forgedb.dao.objects import ObjectsDao
 from forgedb.dao.projects import ProjectsDao

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import forgedb.audit.anchors
-import forgedb.audit.taking
+import forgedb.audit.checkpoint_steps
 import forgedb.models
 from forgedb import ActorRequired, Checkpoint, Database, InvalidValue, SigningKey
 from forgedb.audit.checkpoint import FIRST_PREVIOUS
@@ -116,7 +116,7 @@ def test_a_transaction_that_is_undone_takes_its_checkpoint_with_it(db: Database)
 def test_streams_that_do_not_fit_wait_for_the_next_however_often_others_change(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forgedb.audit.taking, "CHECKPOINT_HEADS_MAX", 3)
+    monkeypatch.setattr(forgedb.audit.checkpoint_steps, "CHECKPOINT_HEADS_MAX", 3)
     monkeypatch.setattr(forgedb.models, "CHECKPOINT_HEADS_MAX", 3)
     made = [db.projects.create(f"p{number}", "P") for number in range(7)]
     streams = []

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import asdict, replace
 
-import forgedb.dao.held
+import forgedb.dao.leases.deadline
 from forgedb import ActorRequired, Database, HeldLease, InvalidValue, Lease, LeaseHeld, Repository
 from tests.conformance.conftest import START, Clock
 from tests.conformance.reaching import Connect
@@ -42,8 +42,8 @@ class HoldersClocks:
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch) -> HoldersClocks:
     own = HoldersClocks()
-    monkeypatch.setattr(forgedb.dao.held, "wall_clock", lambda: own.wall)
-    monkeypatch.setattr(forgedb.dao.held, "uptime", lambda: own.up)
+    monkeypatch.setattr(forgedb.dao.leases.deadline, "wall_clock", lambda: own.wall)
+    monkeypatch.setattr(forgedb.dao.leases.deadline, "uptime", lambda: own.up)
     return own
 
 
@@ -219,7 +219,7 @@ def test_a_deadline_is_counted_from_the_attempt_that_was_granted(
         clock.pass_by(HOUR)
         return asked[-1]
 
-    monkeypatch.setattr(forgedb.dao.held, "wall_clock", wall_clock)
+    monkeypatch.setattr(forgedb.dao.leases.deadline, "wall_clock", wall_clock)
     db.leases.acquire(repository.id, duration=2 * HOUR)
     bob = db.acting_as("user:bob")
     with bob.leases.hold(repository.id, duration=100 * SECOND, wait=20) as lease:
@@ -228,9 +228,9 @@ def test_a_deadline_is_counted_from_the_attempt_that_was_granted(
 
 
 def test_the_clocks_are_the_machines_own() -> None:
-    before, up = datetime.now(UTC), forgedb.dao.held.uptime()
-    assert before <= forgedb.dao.held.wall_clock() <= before + HOUR
-    assert up <= forgedb.dao.held.uptime() <= up + HOUR.total_seconds()
+    before, up = datetime.now(UTC), forgedb.dao.leases.deadline.uptime()
+    assert before <= forgedb.dao.leases.deadline.wall_clock() <= before + HOUR
+    assert up <= forgedb.dao.leases.deadline.uptime() <= up + HOUR.total_seconds()
 
 
 # Its wait.

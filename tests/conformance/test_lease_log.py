@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import forgedb.dao.lease_import
+import forgedb.dao.leases.log_import
 from forgedb import (
     ActorRequired,
     Database,
@@ -732,8 +732,12 @@ def test_import_and_export_are_each_others_inverse(
         lines = [data.draw(spellings(event)) for event in events]
         cut = data.draw(st.integers(0, len(lines)))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(forgedb.dao.lease_import, "CHUNK_LINES", data.draw(st.integers(1, 9)))
-            patch.setattr(forgedb.dao.lease_export, "ENTRIES_A_READ", data.draw(st.integers(1, 9)))
+            patch.setattr(
+                forgedb.dao.leases.log_import, "CHUNK_LINES", data.draw(st.integers(1, 9))
+            )
+            patch.setattr(
+                forgedb.dao.leases.log_export, "ENTRIES_A_READ", data.draw(st.integers(1, 9))
+            )
             with Fresh(name, request) as (db, project_id):
                 db.leases.import_jsonl(log(*lines[:cut]), SOURCE, project_id)
                 db.leases.import_jsonl(log(*lines), SOURCE, project_id)

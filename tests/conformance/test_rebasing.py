@@ -23,7 +23,7 @@ from forgedb import (
     Repository,
     Unavailable,
 )
-from forgedb.dao.lease_rebase import PURPOSE
+from forgedb.dao.leases.rebase import PURPOSE
 from forgedb.testing.history import check
 from tests.conformance.conftest import START, Clock
 from tests.conformance.values import BAD_TEXTS, BAD_ULIDS, FREE, count_of_entries, history

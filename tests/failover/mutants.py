@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import forgedb.dao.leases
+import forgedb.dao.leases.steps
 from forgedb.dao.identity import Standing
 from forgedb.drivers.postgres.timelines import Highest, Server, Timelines
 from forgedb.drivers.postgres.timeouts import PatientAsyncConnection, PatientConnection
@@ -32,7 +32,7 @@ def without_eras(patch: pytest.MonkeyPatch) -> None:
     def count(lease_epoch: int, standing: Standing) -> int:
         return lease_epoch + 1
 
-    patch.setattr(forgedb.dao.leases, "next_token", count)
+    patch.setattr(forgedb.dao.leases.steps, "next_token", count)
 
 
 def deaf_to_warnings(patch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 import forgedb.dao.identity
-import forgedb.dao.leases
+import forgedb.dao.leases.steps
 import forgedb.restoring
 from forgedb.dao.identity import ERA_STEP, Standing
 from forgedb.drivers.sqlite import backup
@@ -61,4 +61,4 @@ def blind_restore(patch: pytest.MonkeyPatch) -> None:
 
 def last_lease_by_time(patch: pytest.MonkeyPatch) -> None:
     """The last lease is the one that began last by the clock, and not the one of the last token."""
-    patch.setattr(forgedb.dao.leases, "LAST", LAST_BY_TIME)
+    patch.setattr(forgedb.dao.leases.steps, "LAST", LAST_BY_TIME)

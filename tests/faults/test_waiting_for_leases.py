@@ -22,8 +22,8 @@ import pytest
 
 import forgedb
 from forgedb import Database, Lease, LeaseHeld, Repository, UsageError
-from forgedb.dao import holding
-from forgedb.dao.telling import CHANNEL, LOCK_CLASS
+from forgedb.dao.leases import hold
+from forgedb.dao.leases.notice import CHANNEL, LOCK_CLASS
 from forgedb.drivers.postgres import listener as listener_module
 from forgedb.drivers.postgres.listener import Listener
 from forgedb.drivers.postgres.options import postgres_options
@@ -48,8 +48,8 @@ def repository(url: str) -> Repository:
 @pytest.fixture
 def only_hints(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks by himself for a minute."""
-    monkeypatch.setattr(holding, "POLL_SECONDS_MIN", 2 * LONG_SECONDS)
-    monkeypatch.setattr(holding, "POLL_SECONDS_MAX", 2 * LONG_SECONDS)
+    monkeypatch.setattr(hold, "POLL_SECONDS_MIN", 2 * LONG_SECONDS)
+    monkeypatch.setattr(hold, "POLL_SECONDS_MAX", 2 * LONG_SECONDS)
 
 
 @pytest.fixture
@@ -132,9 +132,9 @@ def test_who_waits_is_woken_when_the_transaction_that_ends_the_lease_is_committe
 WAITER = """
 import sys
 import forgedb
-from forgedb.dao import holding
+from forgedb.dao.leases import hold
 
-holding.POLL_SECONDS_MIN = holding.POLL_SECONDS_MAX = 120.0
+hold.POLL_SECONDS_MIN = hold.POLL_SECONDS_MAX = 120.0
 with forgedb.connect(sys.argv[1], actor="user:bob") as db:
     with db.leases.hold(sys.argv[2], wait=60) as lease:
         print(lease.fencing_token)
@@ -266,7 +266,7 @@ def test_a_session_that_is_ended_while_it_listens_is_no_error_and_another_takes_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(listener_module, "AGAIN_SECONDS", 0.1)
-    monkeypatch.setattr(holding, "POLL_SECONDS_MIN", 2 * LONG_SECONDS)
+    monkeypatch.setattr(hold, "POLL_SECONDS_MIN", 2 * LONG_SECONDS)
     lease = db.leases.acquire(repository.id)
     waiting = threads.submit(hold_once, db, repository.id)
     for _ in range(3):

@@ -253,7 +253,7 @@ def test_a_lease_that_a_crash_left_is_taken_up_again(
 ) -> None:
     monkeypatch.setattr("forgedb.importing.BATCH_OBJECTS", 4)
     # A process that is killed releases nothing.
-    monkeypatch.setattr("forgedb.dao.holding.Hold.__exit__", lambda *_: None)
+    monkeypatch.setattr("forgedb.dao.leases.hold.Hold.__exit__", lambda *_: None)
     path = make_repository(tmp_path / "api")
 
     class Killed(BaseException):

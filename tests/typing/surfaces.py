@@ -31,7 +31,7 @@ from forgedb import (
     Ulid,
     VerifyReport,
 )
-from forgedb.dao.leases import LeasesDao
+from forgedb.dao.leases.dao import LeasesDao
 from forgedb.dao.projects import ProjectsDao
 from forgedb.operations.binding import Dao
 from forgedb.operations.steps import Step

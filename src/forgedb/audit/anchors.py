@@ -21,7 +21,7 @@ from forgedb.audit.checkpoint import (
     from_row,
     heads_of,
 )
-from forgedb.audit.taking import NEXT
+from forgedb.audit.checkpoint_steps import NEXT
 from forgedb.errors import InvalidValue, NotFound
 from forgedb.ids import Ulid
 from forgedb.models import AnchoredRange, Checkpoint, VerifyProblem, VerifyReport

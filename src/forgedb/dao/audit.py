@@ -12,13 +12,13 @@ import msgspec
 
 from forgedb.audit.anchors import compare_checkpoints
 from forgedb.audit.checkpoint import Signer, Verifier
+from forgedb.audit.checkpoint_steps import take_checkpoint, write_checkpoints
 from forgedb.audit.stream import OWN_ACTIONS, Stream
-from forgedb.audit.taking import take_checkpoint, write_checkpoints
 from forgedb.audit.verify import Asked, verify_streams
+from forgedb.dao.line_writer import line_writer
 from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.projects import lock_project
 from forgedb.dao.repositories import advanced, lock_repository, stream_of
-from forgedb.dao.writing import line_writer
 from forgedb.errors import InvalidValue, NotFound, UsageError
 from forgedb.ids import Ulid, check_ulid
 from forgedb.models import (

@@ -18,7 +18,7 @@ from msgspec.structs import asdict, replace
 
 from forgedb.audit.replay import TOKEN_COUNT_BITS
 from forgedb.audit.stream import Stream, changed
-from forgedb.dao.revision import plain
+from forgedb.dao.audited_rows import plain
 from forgedb.errors import AuditViolation, Conflict
 from forgedb.models import DatabaseIdentity
 from forgedb.operations.binding import Context, Dao, H_co, read, write

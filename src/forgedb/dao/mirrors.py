@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from msgspec.structs import asdict, replace
 
 from forgedb.audit.stream import changed, created, deleted
+from forgedb.dao.audited_rows import Checks, checked, later
 from forgedb.dao.paging import after_id, page
 from forgedb.dao.repositories import (
     LockedRepository,
@@ -19,7 +20,6 @@ from forgedb.dao.repositories import (
     lock_repository,
     stream_of,
 )
-from forgedb.dao.revision import Checks, checked, later
 from forgedb.errors import AlreadyExists, Conflict, InvalidValue, LeaseLost, NotFound
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import Direction, Mirror, MirrorStatus, Page

@@ -12,7 +12,7 @@ from itertools import islice
 from operator import attrgetter, lt
 from typing import Any, TypeAlias, TypeVar
 
-from forgedb.dao.leases import required
+from forgedb.dao.leases.steps import required
 from forgedb.dao.paging import page
 from forgedb.dao.repositories import advanced, stream_of
 from forgedb.errors import Conflict, InvalidValue, NotFound

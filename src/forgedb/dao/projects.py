@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from forgedb.dao.audited_rows import Checks, checked, establish, revise
 from forgedb.dao.paging import after_id, page
-from forgedb.dao.revision import Checks, checked, establish, revise
 from forgedb.errors import NotFound, StillReferenced
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import Page, Project, Visibility

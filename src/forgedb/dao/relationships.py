@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from msgspec.structs import asdict
 
 from forgedb.audit.stream import created, deleted
+from forgedb.dao.audited_rows import plain
 from forgedb.dao.paging import after_id, page
 from forgedb.dao.repositories import (
     LockedRepository,
@@ -19,7 +20,6 @@ from forgedb.dao.repositories import (
     lock_repository,
     stream_of,
 )
-from forgedb.dao.revision import plain
 from forgedb.errors import AlreadyExists, Cycle, InvalidValue, NotFound
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import Page, Relationship, RelationshipKind, Repository

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from forgedb.audit.stream import Stream
+from forgedb.dao.audited_rows import Checks, checked, establish, revise
 from forgedb.dao.paging import after_id, page
 from forgedb.dao.projects import check_description, check_visibility
-from forgedb.dao.revision import Checks, checked, establish, revise
 from forgedb.errors import InvalidValue, NotFound, StillReferenced, named
 from forgedb.ids import Ulid, check_ulid, new_ulid
 from forgedb.models import ObjectFormat, Page, Project, Repository, RepositoryState, Visibility

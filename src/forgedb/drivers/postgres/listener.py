@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from forgedb.dao.telling import CHANNEL, LOCK_CLASS
+from forgedb.dao.leases.notice import CHANNEL, LOCK_CLASS
 from forgedb.drivers import forks
 from forgedb.drivers.postgres.hosts import BlockingDialer, Hosts
 from forgedb.drivers.postgres.options import PostgresOptions

@@ -19,7 +19,7 @@ from msgspec.structs import astuple, replace
 
 from forgedb.audit.stream import Stream, created
 from forgedb.dao.identity import Standing, next_token, standing_of
-from forgedb.dao.lease_lines import (
+from forgedb.dao.leases.log_rows import (
     ADVANCE_REPOSITORIES,
     END_LEASES,
     INSERT_ENTRIES,
@@ -37,7 +37,7 @@ from forgedb.dao.lease_lines import (
     ImportedLine,
     by_ids,
 )
-from forgedb.dao.leases import (
+from forgedb.dao.leases.steps import (
     CLOCK_BACKSTEP_MAX,
     end_steps,
     expired_lease,

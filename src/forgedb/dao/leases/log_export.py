@@ -13,14 +13,14 @@ from typing import IO, Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
-from forgedb.dao.lease_lines import (
+from forgedb.dao.leases.log_rows import (
     LEASES_BY_ID,
     LINES_BY_LEASE,
     NAME_IN_LOG,
     ImportedLine,
     by_ids,
 )
-from forgedb.dao.writing import line_writer
+from forgedb.dao.line_writer import line_writer
 from forgedb.errors import InvalidValue
 from forgedb.ids import Ulid
 from forgedb.lease_log.lines import Acquired, Event, Forced, Released, written

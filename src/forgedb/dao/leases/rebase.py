@@ -12,7 +12,8 @@ from msgspec.structs import asdict, replace
 
 from forgedb.audit.stream import created
 from forgedb.dao.identity import ASK_STANDING, next_token, settled
-from forgedb.dao.leases import (
+from forgedb.dao.leases.notice import tell
+from forgedb.dao.leases.steps import (
     CLOCK_BACKSTEP_MAX,
     INSERT,
     LAST,
@@ -20,7 +21,6 @@ from forgedb.dao.leases import (
     newest_time,
 )
 from forgedb.dao.repositories import advanced, lock_and_select, stream_of
-from forgedb.dao.telling import tell
 from forgedb.errors import Conflict
 from forgedb.ids import Ulid, new_ulid
 from forgedb.models import EndReason, Lease

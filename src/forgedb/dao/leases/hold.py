@@ -11,7 +11,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Generic
 
-from forgedb.dao.held import HeldLease
+from forgedb.dao.leases.deadline import HeldLease
 from forgedb.durations import span_text
 from forgedb.errors import (
     AlreadyExists,

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from forgedb.dao.leases import LEASE
+from forgedb.dao.leases.steps import LEASE
 from forgedb.dao.repositories import REPOSITORY
 from forgedb.ids import Ulid
 from forgedb.models import Lease, Repository

@@ -1,0 +1,352 @@
+"""Write leases: one holder a repository, 72 hours at most, and a fencing token for each."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import IO, Any, TypeAlias
+
+from forgedb.dao.leases.deadline import HeldLease, held_from, this_moment
+from forgedb.dao.leases.hold import Hold
+from forgedb.dao.leases.steps import (
+    HOLDER_CHARS_MAX,
+    LEASE,
+    SELECT_BY_ID,
+    acquired,
+    check_holder,
+    check_live,
+    end,
+    end_steps,
+    expired_lease,
+    handed_over,
+    holder_of,
+    lock_and_read,
+    lock_lease,
+    required,
+)
+from forgedb.dao.paging import after_id, after_number, page
+from forgedb.dao.repositories import advanced, stream_of
+from forgedb.errors import (
+    ActorRequired,
+)
+from forgedb.ids import Ulid, check_ulid, new_ulid
+from forgedb.models import (
+    LEASE_DURATION_MAX,
+    EndReason,
+    Lease,
+    LeaseImport,
+    Page,
+)
+from forgedb.operations.binding import Dao, H_co, locking, read, snapshot, write
+from forgedb.operations.steps import Steps, Together, lookup, many, now, one
+from forgedb.sql.catalogue import sql
+from forgedb.validation import (
+    check_limit,
+    check_reason,
+    check_text,
+    check_time,
+)
+
+Leases: TypeAlias = list[Lease]
+
+
+ACTIVE = sql(f"""
+SELECT {LEASE}
+FROM leases
+WHERE repository_id = :repository_id AND ended_at IS NULL AND expires_at > :now
+LIMIT 1
+""")
+
+HISTORY = sql(f"""
+SELECT {LEASE}
+FROM leases
+WHERE repository_id = :repository_id AND fencing_token > :after
+ORDER BY fencing_token
+LIMIT :limit
+""")
+
+_LIVE = f"SELECT {LEASE} FROM leases WHERE ended_at IS NULL AND expires_at > :now AND id > :after"
+_PAGE = "ORDER BY id LIMIT :limit"
+
+LIST = {
+    (False, False): sql(f"{_LIVE} {_PAGE}"),
+    (False, True): sql(f"{_LIVE} AND expires_at < :expiring_before {_PAGE}"),
+    (True, False): sql(f"{_LIVE} AND holder = :holder {_PAGE}"),
+    (True, True): sql(f"{_LIVE} AND holder = :holder AND expires_at < :expiring_before {_PAGE}"),
+}
+"""By whether a holder, and whether a time of expiry, is asked for."""
+
+DUE = sql(f"""
+SELECT {LEASE}
+FROM leases
+WHERE ended_at IS NULL AND expires_at <= :now
+ORDER BY expires_at, id
+LIMIT :limit
+""")
+
+
+class LeasesDao(Dao[H_co]):
+    """The right to write to a repository: acquire, release, and prove to hold it."""
+
+    @write
+    def acquire(
+        self,
+        repository_id: Ulid,
+        holder: str | None = None,
+        purpose: str = "",
+        duration: timedelta = LEASE_DURATION_MAX,
+        idempotency_key: str | None = None,
+    ) -> Steps[Lease]:
+        """Grant the repository's write lease, to the actor unless ``holder`` names another.
+
+        A holder that asks again with the ``idempotency_key`` of its live lease gets that lease
+        back: so a worker that crashed, or lost the reply, goes on where it was.
+
+        Raises LeaseHeld (who holds it, and until when), InvalidValue, NotFound (deleted too),
+        Conflict (the repository is archived or read-only), Unavailable (the clock is more than
+        60 s behind the repository's last lease).
+        """
+        lease, _ = yield from acquired(
+            self.context, new_ulid(), repository_id, holder, purpose, duration, idempotency_key
+        )
+        return lease
+
+    @write
+    def release(self, lease_id: Ulid, holder: str | None = None) -> Steps[Lease]:
+        """End one's own lease before its time.
+
+        Raises LeaseLost (another's, expired, or ended already), InvalidValue, NotFound.
+        """
+        asked_by = holder_of(self.context, holder)
+        locked, lease, at, *_ = yield from lock_lease(lease_id)
+        check_holder(lease, asked_by)
+        check_live(lease, at)
+        return (yield from end(self.context, locked, lease, at, EndReason.RELEASED, None))
+
+    @write
+    def handover(
+        self, lease_id: Ulid, to: str, note: str = "", holder: str | None = None
+    ) -> Steps[Lease]:
+        """End one's own lease and give the rest of its term to another holder; the new lease.
+
+        Nobody comes in between.  The new lease has a new fencing token, and the old one is good no
+        more; ``note`` stays with the lease that ended.
+
+        Raises LeaseLost (another's, expired, or ended already), InvalidValue (``to`` is the holder
+        too), NotFound, Conflict (the repository is archived or read-only).
+        """
+        return handed_over(self.context, lease_id, to, note, holder)
+
+    @write
+    def force_release(self, lease_id: Ulid, reason: str) -> Steps[Lease]:
+        """End a live lease on behalf of someone else.
+
+        The next holder gets a higher fencing token, so the old holder's late writes fail with
+        LeaseLost even while its process still runs.
+
+        Raises NotFound, InvalidValue (also an empty reason), LeaseLost (ended or expired).
+        """
+        check_reason(reason)
+        locked, lease, at, *_ = yield from lock_lease(lease_id)
+        check_live(lease, at)
+        return (yield from end(self.context, locked, lease, at, EndReason.FORCED, reason))
+
+    @write
+    def rebase(self, repository_id: Ulid, reason: str) -> Steps[Lease]:
+        """Let the repository's lease times begin anew now, after a clock that was ahead.
+
+        Leases that it granted stay in the history, with their times; one that is still open is
+        ended by force.  What it returns is a lease of the present, over at birth, whose token
+        supersedes theirs.
+
+        Raises Conflict (the clock is not behind the last lease by more than 60 s: there is nothing
+        to rebase), InvalidValue (also an empty reason), NotFound.
+        """
+        from forgedb.dao.leases.rebase import rebased
+
+        return rebased(self.context, repository_id, reason)
+
+    @write
+    def expire_due(self, limit: int = 100) -> Steps[Leases]:
+        """Stamp leases whose time is over as expired, and return them as they are then.
+
+        Nothing waits for this: a lease is over by time alone.  Raises InvalidValue.
+        """
+        count = check_limit(limit)
+        asked_at = yield from now()
+        due = yield from many(Lease, DUE, now=asked_at, limit=count)
+        stamped: Leases = []
+        # In the order in which everyone locks repositories, so that nobody waits in a circle.
+        for found in sorted(due, key=lambda lease: lease.repository_id):
+            locked, last, at, *_ = yield from lock_and_read(
+                found.repository_id, include_deleted=True
+            )
+            if last is not None and last.ended_at is None and last.expires_at <= at:
+                stream = stream_of(self.context, locked)
+                expired = expired_lease(self.context, last)
+                ending = end_steps(stream, "expire", last, expired, at)
+                yield Together((*ending, advanced(locked, stream)))
+                stamped.append(expired)
+        return stamped
+
+    @locking
+    def require(
+        self, repository_id: Ulid, fencing_token: int, *, holder: str | None = None
+    ) -> Steps[Lease]:
+        """The live lease that the token was given for; the repository's row stays locked.
+
+        In a transaction, what follows is done while the lease holds, or not at all.  Where a
+        ``holder`` is given, the lease must be that one's.
+
+        Raises LeaseLost (superseded, another's, ended, expired), InvalidValue, NotFound.
+        """
+        _, lease, _ = yield from required(repository_id, fencing_token, holder)
+        return lease
+
+    @read
+    def get(self, lease_id: Ulid) -> Steps[Lease]:
+        """The lease, live or ended.  Raises InvalidValue, NotFound."""
+        check_ulid("lease_id", lease_id)
+        return lookup(Lease, SELECT_BY_ID, "lease", lease_id, id=lease_id)
+
+    @read
+    def active(self, repository_id: Ulid) -> Steps[Lease | None]:
+        """The repository's live lease, or None where nobody holds one.  Raises InvalidValue."""
+        check_ulid("repository_id", repository_id)
+        at = yield from now()
+        return (yield from one(Lease, ACTIVE, repository_id=repository_id, now=at))
+
+    @read
+    def history(
+        self, repository_id: Ulid, *, after: str | None = None, limit: int = 100
+    ) -> Steps[Page[Lease]]:
+        """A repository's leases in the order in which they were granted.  Raises InvalidValue."""
+        return page(
+            Lease,
+            HISTORY,
+            limit,
+            lambda lease: lease.fencing_token,
+            repository_id=check_ulid("repository_id", repository_id),
+            after=after_number(after),
+        )
+
+    @read
+    def list(
+        self,
+        holder: str | None = None,
+        expiring_before: datetime | None = None,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Steps[Page[Lease]]:
+        """Live leases in the order of their ids.  Raises InvalidValue."""
+        filters: dict[str, object] = {}
+        if holder is not None:
+            filters["holder"] = check_text("holder", holder, HOLDER_CHARS_MAX, length_min=1)
+        if expiring_before is not None:
+            filters["expiring_before"] = check_time("expiring_before", expiring_before)
+        first = after_id(after)
+        at = yield from now()
+        return (
+            yield from page(
+                Lease,
+                LIST[holder is not None, expiring_before is not None],
+                limit,
+                lambda lease: lease.id,
+                now=at,
+                after=first,
+                **filters,
+            )
+        )
+
+    @write
+    def import_jsonl(
+        self, file: IO[bytes], source: str | None = None, create_missing: Ulid | None = None
+    ) -> Steps[LeaseImport]:
+        """Replay a lease log, a line of JSON an event, in order: all of it, or nothing.
+
+        ``file`` is open for reading bytes; ``source`` is the log's name, else the file's.  Lines
+        that were imported before are passed over.  Those of repositories that aren't there wait
+        until they are, and are listed; with ``create_missing``, a project's id, the repositories
+        are made in it.
+
+        Raises LineRefused (which line, and why), InvalidValue, NotFound (the project).
+        """
+        from forgedb.dao.leases.log_import import import_log
+
+        return import_log(self, file, source, create_missing)
+
+    @snapshot
+    def export_jsonl(self, file: IO[Any]) -> Steps[int]:
+        """Write every lease that was held as a lease log, in the order of time; returns how many
+        lines.
+
+        ``file`` is open for writing, as text or as bytes.  Leases that were imported have the ids
+        that they had in their log.
+        """
+        from forgedb.dao.leases.log_export import export_log
+
+        return export_log(file)
+
+    @write
+    def _acquire_to_hold(
+        self,
+        lease_id: Ulid,
+        repository_id: Ulid,
+        holder: str | None,
+        purpose: str,
+        duration: timedelta,
+        idempotency_key: str | None,
+    ) -> Steps[HeldLease]:
+        """As ``acquire``; the lease gets the id that is given, if it is a new one."""
+        # Within the operation: where that is tried again, the attempt that succeeds counts.
+        sent = this_moment()
+        lease, at = yield from acquired(
+            self.context, lease_id, repository_id, holder, purpose, duration, idempotency_key
+        )
+        return held_from(sent, lease, at)
+
+    @write
+    def _let_go(self, lease_id: Ulid, repository_id: Ulid) -> Steps[None]:
+        """End the lease if it is there and live: whoever asked for it can't tell.
+
+        Where its grant is still being committed, the repository's lock is waited for.
+        """
+        locked, last, at = yield from lock_and_read(repository_id, include_deleted=True)
+        if last is None or last.id != lease_id or last.ended_at is not None:
+            return
+        if last.expires_at > at:
+            yield from end(self.context, locked, last, at, EndReason.RELEASED, None)
+
+    def hold(
+        self,
+        repository_id: Ulid,
+        *,
+        holder: str | None = None,
+        purpose: str = "",
+        duration: timedelta = LEASE_DURATION_MAX,
+        idempotency_key: str | None = None,
+        wait: timedelta | float = 0,
+    ) -> Hold[H_co]:
+        """A context manager: the lease is acquired at its start and released at its end.
+
+        On an AsyncDatabase it is an asynchronous one.  The lease is a HeldLease, which knows by
+        when its holder must be done.
+
+        While someone else holds the repository it tries again, for as long as ``wait``, a
+        timedelta or seconds, up to 30 days; not in a transaction.  Raises what ``acquire`` raises,
+        and at the end LeaseLost where the lease was lost meanwhile, unless the block raised by
+        itself; UsageError where it is entered a second time before it was left.
+        """
+        if self.context.actor is None:
+            raise ActorRequired("LeasesDao.hold")
+        dao: Any = self
+        return Hold(
+            self._runner,
+            repository_id,
+            lambda lease_id: dao._acquire_to_hold(
+                lease_id, repository_id, holder, purpose, duration, idempotency_key
+            ),
+            lambda lease_id: dao.release(lease_id, holder),
+            lambda lease_id: dao._let_go(lease_id, repository_id),
+            wait,
+        )
