@@ -27,6 +27,9 @@ from forgedb.sql.catalogue import CATALOGUE, Sql
 from forgedb.sql.placeholders import compile_text
 from tests.servers.postgres import Databases
 
+SCHEMA_HAS_FEW_ROWS = "SQLite's own table of the schema has a row an index"
+SCHEMA_IS_READ = "SQLite's own table of the schema is read whole"
+
 for _module in pkgutil.walk_packages(forgedb.__path__, "forgedb."):
     if not _module.name.endswith(".__main__"):
         import_module(_module.name)
@@ -43,7 +46,7 @@ ONE_ROW = {
 EXCEPTIONS = ONE_ROW | {
     "forgedb.migrations.references.PARENTLESS": "each table's foreign keys, around a rebuild",
     "forgedb.migrations.history.SHADOWING": "what is temporary, of one file",
-    "forgedb.migrations.wholeness.VIEWS": "each view, around a rebuild",
+    "forgedb.migrations.rebuild_check.VIEWS": "each view, around a rebuild",
     "forgedb.audit.checkpoint_steps.NOT_YET_ANCHORED": (
         "which heads no checkpoint holds is known only from all heads and all checkpoints"
     ),
@@ -55,16 +58,16 @@ EXCEPTIONS = ONE_ROW | {
         "the leases that end within the time asked for are found by the index on it, and sorted by"
         " id; in the order of ids every open lease would be read"
     ),
-    "forgedb.migrations.history.EXIST": "SQLite's own table of the schema has a row an index",
-    "forgedb.migrations.elsewhere.HISTORIES": "SQLite's own table of the schema has a row an index",
-    "forgedb.migrations.moving.TABLE_TEXT": "SQLite's own table of the schema has a row an index",
+    "forgedb.migrations.history.EXIST": SCHEMA_HAS_FEW_ROWS,
+    "forgedb.migrations.other_histories.HISTORIES": SCHEMA_HAS_FEW_ROWS,
+    "forgedb.migrations.history_move.TABLE_TEXT": SCHEMA_HAS_FEW_ROWS,
     "forgedb.migrations.history.BESIDE_EXISTS": "SQLite's own table of the schema is small",
     "forgedb.migrations.repeatable.SELECT_REPEATABLE": "there are few, and all are read",
-    "forgedb.migrations.history.SUSPECT": "SQLite's own table of the schema has a row an index",
-    "forgedb.shape.catalogue.PARTS": "SQLite's own table of the schema is read whole",
-    "forgedb.shape.catalogue.PARTS_OF_SCHEMA": "SQLite's own table of the schema is read whole",
-    "forgedb.shape.catalogue.NAMES": "SQLite's own table of the schema is read whole",
-    "forgedb.shape.catalogue.VERSION": "the history has a row a file, and its last is read",
+    "forgedb.migrations.history.SUSPECT": SCHEMA_HAS_FEW_ROWS,
+    "forgedb.schema_check.catalogue.PARTS": SCHEMA_IS_READ,
+    "forgedb.schema_check.catalogue.PARTS_OF_SCHEMA": SCHEMA_IS_READ,
+    "forgedb.schema_check.catalogue.NAMES": SCHEMA_IS_READ,
+    "forgedb.schema_check.catalogue.VERSION": "the history has a row a file, and its last is read",
     "forgedb.migrations.history.SELECT_ALL": "the history has a row a file, and is read whole",
     "forgedb.migrations.history.SELECT_BEGUN": "there is hardly ever a row, and all are read",
     "forgedb.migrations.marks.SELECT_MARKED": "there is hardly ever a row, and all are read",
@@ -231,23 +234,23 @@ POSTGRES_EXCEPTIONS = ONE_ROW | {
         "those that have the object are found by its oid, and sorted: an index that also holds the"
         " repository would be twice as large"
     ),
-    "forgedb.migrations.elsewhere.HISTORIES": "it looks at every schema, before a first run",
-    "forgedb.migrations.moving.RULES": "it looks at the rules of one small table, once",
-    "forgedb.migrations.applying.DEFERRABLE": "it looks at every constraint of the database",
-    "forgedb.migrations.rehearsing.LABELS": "it looks at every enum, in a rehearsal",
+    "forgedb.migrations.other_histories.HISTORIES": "it looks at every schema, before a first run",
+    "forgedb.migrations.history_move.RULES": "it looks at the rules of one small table, once",
+    "forgedb.migrations.transaction.DEFERRABLE": "it looks at every constraint of the database",
+    "forgedb.migrations.rehearsal.LABELS": "it looks at every enum, in a rehearsal",
     "forgedb.migrations.history.STRANGERS": "it looks at every function and role, once a run",
     "forgedb.migrations.history.SUSPECT": "it looks at what was hung onto the history's tables",
-    "forgedb.shape.catalogue.NO_TABLES": "it looks at the tables of the schema",
-    "forgedb.shape.catalogue.PARTS": "it looks at every part of the schema",
-    "forgedb.shape.catalogue.PARTS_OF_SCHEMA": "it looks at every part of the schema",
-    "forgedb.shape.catalogue.NAMES": "it looks at all that there is",
-    "forgedb.shape.catalogue.EXTENSIONS": "it looks at every extension",
-    "forgedb.shape.catalogue.VERSION": "the history has a row a file, and its last is read",
+    "forgedb.schema_check.catalogue.NO_TABLES": "it looks at the tables of the schema",
+    "forgedb.schema_check.catalogue.PARTS": "it looks at every part of the schema",
+    "forgedb.schema_check.catalogue.PARTS_OF_SCHEMA": "it looks at every part of the schema",
+    "forgedb.schema_check.catalogue.NAMES": "it looks at all that there is",
+    "forgedb.schema_check.catalogue.EXTENSIONS": "it looks at every extension",
+    "forgedb.schema_check.catalogue.VERSION": "the history has a row a file, and its last is read",
     "forgedb.migrations.history.SELECT_ALL": "the history has a row a file, and is read whole",
     "forgedb.migrations.history.SELECT_BEGUN": "there is hardly ever a row, and all are read",
     "forgedb.migrations.marks.SELECT_MARKED": "there is hardly ever a row, and all are read",
     "forgedb.migrations.repeatable.SELECT_REPEATABLE": "there are few, and all are read",
-    "forgedb.migrations.invalid.INVALID_INDEXES": "it looks at every index of the database",
+    "forgedb.migrations.invalid_indexes.INVALID_INDEXES": "it looks at every index of the database",
 }
 
 

@@ -146,7 +146,7 @@ def connect(
 def _opened(url: str | None, actor: str | None, options: Mapping[str, Any]) -> Database:
     parsed, clock, given = understood(url, dict(options))
     context = make_context(actor)
-    from forgedb.migrations.runner import schema_check
+    from forgedb.migrations.migrator import schema_check
 
     runner: SyncRunner
     if parsed.dialect == "sqlite":

@@ -8,7 +8,7 @@ import msgspec
 
 from forgedb.database import Database
 from forgedb.errors import SchemaOutdated, UsageError
-from forgedb.shape.comparing import Difference, differences
+from forgedb.schema_check.comparison import Difference, differences
 
 COUNTS = {
     "projects": "SELECT count(*) FROM projects WHERE deleted_at IS NULL",

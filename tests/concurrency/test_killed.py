@@ -29,7 +29,7 @@ LOADED = [
     "forgedb.database",
     "forgedb.drivers.postgres.connect",
     "forgedb.drivers.sqlite.runner",
-    "forgedb.migrations.runner",
+    "forgedb.migrations.migrator",
 ]
 """What each process would import: forgedb itself imports late."""
 

@@ -15,11 +15,11 @@ from typing import TypeVar
 from forgedb import Database
 from forgedb.migrations import Runner
 from forgedb.migrations.applied import AppliedMigration
-from forgedb.migrations.applying import Applying
 from forgedb.migrations.batches import Batches
 from forgedb.migrations.history import BegunMigration, History
-from forgedb.migrations.patience import Patience
+from forgedb.migrations.lock_retry import LockRetry
 from forgedb.migrations.script import Script
+from forgedb.migrations.transaction import FileTransaction
 from forgedb.operations.steps import Steps, now, run
 
 R = TypeVar("R")
@@ -39,7 +39,7 @@ def without_backstop(db: Database) -> None:
     db.client.execute(HISTORY.format(time=time_type))
 
 
-class _Trusting(Applying):
+class _Trusting(FileTransaction):
     def is_applied(self, script: Script, history: History) -> bool:
         return False
 
@@ -47,11 +47,11 @@ class _Trusting(Applying):
 class ReadsTheHistoryOnce(Runner):
     """Decides by what was pending when it began, and takes the lock only to apply."""
 
-    def _applying(self) -> Applying:
+    def _applying(self) -> FileTransaction:
         return _Trusting(self._table, self._lock_wait_seconds)
 
 
-class _Slow(Applying):
+class _Slow(FileTransaction):
     def unlocked(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
         time.sleep(GAP_SECONDS)
         return super().unlocked(script, began, at)
@@ -65,11 +65,11 @@ class _Unlocked(_Slow):
 class AsksForNoLock(Runner):
     """Has a transaction for each file, and no more: PostgreSQL lets many write."""
 
-    def _applying(self) -> Applying:
+    def _applying(self) -> FileTransaction:
         return _Unlocked(self._table, self._lock_wait_seconds)
 
 
-class _Hurried(Applying):
+class _Hurried(FileTransaction):
     def _opened(self, script: Script) -> Steps[None]:
         yield from run("; ".join(statement.text for statement in script.opening))
 
@@ -77,22 +77,22 @@ class _Hurried(Applying):
 class TakesItsSnapshotWithoutTheTablesLock(Runner):
     """Begins a transaction as its file asks for, and locks nothing before the first look."""
 
-    def _applying(self) -> Applying:
+    def _applying(self) -> FileTransaction:
         return _Hurried(self._table, self._lock_wait_seconds)
 
 
-class _Hasty(Patience):
+class _Hasty(LockRetry):
     def write(self, begin: Callable[[], Steps[R]], *, no_foreign_keys: bool = False) -> R:
-        return self._database.alone(begin())
+        return self._database.autocommit(begin())
 
 
 class BeginsNoTransaction(Runner):
     """Runs the same statements each by itself: every lock ends as soon as it is had."""
 
-    def _applying(self) -> Applying:
+    def _applying(self) -> FileTransaction:
         return _Slow(self._table, self._lock_wait_seconds)
 
-    def _patience(self) -> Patience:
+    def _patience(self) -> LockRetry:
         return _Hasty(self._database, self._lock_timeout_seconds, None)
 
 

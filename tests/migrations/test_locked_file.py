@@ -20,7 +20,7 @@ from forgedb import (
     LockTimeout,
     Unavailable,
 )
-from forgedb.migrations import Runner, patience
+from forgedb.migrations import Runner, lock_retry
 from forgedb.sql.lexer import Dialect
 from tests.migrations.folder import A, Folder
 from tests.migrations.watching import Heard, until
@@ -135,7 +135,7 @@ def test_the_first_write_to_a_new_database_waits_for_the_other_that_makes_it(
 def test_who_waits_to_migrate_says_so_and_for_whom_and_then_goes_on(
     three: Folder, locked_by_another: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(lock_retry, "SILENT_SECONDS", 0.0)
     heard = Heard()
     with ThreadPoolExecutor() as threads:
         waiting = threads.submit(three.runner_with(progress=heard).migrate)

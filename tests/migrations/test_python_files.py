@@ -11,10 +11,10 @@ import pytest
 import forgedb
 from forgedb import LockTimeout, MigrationDrift, MigrationError
 from forgedb.migrations import AsyncMigrator, Migrator
-from forgedb.migrations.applying import Applying
 from forgedb.migrations.batches import Batches
 from forgedb.migrations.files import MigrationFile
-from forgedb.migrations.patience import Patience
+from forgedb.migrations.lock_retry import LockRetry
+from forgedb.migrations.transaction import FileTransaction
 from forgedb.operations.steps import Steps
 from tests.migrations.folder import A, B, Folder
 from tests.migrations.mutants import RecordsAfterTheBatch
@@ -291,7 +291,7 @@ class _Killed(BaseException):
     """The process is gone."""
 
 
-class _Mortal(Patience):
+class _Mortal(LockRetry):
     """Ends the process after so many transactions."""
 
     left = 0
@@ -313,9 +313,11 @@ def _run_once_for_each_crash(folder: Folder, kind: type[Batches]) -> set[tuple[i
     for crash in range(9):
         _Mortal.left = crash
         try:
-            kind(_Mortal(folder.db._runner, 1.0, None), Applying(table, 1.0)).apply(script)
+            kind(_Mortal(folder.db._runner, 1.0, None), FileTransaction(table, 1.0)).apply(script)
         except _Killed:
-            Batches(Patience(folder.db._runner, 1.0, None), Applying(table, 1.0)).apply(script)
+            Batches(LockRetry(folder.db._runner, 1.0, None), FileTransaction(table, 1.0)).apply(
+                script
+            )
         found.add(tuple(_ids(folder, "done")))
         folder.db.client.execute("DELETE FROM done")
         folder.db.client.execute("DELETE FROM app_schema_migrations WHERE version = 2")

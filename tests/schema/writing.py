@@ -14,8 +14,8 @@ import forgedb
 from forgedb.ddl import schema_sql
 from forgedb.migrations.files import load, packaged
 from forgedb.schema import Table, mermaid, read_schema
-from forgedb.shape import parts
-from forgedb.shape.catalogue import PARTS
+from forgedb.schema_check import versions
+from forgedb.schema_check.catalogue import PARTS
 from tests.servers.postgres import Databases, PostgresServer, embedded_programs
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def live_parts(db: forgedb.Database) -> bytes:
     dialect = db.client.dialect
     names = tuple(str(name) for (name,) in db.client.query(NAMES[dialect]))
     found = db.client.query(getattr(PARTS, dialect), {"names": names})
-    return parts.written(parts.as_read(*row) for row in found)
+    return versions.written(versions.as_read(*row) for row in found)
 
 
 def data_model(page: str, on_sqlite: list[Table], on_postgres: list[Table]) -> str:
@@ -97,7 +97,7 @@ def main() -> None:
             dialect = db.client.dialect
             for migration in load(packaged(dialect)):
                 db.migrate(migration.version)
-                Path(parts.path_of(dialect, migration.version)).write_bytes(live_parts(db))
+                Path(versions.path_of(dialect, migration.version)).write_bytes(live_parts(db))
             path = path_of(dialect)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(schema_sql(db))

@@ -32,7 +32,7 @@ from forgedb.models import (
 from forgedb.operations.binding import Dao, H_co, read, snapshot, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Change, Steps, Together, lookup, many, rows
-from forgedb.shape.comparing import differences
+from forgedb.schema_check.comparison import differences
 from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import check_integer, check_offers, check_text, check_time
 

@@ -15,7 +15,7 @@ from weakref import WeakSet
 from forgedb.drivers import forks, misuse
 from forgedb.drivers.timeouts import INTERRUPTIBLE_SECONDS
 from forgedb.errors import Unavailable
-from forgedb.operations.silence import for_a_turn
+from forgedb.operations.call_timeout import for_a_turn
 
 
 class Closable(Protocol):

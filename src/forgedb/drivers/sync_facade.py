@@ -10,7 +10,7 @@ from forgedb.drivers import misuse
 from forgedb.drivers.python_calls import calling
 from forgedb.ids import Ulid
 from forgedb.operations.binding import AsyncRunner, Dao, Mode, SyncRunner
-from forgedb.operations.silence import as_long_as_it_lives
+from forgedb.operations.call_timeout import as_long_as_it_lives
 from forgedb.operations.steps import Steps
 
 R = TypeVar("R")
@@ -59,7 +59,7 @@ class SyncFacade(SyncRunner):
         with as_long_as_it_lives(), self.transaction() as transaction:
             return transaction.read(calling(steps, transaction))
 
-    def alone(self, steps: Steps[R]) -> R:
+    def autocommit(self, steps: Steps[R]) -> R:
         self._refuse_in_a_transaction()
         with as_long_as_it_lives():
             return self.query(steps)

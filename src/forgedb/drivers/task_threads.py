@@ -9,7 +9,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from forgedb.operations.stopping import STOP
+from forgedb.operations.cancellation import STOP
 
 R = TypeVar("R")
 

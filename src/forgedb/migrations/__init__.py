@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from forgedb.migrations.migrator import Migrator, Runner
 from forgedb.migrations.progress import Progress
-from forgedb.migrations.runner import Migrator, Runner
 
 if TYPE_CHECKING:
     from forgedb.migrations.async_migrator import AsyncMigrator

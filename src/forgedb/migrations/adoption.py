@@ -16,9 +16,9 @@ import msgspec
 
 from forgedb.checksum import digest
 from forgedb.errors import UsageError
-from forgedb.migrations.adopting.tool import Tool, Unfit, Up
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.files import MigrationFile, refused
+from forgedb.migrations.other_tools.tool import Tool, Unfit, Up
 from forgedb.migrations.script import parse
 from forgedb.operations.steps import Steps, rows
 from forgedb.sql.catalogue import Sql, sql
@@ -78,7 +78,7 @@ def tool_named(name: str) -> Tool:
     """What is known of a tool.  Raises UsageError."""
     if name not in TOOLS:
         raise UsageError(f"{name!r} is no tool that is known: one of {', '.join(TOOLS)}")
-    module = import_module(f"forgedb.migrations.adopting.{name.replace('-', '_')}")
+    module = import_module(f"forgedb.migrations.other_tools.{name.replace('-', '_')}")
     return cast("Tool", module)
 
 

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 from forgedb.errors import UsageError
 from forgedb.handle import Handle
 from forgedb.migrations.history import TABLE
+from forgedb.migrations.migrator import Migrator
 from forgedb.migrations.progress import Progress
-from forgedb.migrations.runner import Migrator
 from forgedb.operations.binding import AsyncRunner, SyncRunner
 
 if TYPE_CHECKING:
     from forgedb.migrations.adoption import Adoption, Tools
-    from forgedb.migrations.alone import Resolution
     from forgedb.migrations.applied import AppliedMigration
     from forgedb.migrations.comparison import MigrationState
     from forgedb.migrations.files import MigrationFile
     from forgedb.migrations.history import BegunMigration
     from forgedb.migrations.marks import Mark, Marking
-    from forgedb.migrations.rehearsing import Rehearsed
-    from forgedb.shape.comparing import Difference
+    from forgedb.migrations.no_transaction import Resolution
+    from forgedb.migrations.rehearsal import Rehearsed
+    from forgedb.schema_check.comparison import Difference
 
 R = TypeVar("R")
 

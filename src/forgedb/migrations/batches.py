@@ -11,14 +11,14 @@ from functools import partial
 
 import msgspec
 
-from forgedb.migrations.alone import Resolution
 from forgedb.migrations.applied import AppliedMigration
-from forgedb.migrations.applying import Applying
 from forgedb.migrations.files import refused
 from forgedb.migrations.history import CURSOR, BegunMigration
-from forgedb.migrations.patience import Patience
+from forgedb.migrations.lock_retry import LockRetry
+from forgedb.migrations.no_transaction import Resolution
 from forgedb.migrations.progress import Progress
 from forgedb.migrations.script import Script
+from forgedb.migrations.transaction import FileTransaction
 from forgedb.operations.steps import Steps, now
 
 
@@ -26,7 +26,7 @@ class Batches:
     """Runs such files."""
 
     def __init__(
-        self, patience: Patience, applying: Applying, progress: Progress | None = None
+        self, patience: LockRetry, applying: FileTransaction, progress: Progress | None = None
     ) -> None:
         self._patience = patience
         self._applying = applying

@@ -12,7 +12,7 @@ from forgedb.errors import MigrationDrift, MigrationError
 from forgedb.migrations.applied import REPEATABLE, AppliedMigration
 from forgedb.migrations.files import MigrationFile
 from forgedb.migrations.history import BegunMigration, History
-from forgedb.migrations.squashes import as_squashed, made_of, partly, replaced_by
+from forgedb.migrations.squashed import as_squashed, made_of, partly, replaced_by
 
 State = Literal[
     "applied", "pending", "late", "edited", "missing", "newer", "running", "failed", "gone"

@@ -14,7 +14,7 @@ from forgedb.checksum import digest
 from forgedb.errors import Conflict, MigrationDrift, UsageError
 from forgedb.migrations.applied import AppliedMigration, Numbered
 from forgedb.migrations.files import MigrationFile
-from forgedb.migrations.place import Home, Place, full, shown
+from forgedb.migrations.schemas import Resolved, Schemas, full, shown
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Select, SelectOne, Steps, change, many, rows, together
 from forgedb.sql.catalogue import Sql, sql
@@ -412,7 +412,7 @@ class HistoryTable:
     """
 
     def __init__(
-        self, table: str = TABLE, schema: str | None = None, place: Place | None = None
+        self, table: str = TABLE, schema: str | None = None, place: Schemas | None = None
     ) -> None:
         if not _is_table(table) or table in _RESERVED or table.startswith(("sqlite_", "pg_")):
             raise UsageError(
@@ -444,7 +444,7 @@ class HistoryTable:
         """The schema of what the files make, if it was named."""
         return None if self.place is None else self.place.schema
 
-    def find(self, place: Place) -> Steps[Home]:
+    def find(self, place: Schemas) -> Steps[Resolved]:
         """Look anew where it is, and keep to that from now on."""
         home = yield from place.find(self.name)
         self.schema = home.history

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from forgedb.errors import UsageError
 from forgedb.migrations.files import load, packaged
 from forgedb.operations.binding import SyncRunner
-from forgedb.shape.comparing import Difference
-from forgedb.shape.parts import tables_of
-from forgedb.shape.whole import Whole, differences_between, names_of, whole
+from forgedb.schema_check.comparison import Difference
+from forgedb.schema_check.snapshot import Snapshot, differences_between, names_of, snapshot
+from forgedb.schema_check.versions import tables_of
 
 if TYPE_CHECKING:
-    from forgedb.migrations.runner import Runner
+    from forgedb.migrations.migrator import Runner
 
 OWN_TABLE = "database_identity"
 """Where this is, forgedb's tables are."""
@@ -32,8 +32,8 @@ def compared_with_scratch(
     with database.scratch() if given is None else nullcontext(given) as scratch:
         require_empty(scratch, database)
         runner.make(scratch, files)
-        made = scratch.snapshot(whole(left_out=runner.tables))
-    live = database.snapshot(whole(made.names, left_out=runner.tables))
+        made = scratch.snapshot(snapshot(left_out=runner.tables))
+    live = database.snapshot(snapshot(made.names, left_out=runner.tables))
     return differences_between(made, live, _forgedbs(live, database))
 
 
@@ -52,7 +52,7 @@ def require_empty(scratch: SyncRunner, database: SyncRunner) -> None:
         )
 
 
-def _forgedbs(live: Whole, database: SyncRunner) -> tuple[str, ...]:
+def _forgedbs(live: Snapshot, database: SyncRunner) -> tuple[str, ...]:
     """The tables that are forgedb's own, and nothing to tell of."""
     if not any(OWN_TABLE in names for names in live.names.values()):
         return ()

@@ -12,12 +12,12 @@ from typing import Literal
 
 from forgedb.errors import UsageError
 from forgedb.handle import ACTOR_CHARS_MAX
-from forgedb.migrations.alone import own_name
 from forgedb.migrations.applied import Numbered
-from forgedb.migrations.applying import Applying
 from forgedb.migrations.comparison import MigrationState, compare
 from forgedb.migrations.files import MigrationFile
 from forgedb.migrations.history import MARKED, HistoryTable
+from forgedb.migrations.no_transaction import own_name
+from forgedb.migrations.transaction import FileTransaction
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Steps, change, many, now
 from forgedb.sql.catalogue import sql
@@ -101,7 +101,7 @@ def marks_of(table: HistoryTable) -> Steps[Sequence[Mark]]:
 
 
 def marked(
-    applying: Applying,
+    applying: FileTransaction,
     files: Sequence[MigrationFile],
     version: int,
     state: Marking,
@@ -118,7 +118,7 @@ def marked(
 
 
 def _marked(
-    applying: Applying,
+    applying: FileTransaction,
     files: Sequence[MigrationFile],
     version: int,
     state: Marking,

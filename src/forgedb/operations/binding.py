@@ -140,13 +140,13 @@ class SyncRunner(ABC):
         """
         return self.write(steps)
 
-    def alone(self, steps: Steps[R]) -> R:
+    def autocommit(self, steps: Steps[R]) -> R:
         """Each statement by itself, in no transaction: for those that refuse to run in one."""
         return self.read(steps)
 
     @abstractmethod
     def end_session(self) -> None:
-        """Let nothing be left of what statements ``alone`` have set for those that follow."""
+        """Let nothing be left of what was set in ``autocommit`` for statements that follow."""
 
     @abstractmethod
     def transaction(self, *, read_only: bool = False) -> AbstractContextManager[SyncRunner]:

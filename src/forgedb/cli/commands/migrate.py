@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from forgedb.database import Database
     from forgedb.migrations.comparison import MigrationState
     from forgedb.migrations.history import BegunMigration
-    from forgedb.migrations.runner import Runner
-    from forgedb.shape.comparing import Difference
+    from forgedb.migrations.migrator import Runner
+    from forgedb.schema_check.comparison import Difference
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -189,7 +189,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     (a repeatable file that isn't there any more, which is told and no fault).
     """
     from forgedb.cli.output import jsonable, print_json, print_list
-    from forgedb.migrations.invalid import unused
+    from forgedb.migrations.invalid_indexes import unused
 
     with _runner(looks_only=True) as runner:
         states, invalid, marks = runner.states(), runner.invalid_indexes(), runner.marks()
@@ -249,7 +249,7 @@ def verify(ctx: click.Context, schema: str | None, scratch: str | None, as_json:
     if scratch is not None and not whole:
         raise click.UsageError("--scratch is where --schema runs the files: give both", ctx)
     from forgedb.migrations.comparison import problem_of
-    from forgedb.migrations.invalid import unused
+    from forgedb.migrations.invalid_indexes import unused
 
     with _runner(looks_only=True) as runner:
         states, invalid = runner.states(), runner.invalid_indexes()
@@ -418,7 +418,7 @@ def mark(
 @json_option
 def new(name: str, as_json: bool) -> None:
     """Write the next migration's files, one for each database, in --dir (else migrations)."""
-    from forgedb.migrations.creating import create_files
+    from forgedb.migrations.new_files import create_files
 
     directory: str | None = click.get_current_context().meta.get(_DIRECTORY)
     paths = create_files(directory or "migrations", name)
@@ -555,7 +555,7 @@ def _runner(
     import os
 
     from forgedb.database import connect
-    from forgedb.migrations.runner import Runner
+    from forgedb.migrations.migrator import Runner
     from forgedb.url import parse_url
 
     directory: str | None = click.get_current_context().meta.get(_DIRECTORY)
@@ -595,7 +595,7 @@ def _connected(url: str, wait: float) -> Database:
 @contextmanager
 def _existing(default: str | None = None, **options: Any) -> Generator[Runner]:
     """The runner on a database that is there, in a folder that may not be."""
-    from forgedb.migrations.runner import Runner
+    from forgedb.migrations.migrator import Runner
 
     directory = click.get_current_context().meta.get(_DIRECTORY, default)
     with database() as db:

@@ -25,7 +25,7 @@ from forgedb.errors import (
 )
 from forgedb.ids import Ulid, new_ulid
 from forgedb.operations.binding import AsyncRunner, H_co, SyncRunner
-from forgedb.operations.silence import LEAVING_SECONDS, at_most
+from forgedb.operations.call_timeout import LEAVING_SECONDS, at_most
 from forgedb.validation import check_duration
 
 WAIT_MAX = timedelta(days=30)

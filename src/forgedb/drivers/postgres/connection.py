@@ -27,7 +27,7 @@ from forgedb.drivers.postgres.timelines import OldTimeline, Server
 from forgedb.drivers.postgres.timeouts import NotReplicated, Overdue
 from forgedb.drivers.postgres.values import DECODERS
 from forgedb.errors import ForgeDbError, InvalidValue, Unavailable
-from forgedb.operations.silence import LEAVING_SECONDS, at_most
+from forgedb.operations.call_timeout import LEAVING_SECONDS, at_most
 from forgedb.operations.steps import (
     Change,
     ChangeMany,

@@ -33,7 +33,7 @@ from forgedb.drivers.postgres.timeouts import (
     PatientConnection,
     is_answered,
 )
-from forgedb.operations.silence import at_most
+from forgedb.operations.call_timeout import at_most
 
 C = TypeVar("C", bound=PatientConnection | PatientAsyncConnection)
 

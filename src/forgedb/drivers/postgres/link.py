@@ -28,7 +28,7 @@ from forgedb.drivers.postgres.timeouts import (
     PatientAsyncConnection,
     PatientConnection,
 )
-from forgedb.operations.silence import as_long_as_it_lives
+from forgedb.operations.call_timeout import as_long_as_it_lives
 
 C = TypeVar("C", bound=PatientConnection | PatientAsyncConnection)
 

@@ -35,8 +35,8 @@ from forgedb.drivers.postgres.timeouts import Patient, PatientAsyncConnection, P
 from forgedb.drivers.postgres.values import ADAPTERS
 from forgedb.drivers.sync_facade import finish
 from forgedb.errors import Unavailable
-from forgedb.operations.silence import LEAVING_SECONDS, at_most, for_a_turn
-from forgedb.operations.stopping import stop_if_told
+from forgedb.operations.call_timeout import LEAVING_SECONDS, at_most, for_a_turn
+from forgedb.operations.cancellation import stop_if_told
 
 Clock = Callable[[], datetime] | None
 

@@ -19,7 +19,7 @@ from forgedb.drivers.waiters import Waiter
 from forgedb.errors import Unavailable, UsageError
 from forgedb.ids import Ulid
 from forgedb.operations.binding import AsyncRunner, Dao, FirstWrite, Mode, SchemaCheck, SyncRunner
-from forgedb.operations.silence import at_most
+from forgedb.operations.call_timeout import at_most
 from forgedb.operations.steps import Steps
 
 R = TypeVar("R")

@@ -49,7 +49,7 @@ def scratch_beside(
             scratch.close()
     finally:
         # Also where it was interrupted while it was being made.
-        database.alone(run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        database.autocommit(run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
 
 def _made(
@@ -62,7 +62,7 @@ def _made(
     others = [pair for pair in url.options if pair[0] != "dbname"]
     try:
         like = database.read(_this_database())
-        database.alone(run(f"CREATE DATABASE {name} TEMPLATE template0 {_as_in(like)}"))
+        database.autocommit(run(f"CREATE DATABASE {name} TEMPLATE template0 {_as_in(like)}"))
         there = msgspec.structs.replace(
             options,
             url=url.with_options([*others, ("dbname", name)]),

@@ -22,8 +22,8 @@ from psycopg.errors import Diagnostic, QueryCanceled, _WaitTimeout
 from psycopg.pq import ConnStatus, TransactionStatus
 
 from forgedb.drivers.sync_facade import finish
-from forgedb.operations.silence import LIMIT, at_most, for_an_answer
-from forgedb.operations.stopping import STOP, stop_if_told
+from forgedb.operations.call_timeout import LIMIT, at_most, for_an_answer
+from forgedb.operations.cancellation import STOP, stop_if_told
 
 R = TypeVar("R")
 

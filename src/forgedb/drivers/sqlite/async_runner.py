@@ -23,7 +23,7 @@ from forgedb.drivers.task_threads import in_a_thread
 from forgedb.errors import Unavailable, UsageError
 from forgedb.ids import Ulid
 from forgedb.operations.binding import AsyncRunner, FirstWrite, Mode, SchemaCheck, SyncRunner
-from forgedb.operations.silence import for_a_turn
+from forgedb.operations.call_timeout import for_a_turn
 from forgedb.operations.steps import Steps
 
 R = TypeVar("R")

@@ -11,7 +11,7 @@ from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, translate
 from forgedb.drivers.sqlite.files import make_file, remove, sync, temporary_beside
 from forgedb.errors import Conflict, InvalidValue, Unavailable
 from forgedb.models import A_BACKUP
-from forgedb.operations.stopping import stop_if_told
+from forgedb.operations.cancellation import stop_if_told
 
 PAGES_AT_ONCE = 4096
 

@@ -166,7 +166,7 @@ class SqliteRunner(SyncRunner):
             del self._in_transaction[thread]
             transaction.end()
 
-    def alone(self, steps: Steps[R]) -> R:
+    def autocommit(self, steps: Steps[R]) -> R:
         with self._writing() as connection:
             connection.follow()
             with connection.guarded():
@@ -271,7 +271,7 @@ class SqliteTransaction(SyncRunner):
     ) -> R:
         raise misuse.not_in_a_transaction("a migration")
 
-    def alone(self, steps: Steps[R]) -> R:
+    def autocommit(self, steps: Steps[R]) -> R:
         raise misuse.not_in_a_transaction("a migration")
 
     def end_session(self) -> None:

@@ -13,8 +13,8 @@ from weakref import ref
 
 import apsw
 
-from forgedb.operations.silence import for_a_turn
-from forgedb.operations.stopping import stop_if_told
+from forgedb.operations.call_timeout import for_a_turn
+from forgedb.operations.cancellation import stop_if_told
 
 INSTRUCTIONS = 100_000
 """Of SQLite's own machine, between two looks: some milliseconds."""

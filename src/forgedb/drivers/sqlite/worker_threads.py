@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from forgedb.drivers.sqlite.connection import SqliteConnection
-from forgedb.operations.silence import LIMIT
+from forgedb.operations.call_timeout import LIMIT
 
 R = TypeVar("R")
 W = TypeVar("W")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from forgedb.migrations.invalid import InvalidIndex, left_by, made_by, names_in, unused
+from forgedb.migrations.invalid_indexes import InvalidIndex, left_by, made_by, names_in, unused
 
 OURS = InvalidIndex("public.by_name", "public", "by_name", is_visible=True)
 OTHERS = InvalidIndex("archive.by_name", "archive", "by_name", is_visible=False)

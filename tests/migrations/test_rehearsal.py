@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from forgedb import LockTimeout, MigrationDrift, MigrationError
-from forgedb.migrations import patience
+from forgedb.migrations import lock_retry
 from tests.migrations.folder import A, B, Folder
 from tests.migrations.watching import Heard
 
@@ -135,7 +135,7 @@ def test_a_rehearsal_that_needs_more_locks_than_there_are_names_the_file(
 def test_a_rehearsal_that_begins_anew_tells_of_each_file_once(
     folder: Folder, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(lock_retry, "SILENT_SECONDS", 0.0)
     folder.write(m0001_a="CREATE TABLE a (id int)").runner.migrate()
     folder.write(m0002_b="CREATE TABLE b (id int)", m0003_c="ALTER TABLE a ADD COLUMN note text")
     with psycopg.connect(url) as reader:

@@ -18,7 +18,7 @@ import pytest
 import forgedb
 from forgedb.ddl import schema_sql
 from forgedb.migrations.files import load, packaged
-from forgedb.shape.parts import asked_for, parts_of, path_of, tables_of
+from forgedb.schema_check.versions import asked_for, parts_of, path_of, tables_of
 from forgedb.sql.split import split
 from tests.cli.running import Forgedb
 from tests.schema.writing import live_parts

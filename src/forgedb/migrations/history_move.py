@@ -10,7 +10,7 @@ from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.comparison import others_files
 from forgedb.migrations.files import MigrationFile, own_checksums
 from forgedb.migrations.history import BESIDE, HistoryTable
-from forgedb.migrations.place import full, quoted
+from forgedb.migrations.schemas import full, quoted
 from forgedb.operations.steps import Steps, rows, run
 from forgedb.sql.catalogue import sql
 

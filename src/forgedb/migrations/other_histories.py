@@ -8,7 +8,7 @@ from forgedb.errors import MigrationDrift, MigrationError, UsageError
 from forgedb.migrations.comparison import known_of
 from forgedb.migrations.files import MigrationFile, own_checksums
 from forgedb.migrations.history import COLUMNS, TABLE, History, HistoryTable
-from forgedb.migrations.place import Home, Place
+from forgedb.migrations.schemas import Resolved, Schemas
 from forgedb.operations.steps import Steps, rows
 from forgedb.sql.catalogue import sql
 
@@ -52,7 +52,7 @@ HISTORIES = sql(
 def refuse_elsewhere(
     files: Sequence[MigrationFile],
     ours: HistoryTable,
-    place: Place,
+    place: Schemas,
     *,
     is_own: bool,
     is_table_given: bool,
@@ -78,7 +78,7 @@ def refuse_elsewhere(
             raise _refused(files, ours, HistoryTable(name, schema), options, is_here=is_here)
 
 
-def parted(files: Sequence[MigrationFile], ours: HistoryTable, home: Home) -> MigrationError:
+def parted(files: Sequence[MigrationFile], ours: HistoryTable, home: Resolved) -> MigrationError:
     """What to say where a history isn't where the files would make their tables."""
     why = (
         f"the history is in {ours.shown}, which the search_path leads to, and what the files make"

@@ -17,11 +17,11 @@ import msgspec
 from forgedb.errors import InvalidValue, UsageError
 from forgedb.migrations.files import DIALECTS, FILE_BYTES_MAX, MigrationFile, load
 from forgedb.migrations.header import header_of, without_header
-from forgedb.migrations.runner import Migrator
-from forgedb.migrations.squashes import header_lines, kept_in
+from forgedb.migrations.migrator import Migrator
+from forgedb.migrations.squashed import header_lines, kept_in
 from forgedb.operations.binding import SyncRunner
 from forgedb.operations.steps import Steps, rows
-from forgedb.shape.whole import Whole, differences_between, whole
+from forgedb.schema_check.snapshot import Snapshot, differences_between, snapshot
 from forgedb.sql.catalogue import Sql
 from forgedb.sql.lexer import Dialect
 from forgedb.sql.split import split
@@ -141,16 +141,16 @@ def _proven(database: SyncRunner, folder: str, to: int, name: str) -> Squash:
 
 def _made(
     database: SyncRunner, folder: str, files: Sequence[MigrationFile]
-) -> tuple[Whole, dict[str, int]]:
+) -> tuple[Snapshot, dict[str, int]]:
     """What files make in an empty database, and how many rows each table has then."""
     with database.scratch() as scratch:
         migrator = Migrator(scratch, folder)
         migrator.make(scratch, files)
-        there = scratch.snapshot(whole(left_out=migrator.tables))
+        there = scratch.snapshot(snapshot(left_out=migrator.tables))
         return there, scratch.read(_counted(there))
 
 
-def _counted(there: Whole) -> Steps[dict[str, int]]:
+def _counted(there: Snapshot) -> Steps[dict[str, int]]:
     counts: dict[str, int] = {}
     for schema, names in there.names.items():
         for name, kind in names.items():

@@ -13,7 +13,7 @@ MISSING = "no such table: main."
 UNATTACHED = "unable to open database: "
 
 
-def advice(error: ForgeDbError) -> Steps[str]:
+def hint(error: ForgeDbError) -> Steps[str]:
     """What to do about it, to be put behind the words; nothing where they say enough."""
     words = str(error.__cause__)
     dependent = re.match(DEPENDENT, words)

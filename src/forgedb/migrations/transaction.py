@@ -12,17 +12,17 @@ from functools import partial
 from typing import Any
 
 from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, MigrationDrift, MigrationError
-from forgedb.migrations.advice import advice
 from forgedb.migrations.applied import AppliedMigration
+from forgedb.migrations.hints import hint
 from forgedb.migrations.history import History, HistoryTable
 from forgedb.migrations.isolation import LOCK_HISTORY, READ_ONLY
+from forgedb.migrations.lock_retry import may_pass
 from forgedb.migrations.locking import lock
-from forgedb.migrations.patience import may_pass
+from forgedb.migrations.rebuild_check import integrity, more_dangling
 from forgedb.migrations.references import Dangling, dangling
 from forgedb.migrations.repeatable import applied_repeatable, record_repeatable
 from forgedb.migrations.script import Script
-from forgedb.migrations.squashes import as_squashed
-from forgedb.migrations.wholeness import more_dangling, wholeness
+from forgedb.migrations.squashed import as_squashed
 from forgedb.operations.steps import Ending, Now, Run, Steps, call, now, rows, run
 from forgedb.sql.catalogue import sql
 from forgedb.sql.lexer import Lines
@@ -54,7 +54,7 @@ TOO_LATE = "put it above all other statements of the file"
 """What is to be said of a transaction before anything is asked in it."""
 
 
-class Applying:
+class FileTransaction:
     """How one runner applies: which history, and how long a statement queues for a lock."""
 
     def __init__(
@@ -104,11 +104,11 @@ class Applying:
             yield from self.locked_history()
             if (yield from self._is_up_to_date(script)):
                 return None
-            return (yield from self.unlocked(script, began, (yield from now())))
+            return (yield from self.under_lock(script, began, (yield from now())))
         history, at = yield from self.locked(script.migration.version)
         if self.is_applied(script, history):
             return None
-        return (yield from self.unlocked(script, began, at))
+        return (yield from self.under_lock(script, began, at))
 
     def _opened(self, script: Script) -> Steps[None]:
         """Begin the transaction as the file asks for; the history's table is there."""
@@ -120,14 +120,14 @@ class Applying:
         yield from run(f"SET LOCAL lock_timeout TO {round(self.lock_wait_seconds * 1000)}")
         yield from run(LOCK_HISTORY.format(self.table.full))
 
-    def unlocked(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
+    def under_lock(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
         """Run a file in the open transaction, whose lock is held, and which ends with it."""
         yield from self.carried_out(script, Ending(self.lock_wait_seconds))
         return (yield from self.recorded(script, began, at))
 
     def carried_out(self, script: Script, ending: Ending | None = None) -> Steps[None]:
         """Run a file's statements, and behind them what ends it."""
-        before = (yield from wholeness()) if script.mode == "rebuild" else None
+        before = (yield from integrity()) if script.mode == "rebuild" else None
         yield from self._enter()
         if script.python is not None:
             yield from self._called(script, script.python.migrate)
@@ -135,12 +135,12 @@ class Applying:
         try:
             changed = yield Run(texts, ending, self.hearing(script))
         except ForgeDbError as error:
-            raise self._refusal(script, error, (yield from advice(error))) from error
+            raise self._refusal(script, error, (yield from hint(error))) from error
         self.session_changed = self.session_changed or changed
         if changed:
             self._refuse(script, (yield from self.table.shadowed()))
         if before is not None:
-            self._refuse(script, (yield from wholeness()).broken_since(before))
+            self._refuse(script, (yield from integrity()).broken_since(before))
 
     def recorded(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
         """Add a file that was run to the history."""

@@ -1,4 +1,4 @@
-"""Applying a folder of migrations: in which order, how far, and how it is put on record."""
+"""FileTransaction a folder of migrations: in which order, how far, and how it is put on record."""
 
 from __future__ import annotations
 

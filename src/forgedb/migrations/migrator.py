@@ -30,21 +30,21 @@ from forgedb.migrations.history import (
     History,
     HistoryTable,
 )
-from forgedb.migrations.place import Home, Place
+from forgedb.migrations.schemas import Resolved, Schemas
 from forgedb.operations.binding import Mode, SyncRunner
 from forgedb.operations.steps import Steps, now, run
-from forgedb.shape.comparing import Difference, differences, require_tables
+from forgedb.schema_check.comparison import Difference, differences, require_tables
 
 if TYPE_CHECKING:
     from forgedb.migrations.adoption import Adoption, Tools
-    from forgedb.migrations.alone import Alone, Resolution
-    from forgedb.migrations.applying import Applying
     from forgedb.migrations.batches import Batches
+    from forgedb.migrations.lock_retry import LockRetry
     from forgedb.migrations.marks import Mark, Marking
-    from forgedb.migrations.patience import Patience
+    from forgedb.migrations.no_transaction import OutsideTransaction, Resolution
     from forgedb.migrations.progress import Progress
-    from forgedb.migrations.rehearsing import Rehearsed
+    from forgedb.migrations.rehearsal import Rehearsed
     from forgedb.migrations.script import Script
+    from forgedb.migrations.transaction import FileTransaction
     from forgedb.sql.lexer import Dialect
 
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -95,7 +95,7 @@ class Migrator:
         self._is_folders = directory is not None
         if table is None:
             table = FOLDERS_TABLE if self._is_folders else TABLE
-        self._place = Place(
+        self._place = Schemas(
             self._database.dialect, schema, history_schema, along_the_path=not self._is_folders
         )
         self._table = HistoryTable(table, place=self._place)
@@ -223,7 +223,7 @@ class Migrator:
         for position, script in enumerate(scripts):
             applying.pending = scripts[position:]
             if script.mode == "no-transaction":
-                applied = self._alone(applying, patience).apply(script)
+                applied = self._outside_transaction(applying, patience).apply(script)
             elif script.mode == "batches":
                 applied = self._batches(applying, patience).apply(script)
             else:
@@ -253,7 +253,7 @@ class Migrator:
 
         Raises as migrate.
         """
-        from forgedb.migrations.rehearsing import Rehearsal, Rehearsed, RolledBack
+        from forgedb.migrations.rehearsal import Rehearsal, Rehearsed, RolledBack
 
         scripts = self._planned(target, allow_out_of_order=allow_out_of_order)
         if not scripts:
@@ -291,7 +291,7 @@ class Migrator:
 
     def invalid_indexes(self) -> list[str]:
         """The indexes that PostgreSQL doesn't use, since making them failed: schema and name."""
-        from forgedb.migrations.invalid import invalid_indexes
+        from forgedb.migrations.invalid_indexes import invalid_indexes
 
         found = self._database.read(invalid_indexes(self._place.schema))
         only = self._place.schema
@@ -360,7 +360,7 @@ class Migrator:
         # Where they are run here, though it may be nowhere along another's search_path.
         home = self._database.read(self._place.find(self._table.name))
         for text in home.made_with():
-            database.alone(run(text))
+            database.autocommit(run(text))
         other.migrate()
 
     @property
@@ -386,7 +386,7 @@ class Migrator:
         script, applying, patience = self._parsed(found[0]), self._applying(), self._patience()
         if script.mode == "batches" and begun.cursor is not None:
             return self._batches(applying, patience).resolve(script, begun, how)
-        return self._alone(applying, patience).resolve(script, begun, how)
+        return self._outside_transaction(applying, patience).resolve(script, begun, how)
 
     def adopt(
         self, tool: Tools, source: str | os.PathLike[str], *, history: str | None = None
@@ -430,7 +430,7 @@ class Migrator:
         Raises UsageError (no such number, files that can't be joined, forgedb's own), InvalidValue
         (the name), MigrationError.
         """
-        from forgedb.migrations.squashing import squash
+        from forgedb.migrations.squash import squash
 
         given = self._given[0]
         if given is None:
@@ -510,24 +510,26 @@ class Migrator:
             known = self._scripts[migration.checksum] = parse(migration, self._database.dialect)
         return known
 
-    def _applying(self) -> Applying:
-        from forgedb.migrations.applying import Applying
+    def _applying(self) -> FileTransaction:
+        from forgedb.migrations.transaction import FileTransaction
 
         warned = None if self._progress is None else self._progress.warned
-        return Applying(self._table, self._lock_wait_seconds, self.options, warned)
+        return FileTransaction(self._table, self._lock_wait_seconds, self.options, warned)
 
-    def _patience(self) -> Patience:
-        from forgedb.migrations.patience import Patience
+    def _patience(self) -> LockRetry:
+        from forgedb.migrations.lock_retry import LockRetry
 
         report = None if self._progress is None else self._progress.waiting
-        return Patience(self._database, self._lock_timeout_seconds, report)
+        return LockRetry(self._database, self._lock_timeout_seconds, report)
 
-    def _alone(self, applying: Applying, patience: Patience) -> Alone:
-        from forgedb.migrations.alone import Alone
+    def _outside_transaction(
+        self, applying: FileTransaction, patience: LockRetry
+    ) -> OutsideTransaction:
+        from forgedb.migrations.no_transaction import OutsideTransaction
 
-        return Alone(self._database, patience, applying)
+        return OutsideTransaction(self._database, patience, applying)
 
-    def _batches(self, applying: Applying, patience: Patience) -> Batches:
+    def _batches(self, applying: FileTransaction, patience: LockRetry) -> Batches:
         from forgedb.migrations.batches import Batches
 
         return Batches(patience, applying, self._progress)
@@ -546,7 +548,7 @@ class Migrator:
             recorded.append(entry)
         return recorded
 
-    def _note(self, applied: AppliedMigration, applying: Applying) -> None:
+    def _note(self, applied: AppliedMigration, applying: FileTransaction) -> None:
         applying.done.append(applied)
         if self._told is not None:
             if applied.label in self._told:
@@ -558,8 +560,8 @@ class Migrator:
     def _moved(
         self, files: Sequence[MigrationFile], source: HistoryTable
     ) -> Steps[list[AppliedMigration]]:
+        from forgedb.migrations.history_move import move
         from forgedb.migrations.locking import lock
-        from forgedb.migrations.moving import move
 
         yield from lock(self._lock_wait_seconds)
         home = yield from self._table.find(self._place)
@@ -619,14 +621,14 @@ class Migrator:
         if unknown is not None:
             raise unknown
 
-    def _refuse_to_part(self, files: Sequence[MigrationFile], home: Home) -> None:
+    def _refuse_to_part(self, files: Sequence[MigrationFile], home: Resolved) -> None:
         if home.history != home.files and not self._place.is_chosen:
-            from forgedb.migrations.elsewhere import parted
+            from forgedb.migrations.other_histories import parted
 
             raise parted(files, self._table, home)
 
     def _refuse_elsewhere(self, files: Sequence[MigrationFile]) -> Steps[None]:
-        from forgedb.migrations.elsewhere import refuse_elsewhere
+        from forgedb.migrations.other_histories import refuse_elsewhere
 
         yield from refuse_elsewhere(
             files,

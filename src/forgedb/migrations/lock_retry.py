@@ -10,8 +10,8 @@ from typing import TypeGuard, TypeVar
 
 from forgedb.errors import ForgeDbError, LockTimeout, Unavailable
 from forgedb.operations.binding import SyncRunner
+from forgedb.operations.cancellation import stop_if_told
 from forgedb.operations.steps import Steps
-from forgedb.operations.stopping import stop_if_told
 
 R = TypeVar("R")
 
@@ -37,7 +37,7 @@ def may_pass(error: ForgeDbError) -> TypeGuard[Unavailable]:
     )
 
 
-class Patience:
+class LockRetry:
     """Writes to a database that is in use: each is tried for so long, and ``report`` told why."""
 
     def __init__(
@@ -56,9 +56,9 @@ class Patience:
             lambda: self._database.attempt(begin(), WRITER_SECONDS, no_foreign_keys=no_foreign_keys)
         )
 
-    def alone(self, begin: Callable[[], Steps[R]]) -> R:
+    def autocommit(self, begin: Callable[[], Steps[R]]) -> R:
         """As write, in no transaction."""
-        return self._until_done(lambda: self._database.alone(begin()))
+        return self._until_done(lambda: self._database.autocommit(begin()))
 
     def _until_done(self, attempt: Callable[[], R]) -> R:
         began = time.monotonic()

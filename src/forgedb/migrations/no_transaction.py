@@ -16,18 +16,18 @@ from typing import Any, Literal
 import msgspec
 
 from forgedb.errors import Conflict, ForgeDbError, LockTimeout, UsageError, shown
-from forgedb.migrations.advice import advice
 from forgedb.migrations.applied import AppliedMigration
-from forgedb.migrations.applying import Applying
 from forgedb.migrations.files import refused
+from forgedb.migrations.hints import hint
 from forgedb.migrations.history import BegunMigration, checksum_of
-from forgedb.migrations.invalid import invalid_indexes, left_by, made_by, names_in, unused
+from forgedb.migrations.invalid_indexes import invalid_indexes, left_by, made_by, names_in, unused
+from forgedb.migrations.lock_retry import LockRetry
 from forgedb.migrations.locking import queue_briefly
-from forgedb.migrations.patience import Patience
 from forgedb.migrations.script import Script
+from forgedb.migrations.transaction import FileTransaction
 from forgedb.operations.binding import SyncRunner
+from forgedb.operations.cancellation import Stopped
 from forgedb.operations.steps import Run, Steps, now, rows, run
-from forgedb.operations.stopping import Stopped
 from forgedb.sql.catalogue import sql
 from forgedb.sql.split import ScriptStatement
 
@@ -46,10 +46,12 @@ AT_WORK = sql(
 INTERRUPTED = "it was interrupted"
 
 
-class Alone:
+class OutsideTransaction:
     """Runs such files, and goes on with those that didn't come to their end."""
 
-    def __init__(self, database: SyncRunner, patience: Patience, applying: Applying) -> None:
+    def __init__(
+        self, database: SyncRunner, patience: LockRetry, applying: FileTransaction
+    ) -> None:
         self._database = database
         self._patience = patience
         self._applying = applying
@@ -97,7 +99,7 @@ class Alone:
             # What the file has made may be in the history's place.
             self._database.end_session()
             self._note(begun, msgspec.structs.replace(begun, state="failed", error=why))
-            way_out = self._database.read(advice(failure)) if failure else ""
+            way_out = self._database.read(hint(failure)) if failure else ""
             way_out += f"; {left}" if failure and invalid else ""
             raise self._applying.failed(
                 script,
@@ -114,12 +116,12 @@ class Alone:
         tell = self._applying.hearing(script)
         if self._database.dialect == "postgres":
             # Each is sent on any connection.
-            self._database.alone(self._one_by_one(settings, text, tell))
+            self._database.autocommit(self._one_by_one(settings, text, tell))
             return
         # On the one that writes, so that what is done in this run needn't be repeated.  Whoever is
         # told that the writer is busy has done nothing yet.
         for each in [*(settings if is_first else ()), text]:
-            self._patience.alone(partial(self._run_and_look, each))
+            self._patience.autocommit(partial(self._run_and_look, each))
 
     def _run_and_look(self, text: str) -> Steps[None]:
         changed = yield from run(text)
@@ -168,7 +170,7 @@ class Alone:
         # First: whoever is at work on it then stops, and makes no index that would be dropped here.
         self._note(begun, msgspec.structs.replace(begun, state="resumed", error=None))
         for name in invalid:
-            self._patience.alone(partial(self._drop, name))
+            self._patience.autocommit(partial(self._drop, name))
             words.append(f"dropped the INVALID index {name}")
         words.append(
             f"the next `forgedb migrate` goes on with statement {begun.done + 1} of {begun.label}"

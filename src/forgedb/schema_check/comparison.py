@@ -13,8 +13,16 @@ import msgspec
 
 from forgedb.errors import MigrationDrift
 from forgedb.operations.steps import Select, Steps, rows, together
-from forgedb.shape.catalogue import NO_TABLES, PARTS, UNCOMPILED, VERSION
-from forgedb.shape.parts import KINDS, Part, as_read, asked_for, parts_of, path_of, tables_of
+from forgedb.schema_check.catalogue import NO_TABLES, PARTS, UNCOMPILED, VERSION
+from forgedb.schema_check.versions import (
+    KINDS,
+    Part,
+    as_read,
+    asked_for,
+    parts_of,
+    path_of,
+    tables_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from forgedb.migrations.adopting.tool import Name, Unfit, Up
+from forgedb.migrations.other_tools.tool import Name, Unfit, Up
 
 TABLE = "schema_migrations"
 COLUMNS = ("version", "dirty")

@@ -12,7 +12,7 @@ import pytest
 
 import forgedb
 from forgedb import LockTimeout
-from forgedb.migrations import Runner, patience
+from forgedb.migrations import Runner, lock_retry
 from forgedb.migrations.locking import TRY_LOCK
 from forgedb.sql.lexer import Dialect
 from tests.migrations.folder import A, B, Folder
@@ -50,7 +50,7 @@ def _lock(other: psycopg.Connection) -> None:
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
     """Every wait is told at once."""
-    monkeypatch.setattr(patience, "SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(lock_retry, "SILENT_SECONDS", 0.0)
     return Heard()
 
 

@@ -12,9 +12,9 @@ import msgspec
 
 from forgedb.errors import MigrationError
 from forgedb.migrations.applied import AppliedMigration
-from forgedb.migrations.applying import Applying
 from forgedb.migrations.references import dangling
 from forgedb.migrations.script import Script
+from forgedb.migrations.transaction import FileTransaction
 from forgedb.operations.steps import Steps, now, rows, run
 from forgedb.sql.catalogue import sql
 
@@ -64,9 +64,9 @@ class Rehearsal:
 
     def __init__(
         self,
-        applying: Applying,
+        applying: FileTransaction,
         scripts: Sequence[Script],
-        note: Callable[[AppliedMigration, Applying], None],
+        note: Callable[[AppliedMigration, FileTransaction], None],
     ) -> None:
         self._applying = applying
         self._scripts = scripts

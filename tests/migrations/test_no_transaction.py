@@ -6,8 +6,8 @@ import pytest
 from msgspec import structs
 
 from forgedb import Conflict, LockTimeout, MigrationDrift, MigrationError, UsageError
-from forgedb.migrations.applying import Applying
 from forgedb.migrations.history import FOLDERS_TABLE, HistoryTable
+from forgedb.migrations.transaction import FileTransaction
 from forgedb.operations.steps import Steps, now
 from tests.conformance.conftest import START
 from tests.migrations.folder import A, B, Folder
@@ -154,7 +154,7 @@ def _begun_elsewhere(folder: Folder, version: int = 1) -> None:
     table = HistoryTable(FOLDERS_TABLE)
 
     def begin() -> Steps[None]:
-        yield from Applying(table, 1.0).locked_history()
+        yield from FileTransaction(table, 1.0).locked_history()
         yield from table.begin(migration, (yield from now()), "process 7 on elsewhere")
 
     folder.db._runner.write(begin())
@@ -198,7 +198,7 @@ def test_what_was_interrupted_is_on_record_as_failed(
 
     folder.write(m0001_a=f"{HEADER}{ONE}", m0002_b=B)
     with monkeypatch.context() as patch:
-        patch.setattr(folder.db._runner, "alone", interrupted)
+        patch.setattr(folder.db._runner, "autocommit", interrupted)
         with pytest.raises(KeyboardInterrupt):
             folder.runner.migrate()
     with pytest.raises(MigrationError, match=r"\(it was interrupted\): see .* resolve 1 --dir"):

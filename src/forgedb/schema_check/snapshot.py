@@ -13,9 +13,9 @@ from typing import ClassVar
 import msgspec
 
 from forgedb.operations.steps import Select, Steps, rows, together
-from forgedb.shape.catalogue import EXTENSIONS, IN_SCHEMA, NAMES, PARTS_OF_SCHEMA, UNCOMPILED
-from forgedb.shape.comparing import Difference, in_order, told
-from forgedb.shape.parts import Part, as_read
+from forgedb.schema_check.catalogue import EXTENSIONS, IN_SCHEMA, NAMES, PARTS_OF_SCHEMA, UNCOMPILED
+from forgedb.schema_check.comparison import Difference, in_order, told
+from forgedb.schema_check.versions import Part, as_read
 
 UNNAMED = ("main", "public")
 """The schemas whose names stand by themselves."""
@@ -42,7 +42,7 @@ class FilesDifference(Difference, frozen=True):
     advice: ClassVar[str] = "put it back as the files make it, or write the change into a new file"
 
 
-class Whole(msgspec.Struct, frozen=True):
+class Snapshot(msgspec.Struct, frozen=True):
     """What is in a database: its names, the parts of those that were asked for, its extensions."""
 
     names: Names
@@ -60,7 +60,7 @@ def names_of(left_out: Collection[str] = ()) -> Steps[Names]:
     return found
 
 
-def whole(asked: Names | None = None, *, left_out: Collection[str] = ()) -> Steps[Whole]:
+def snapshot(asked: Names | None = None, *, left_out: Collection[str] = ()) -> Steps[Snapshot]:
     """What is in the database of what is asked for; by default all.
 
     To be read in one transaction, of which it sets the search_path.
@@ -84,11 +84,11 @@ def whole(asked: Names | None = None, *, left_out: Collection[str] = ()) -> Step
         parts += (_in_schema(schema, as_read(*row)) for row in found)
     # A view that was asked for is told by itself, and not by each of its tables besides.
     parts = [part for part in parts if part.kind != "view" or part.name.lower() not in views]
-    return Whole(names, [_of_its_kind(part) for part in parts], extensions)
+    return Snapshot(names, [_of_its_kind(part) for part in parts], extensions)
 
 
 def differences_between(
-    made: Whole, live: Whole, mentioned: Collection[str] = ()
+    made: Snapshot, live: Snapshot, mentioned: Collection[str] = ()
 ) -> list[Difference]:
     """How the live database is different from what files made; these names are others' for sure."""
     differences = [
@@ -111,7 +111,7 @@ def _missing(kind: str, names: Collection[str]) -> Iterator[Difference]:
         yield FilesDifference(kind, name, "", "missing", name, None)
 
 
-def _others(made: Whole, live: Whole, known: Collection[str]) -> Iterator[Difference]:
+def _others(made: Snapshot, live: Snapshot, known: Collection[str]) -> Iterator[Difference]:
     """The tables and views that the files know nothing of, in the schemas that they make."""
     for schema, names in made.names.items():
         # Where the files make nothing, all is others'.

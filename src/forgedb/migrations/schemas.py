@@ -57,7 +57,7 @@ ENTER = sql(
 )
 
 
-class Home(NamedTuple):
+class Resolved(NamedTuple):
     """``history`` is the schema of the history, ``files`` that of what the files make."""
 
     history: str | None
@@ -69,7 +69,7 @@ class Home(NamedTuple):
         return [f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}" for name in named]
 
 
-class Place:
+class Schemas:
     """``schema`` is that of the files, and of their history unless ``history_schema`` is another.
 
     Where neither is given, the search_path's first; ``along_the_path`` a history that it leads to
@@ -107,13 +107,13 @@ class Place:
             words += f" --history-schema {quote(self._history_schema)}"
         return words
 
-    def find(self, table: str) -> Steps[Home]:
+    def find(self, table: str) -> Steps[Resolved]:
         """Where the history, and what the files make, are to be now.
 
         Raises UsageError (there is no such schema, or none in the search_path).
         """
         if self._dialect == "sqlite":
-            return Home(None, None)
+            return Resolved(None, None)
         given = {"schema": self.schema, "history_schema": self._history_schema}
         ((current, visible, has_files, has_history),) = yield from rows(WHERE, table=table, **given)
         for name, is_there in ((self.schema, has_files), (self._history_schema, has_history)):
@@ -131,7 +131,7 @@ class Place:
                 "no schema of the search_path is there, so that nothing can be made: name one"
                 " with --schema (a library's Migrator: schema=), or ALTER ROLE … SET search_path"
             )
-        return Home(history, files)
+        return Resolved(history, files)
 
     def enter(self, *, for_the_transaction: bool = True, alone: bool = False) -> Steps[None]:
         """Let statements find the schema's tables first, and make theirs there.

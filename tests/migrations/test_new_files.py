@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from forgedb import InvalidValue, MigrationError
-from forgedb.migrations.creating import create_files
+from forgedb.migrations.new_files import create_files
 from tests.migrations.folder import A, Folder
 
 

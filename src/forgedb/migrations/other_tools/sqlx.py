@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from hashlib import sha384
 from typing import Any
 
-from forgedb.migrations.adopting.tool import Name, Unfit, Up
+from forgedb.migrations.other_tools.tool import Name, Unfit, Up
 
 TABLE = "_sqlx_migrations"
 COLUMNS = ("version", "description", "installed_on", "success", "checksum", "execution_time")

@@ -17,7 +17,7 @@ VIEWS = sql(
 )
 
 
-class Wholeness(msgspec.Struct, frozen=True):
+class Integrity(msgspec.Struct, frozen=True):
     """What is amiss: rows and tables whose parent isn't there, and views that can't be read."""
 
     dangling: Dangling
@@ -26,7 +26,7 @@ class Wholeness(msgspec.Struct, frozen=True):
     unreadable: dict[str, str]
     """Views, and what SQLite says of each."""
 
-    def broken_since(self, before: Wholeness) -> str | None:
+    def broken_since(self, before: Integrity) -> str | None:
         """What is amiss now and wasn't before, in words with what to do."""
         for child, parent in sorted(self.parentless - before.parentless):
             return (
@@ -39,7 +39,7 @@ class Wholeness(msgspec.Struct, frozen=True):
         return more_dangling(before.dangling, self.dangling)
 
 
-def wholeness() -> Steps[Wholeness]:
+def integrity() -> Steps[Integrity]:
     """What is amiss now."""
     unreadable: dict[str, str] = {}
     for (view,) in (yield from rows(VIEWS)):
@@ -49,7 +49,7 @@ def wholeness() -> Steps[Wholeness]:
             yield from rows(Sql(text, text))
         except ForgeDbError as error:
             unreadable[view] = str(error.__cause__)
-    return Wholeness((yield from dangling()), (yield from parentless()), unreadable)
+    return Integrity((yield from dangling()), (yield from parentless()), unreadable)
 
 
 def more_dangling(before: Dangling, after: Dangling) -> str | None:
