@@ -25,7 +25,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-postgres soak failover check bench bench-check bench-clients bench-growth \
-	bench-peers bench-startup plots format schema requirements wheel clean
+	bench-peers bench-startup plots docs format schema requirements wheel clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -55,13 +55,17 @@ failover: $(DEV) ## Let PostgreSQL clusters fail, FAILOVERS=10 times in each way
 
 # Pyright comes whole from its package, node too: it has nothing to ask a network.
 check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
-check: $(DEV) ## Lint, check the format, the types, the layers and the migrations
+check: $(DEV) docs ## Lint, check the format, the types, the layers, the migrations and the site
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy $(TYPED)
 	$(BIN)/pyright --pythonpath $(BIN)/python $(TYPED)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/squawk src/forgedb/migrations/postgres/*.sql
+
+# Whatever was built before: a warning is given only where a page is read.
+docs: $(DEV) ## Build the site in build/docs; a broken link, or a name without docs, fails
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env docs build/docs
 
 bench: $(DEV) ## Measure against the raw driver, print each ratio and keep it
 	$(BIN)/python -m benchmarks --save
