@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from forgedb.unchanged import is_up_to_date
+from forgedb.migrations.up_to_date import is_up_to_date
 
 
 def main() -> None:

@@ -133,7 +133,7 @@ async def connect_async(
 async def _opened(url: str | None, actor: str | None, options: Mapping[str, Any]) -> AsyncDatabase:
     parsed, clock, given = understood(url, dict(options))
     context = make_context(actor)
-    from forgedb.migrations.migrator import schema_check
+    from forgedb.migrations.required_schema import schema_check
 
     runner: AsyncRunner
     if parsed.dialect == "sqlite":

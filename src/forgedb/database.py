@@ -89,15 +89,15 @@ class Database(Handle[SyncRunner]):
 
         Raises MigrationError, MigrationDrift, Unavailable.
         """
-        from forgedb.migrations import Runner
+        from forgedb.migrations import Migrator
 
-        return Runner(self._runner).migrate(target)
+        return Migrator(self._runner).migrate(target)
 
     def pending_migrations(self, target: int | None = None) -> list[MigrationFile]:
         """What ``migrate`` would apply, in order.  Raises MigrationError, MigrationDrift."""
-        from forgedb.migrations import Runner
+        from forgedb.migrations import Migrator
 
-        return Runner(self._runner).pending(target)
+        return Migrator(self._runner).pending(target)
 
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Copy the database, as it is at one moment, to a file, while others go on writing.
@@ -146,7 +146,7 @@ def connect(
 def _opened(url: str | None, actor: str | None, options: Mapping[str, Any]) -> Database:
     parsed, clock, given = understood(url, dict(options))
     context = make_context(actor)
-    from forgedb.migrations.migrator import schema_check
+    from forgedb.migrations.required_schema import schema_check
 
     runner: SyncRunner
     if parsed.dialect == "sqlite":

@@ -83,7 +83,7 @@ def test_its_methods_are_those_of_the_migrator_awaited(folder: Folder, url: str)
 
 def test_no_method_or_option_of_the_migrator_is_left_out() -> None:
     def public(kind: type[Any]) -> set[str]:
-        return {name for name in vars(kind) if not name.startswith("_")}
+        return {name for name in dir(kind) if not name.startswith("_")}
 
     # What the migrator's own parts ask it for.
     inner = {"on", "options", "make", "tables", "applied_files"}

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from forgedb import MigrationDrift, MigrationError, UsageError
-from forgedb.checksum import digest
 from forgedb.migrations import Migrator
+from forgedb.migrations.checksum import digest
 from forgedb.migrations.files import MigrationFile
 from forgedb.migrations.history import HistoryTable
 from forgedb.migrations.repeatable import in_order

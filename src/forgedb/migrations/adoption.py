@@ -14,9 +14,9 @@ from typing import Literal, TypeVar, cast, get_args
 
 import msgspec
 
-from forgedb.checksum import digest
 from forgedb.errors import UsageError
 from forgedb.migrations.applied import AppliedMigration
+from forgedb.migrations.checksum import digest
 from forgedb.migrations.files import MigrationFile, refused
 from forgedb.migrations.other_tools.tool import Tool, Unfit, Up
 from forgedb.migrations.script import parse

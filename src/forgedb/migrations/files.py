@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from forgedb.checksum import digest, text_of
 from forgedb.errors import MigrationError
 from forgedb.migrations.applied import REPEATABLE
+from forgedb.migrations.checksum import digest, text_of
 
 if TYPE_CHECKING:
     from forgedb.sql.lexer import Dialect

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from forgedb.checksum import digest
 from forgedb.errors import Conflict, MigrationDrift, UsageError
 from forgedb.migrations.applied import AppliedMigration, Numbered
+from forgedb.migrations.checksum import digest
 from forgedb.migrations.files import MigrationFile
 from forgedb.migrations.schemas import Resolved, Schemas, full, shown
 from forgedb.operations.rows import columns

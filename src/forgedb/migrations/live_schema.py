@@ -13,14 +13,14 @@ from forgedb.schema_check.snapshot import Snapshot, differences_between, names_o
 from forgedb.schema_check.versions import tables_of
 
 if TYPE_CHECKING:
-    from forgedb.migrations.migrator import Runner
+    from forgedb.migrations.migrator import Migrator
 
 OWN_TABLE = "database_identity"
 """Where this is, forgedb's tables are."""
 
 
 def compared_with_scratch(
-    runner: Runner, database: SyncRunner, given: SyncRunner | None = None
+    runner: Migrator, database: SyncRunner, given: SyncRunner | None = None
 ) -> list[Difference]:
     """How the live schema is different; ``given`` is an empty database to run the files in.
 

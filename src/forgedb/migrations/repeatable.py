@@ -12,8 +12,8 @@ from heapq import heapify, heappop, heappush
 
 import msgspec
 
-from forgedb.checksum import digest
 from forgedb.migrations.applied import REPEATABLE, AppliedMigration
+from forgedb.migrations.checksum import digest
 from forgedb.migrations.comparison import MigrationState, State
 from forgedb.migrations.files import MigrationFile, load_repeatable, refused
 from forgedb.migrations.header import AFTER, header_of

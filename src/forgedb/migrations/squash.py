@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from forgedb.errors import InvalidValue, UsageError
 from forgedb.migrations.files import DIALECTS, FILE_BYTES_MAX, MigrationFile, load
 from forgedb.migrations.header import header_of, without_header
-from forgedb.migrations.migrator import Migrator
 from forgedb.migrations.squashed import header_lines, kept_in
 from forgedb.operations.binding import SyncRunner
 from forgedb.operations.steps import Steps, rows
@@ -25,6 +25,9 @@ from forgedb.schema_check.snapshot import Snapshot, differences_between, snapsho
 from forgedb.sql.catalogue import Sql
 from forgedb.sql.lexer import Dialect
 from forgedb.sql.split import split
+
+if TYPE_CHECKING:
+    from forgedb.migrations.migrator import Migrator
 
 NAME = "squashed"
 
@@ -47,11 +50,16 @@ class Squash(msgspec.Struct, frozen=True):
 
 
 def squash(
-    directory: str, databases: Mapping[Dialect, SyncRunner], to: int, name: str
+    directory: str,
+    databases: Mapping[Dialect, SyncRunner],
+    to: int,
+    name: str,
+    migrator: type[Migrator],
 ) -> list[str]:
     """Put one file in the place of those up to a number, in each database's folder.
 
-    Nothing is written before all of them are proven.  Returns the files that were written.
+    The ``migrator`` applies them to scratch databases.  Nothing is written before all of them are
+    proven.  Returns the files that were written.
 
     Raises UsageError (no such number, files that can't be joined, a folder without a database to
     prove it on), InvalidValue (the name), MigrationError.
@@ -66,7 +74,9 @@ def squash(
         parted[next(iter(databases))] = directory
     with ExitStack() as stack:
         found = {each: _database_for(each, databases, stack) for each in parted}
-        squashes = [_proven(found[each], folder, to, name) for each, folder in parted.items()]
+        squashes = [
+            _proven(found[each], folder, to, name, migrator) for each, folder in parted.items()
+        ]
     for each in squashes:
         _put_in_place(each)
     return [os.path.join(each.folder, each.file) for each in squashes]
@@ -103,7 +113,9 @@ def _lines(
             yield ";"
 
 
-def _proven(database: SyncRunner, folder: str, to: int, name: str) -> Squash:
+def _proven(
+    database: SyncRunner, folder: str, to: int, name: str, migrator: type[Migrator]
+) -> Squash:
     """The file, after what it makes was found to be what they make."""
     files = load(folder)
     if to not in {migration.version for migration in files}:
@@ -120,8 +132,8 @@ def _proven(database: SyncRunner, folder: str, to: int, name: str) -> Squash:
     with TemporaryDirectory(prefix="forgedb-squash-") as alone:
         with open(os.path.join(alone, file), "x", encoding="utf-8", newline="\n") as written:
             written.write(text)
-        many, counts_of_many = _made(database, folder, replaced)
-        one, counts = _made(database, alone, load(alone))
+        many, counts_of_many = _made(migrator, database, folder, replaced)
+        one, counts = _made(migrator, database, alone, load(alone))
     different = [str(each) for each in differences_between(many, one)]
     different += [
         f"{table} has {counts.get(table, 0)} row(s), and not {count}"
@@ -140,11 +152,11 @@ def _proven(database: SyncRunner, folder: str, to: int, name: str) -> Squash:
 
 
 def _made(
-    database: SyncRunner, folder: str, files: Sequence[MigrationFile]
+    kind: type[Migrator], database: SyncRunner, folder: str, files: Sequence[MigrationFile]
 ) -> tuple[Snapshot, dict[str, int]]:
     """What files make in an empty database, and how many rows each table has then."""
     with database.scratch() as scratch:
-        migrator = Migrator(scratch, folder)
+        migrator = kind(scratch, folder)
         migrator.make(scratch, files)
         there = scratch.snapshot(snapshot(left_out=migrator.tables))
         return there, scratch.read(_counted(there))

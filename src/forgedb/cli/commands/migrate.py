@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from forgedb.database import Database
     from forgedb.migrations.comparison import MigrationState
     from forgedb.migrations.history import BegunMigration
-    from forgedb.migrations.migrator import Runner
+    from forgedb.migrations.migrator import Migrator
     from forgedb.schema_check.comparison import Difference
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -500,7 +500,7 @@ def resolve(
     ctx.exit(EXIT_FAILURE if waiting or invalid else 0)
 
 
-def _schema_differences(runner: Runner, scratch: str | None) -> list[Difference]:
+def _schema_differences(runner: Migrator, scratch: str | None) -> list[Difference]:
     from forgedb.database import connect
 
     if scratch is None:
@@ -550,12 +550,12 @@ def _runner(
     target: int | None = None,
     wait: float = 0,
     **options: Any,
-) -> Generator[Runner]:
+) -> Generator[Migrator]:
     """The runner on what the command line names; mistakes and mere looks make no file."""
     import os
 
     from forgedb.database import connect
-    from forgedb.migrations.migrator import Runner
+    from forgedb.migrations.migrator import Migrator
     from forgedb.url import parse_url
 
     directory: str | None = click.get_current_context().meta.get(_DIRECTORY)
@@ -564,7 +564,7 @@ def _runner(
     parsed = parse_url(url)
     if parsed.dialect == "sqlite" and not os.path.exists(parsed.path):
         with connect("sqlite://") as nothing:
-            runner = Runner(nothing, directory, **options)
+            runner = Migrator(nothing, directory, **options)
             (runner.check if runs else runner.pending)(target)
             if looks_only:
                 yield runner
@@ -573,7 +573,7 @@ def _runner(
             yield runner.on(db)
             return
     with _connected(url, wait) as db:
-        yield Runner(db, directory, **options)
+        yield Migrator(db, directory, **options)
 
 
 def _connected(url: str, wait: float) -> Database:
@@ -593,13 +593,13 @@ def _connected(url: str, wait: float) -> Database:
 
 
 @contextmanager
-def _existing(default: str | None = None, **options: Any) -> Generator[Runner]:
+def _existing(default: str | None = None, **options: Any) -> Generator[Migrator]:
     """The runner on a database that is there, in a folder that may not be."""
-    from forgedb.migrations.migrator import Runner
+    from forgedb.migrations.migrator import Migrator
 
     directory = click.get_current_context().meta.get(_DIRECTORY, default)
     with database() as db:
-        yield Runner(db, directory, **options, **_history_given())
+        yield Migrator(db, directory, **options, **_history_given())
 
 
 def _history_given() -> dict[str, Any]:

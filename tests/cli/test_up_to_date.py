@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import forgedb
-from forgedb.unchanged import DEFAULT, PREFIX, is_up_to_date
+from forgedb.migrations.up_to_date import DEFAULT, PREFIX, is_up_to_date
 from forgedb.url import DEFAULT_URL, sqlite_url
 from tests.test_starting import modules_of, tops
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from forgedb.checksum import digest, text_of
+from forgedb.migrations.checksum import digest, text_of
 
 # Type checkers take the name for true; to import typing for it would take longer than all the rest.
 TYPE_CHECKING = False
@@ -71,7 +71,7 @@ def _words(environment: Mapping[str, str]) -> list[str]:
 
 def _files() -> list[tuple[int, str, str]]:
     """What forgedb's files would be recorded as, in the order of their numbers."""
-    folder = os.path.join(os.path.dirname(__file__), "migrations", "sqlite")
+    folder = os.path.join(os.path.dirname(__file__), "sqlite")
     found: list[tuple[int, str, str]] = []
     for file in sorted(os.listdir(folder)):
         number, _, name = file.removesuffix(".sql").partition("_")
