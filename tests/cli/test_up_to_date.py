@@ -14,7 +14,7 @@ import pytest
 import forgedb
 from forgedb.migrations.up_to_date import DEFAULT, PREFIX, is_up_to_date
 from forgedb.url import DEFAULT_URL, sqlite_url
-from tests.test_starting import modules_of, tops
+from tests.cli.test_starting import modules_of, tops
 
 NOTHING = "nothing to apply\n"
 

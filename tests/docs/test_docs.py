@@ -304,3 +304,30 @@ def test_the_readme_names_every_folder_and_every_dependency():
         assert f"| [{re.split('[<>=]', needed)[0]}] |" in readme
     assert f"Version {forgedb.__version__}." in readme
     assert f"## [{forgedb.__version__}]" in page_text("CHANGELOG.md")
+
+
+def test_contributing_names_files_and_folders_that_are_there_and_hold_what_it_says():
+    page = page_text("CONTRIBUTING.md")
+    paths = re.findall(r"(?:`(\w+)` in\s)?`([\w./]+(?:/|\.\w+))`", page)
+    assert paths
+    for name, path in paths:
+        pattern = path.replace("NNNN_name", "*")
+        found = [*ROOT.glob(pattern), *(ROOT / "src/forgedb").glob(pattern)]
+        assert found, path
+        assert not name or any(name in file.read_text() for file in found), f"{name} in {path}"
+
+
+def test_contributing_names_layers_that_are_there():
+    layout = section("CONTRIBUTING.md", "How it is laid out")
+    lines = re.findall(r"^(?:\d+\.|  ) .*$", layout, re.MULTILINE)
+    layers = [name for line in lines for name in re.findall(r"`(\w+)`(?=[:,])", line)]
+    assert layers
+    for layer in layers:
+        assert any((ROOT / "src/forgedb").glob(f"{layer}*")), layer
+
+
+def test_contributing_names_every_folder_of_tests():
+    page = section("CONTRIBUTING.md", "Tests")
+    for folder in (ROOT / "tests").iterdir():
+        if any(folder.rglob("*.py")):
+            assert f"`tests/{folder.name}/`" in page

@@ -21,7 +21,7 @@ from benchmarks.places import Databases, Files
 from benchmarks.postgres import server
 from benchmarks.scale import QUICK
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks/peers"
 
 METHODS = {name for name, member in vars(Opened).items() if callable(member) and name[0] != "_"}
