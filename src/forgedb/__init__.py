@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from forgedb.admin.restore import Restored as Restored
+    from forgedb.admin.restore import restore as restore
     from forgedb.async_database import AsyncDatabase as AsyncDatabase
     from forgedb.async_database import connect_async as connect_async
     from forgedb.audit.keys import PublicKey as PublicKey
@@ -71,8 +73,6 @@ if TYPE_CHECKING:
     from forgedb.models import VerifyReport as VerifyReport
     from forgedb.models import Visibility as Visibility
     from forgedb.pages import every as every
-    from forgedb.restoring import Restored as Restored
-    from forgedb.restoring import restore as restore
 
 __version__ = "0.2.0"
 
@@ -134,7 +134,7 @@ _HOMES = {
         "Visibility",
     ),
     "forgedb.pages": ("every",),
-    "forgedb.restoring": ("Restored", "restore"),
+    "forgedb.admin.restore": ("Restored", "restore"),
 }
 
 _home_of = {name: home for home, names in _HOMES.items() for name in names}

@@ -11,16 +11,16 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from forgedb.drivers.startup import Start
 from forgedb.errors import Unavailable
 from forgedb.handle import (
     Handle,
+    checked_clock,
     first_write,
     make_context,
-    postgres_installed,
-    understood,
+    read_url,
 )
 from forgedb.operations.binding import AsyncRunner
-from forgedb.starting import Start
 from forgedb.validation import check_path
 
 if TYPE_CHECKING:
@@ -131,23 +131,10 @@ async def connect_async(
 
 
 async def _opened(url: str | None, actor: str | None, options: Mapping[str, Any]) -> AsyncDatabase:
-    parsed, clock, given = understood(url, dict(options))
-    context = make_context(actor)
+    from forgedb.drivers.connect import open_for_tasks
     from forgedb.migrations.required_schema import schema_check
 
-    runner: AsyncRunner
-    if parsed.dialect == "sqlite":
-        from forgedb.drivers.sqlite.async_runner import AsyncSqliteRunner
-        from forgedb.drivers.sqlite.options import sqlite_options
-
-        runner = await AsyncSqliteRunner.open(
-            sqlite_options(parsed.path, given), clock, schema_check, first_write()
-        )
-    else:
-        with postgres_installed():
-            from forgedb.drivers.postgres.connect import open_awaited
-            from forgedb.drivers.postgres.options import postgres_options
-        runner = await open_awaited(
-            postgres_options(parsed.path, given), clock, schema_check, first_write()
-        )
+    parsed, context, given = read_url(url), make_context(actor), dict(options)
+    clock = checked_clock(given.pop("clock", None))
+    runner = await open_for_tasks(parsed, given, clock, schema_check, first_write())
     return AsyncDatabase(runner, context, parsed)

@@ -11,16 +11,16 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from forgedb.drivers.startup import Start
 from forgedb.errors import Unavailable
 from forgedb.handle import (
     Handle,
+    checked_clock,
     first_write,
     make_context,
-    postgres_installed,
-    understood,
+    read_url,
 )
 from forgedb.operations.binding import SyncRunner
-from forgedb.starting import Start
 from forgedb.validation import check_path
 
 if TYPE_CHECKING:
@@ -144,23 +144,10 @@ def connect(
 
 
 def _opened(url: str | None, actor: str | None, options: Mapping[str, Any]) -> Database:
-    parsed, clock, given = understood(url, dict(options))
-    context = make_context(actor)
+    from forgedb.drivers.connect import open_for_threads
     from forgedb.migrations.required_schema import schema_check
 
-    runner: SyncRunner
-    if parsed.dialect == "sqlite":
-        from forgedb.drivers.sqlite.options import sqlite_options
-        from forgedb.drivers.sqlite.runner import SqliteRunner
-
-        runner = SqliteRunner(
-            sqlite_options(parsed.path, given), clock, schema_check, first_write()
-        )
-    else:
-        with postgres_installed():
-            from forgedb.drivers.postgres.connect import open_blocking
-            from forgedb.drivers.postgres.options import postgres_options
-        runner = open_blocking(
-            postgres_options(parsed.path, given), clock, schema_check, first_write()
-        )
+    parsed, context, given = read_url(url), make_context(actor), dict(options)
+    clock = checked_clock(given.pop("clock", None))
+    runner = open_for_threads(parsed, given, clock, schema_check, first_write())
     return Database(runner, context, parsed)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Generic
 
-from forgedb.errors import InvalidValue, UsageError
+from forgedb.drivers.url import DatabaseUrl, parse_url, url_from_environment
+from forgedb.errors import InvalidValue
 from forgedb.operations.binding import Context, FirstWrite, H_co
 from forgedb.operations.steps import Steps
-from forgedb.url import DatabaseUrl, parse_url, url_from_environment
 from forgedb.validation import (
     REASON_CHARS_MAX,
     check_ip_address,
@@ -119,17 +118,14 @@ def make_context(
     )
 
 
-def understood(
-    url: str | None, options: dict[str, Any]
-) -> tuple[DatabaseUrl, Clock, dict[str, Any]]:
-    """The URL, or the environment's; the clock; and all other options, the URL's too.
+def read_url(url: str | None) -> DatabaseUrl:
+    """The URL that was given, or the environment's.  Raises InvalidValue."""
+    return parse_url(url_from_environment() if url is None else url)
 
-    Raises InvalidValue.
-    """
-    parsed = parse_url(url_from_environment() if url is None else url)
-    clock = options.pop("clock", None)
-    checked = None if clock is None else (lambda: _checked_now(clock()))
-    return parsed, checked, {**parsed.options, **options}
+
+def checked_clock(clock: Callable[[], object] | None) -> Clock:
+    """A clock of the caller's, each of its times checked."""
+    return None if clock is None else (lambda: _checked_now(clock()))
 
 
 def _checked_now(at: object) -> datetime:
@@ -155,16 +151,3 @@ def first_write() -> FirstWrite:
         return check_standing(context)
 
     return FirstWrite(check)
-
-
-@contextmanager
-def postgres_installed() -> Generator[None]:
-    """Raise UsageError, and say what to install, where PostgreSQL's driver can't be imported."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("psycopg", "psycopg_pool", "tenacity"):
-            raise
-        raise UsageError(
-            "PostgreSQL needs its driver, which isn't installed: pip install 'forgedb[postgres]'"
-        ) from error

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import forgedb
+from forgedb.drivers.sqlite.url import url_of
+from forgedb.drivers.url import DEFAULT_URL
 from forgedb.migrations.up_to_date import DEFAULT, PREFIX, is_up_to_date
-from forgedb.url import DEFAULT_URL, sqlite_url
 from tests.cli.test_starting import modules_of, tops
 
 NOTHING = "nothing to apply\n"
@@ -191,7 +192,7 @@ def test_the_file_is_the_one_that_the_command_takes(
 
 
 def test_the_default_is_the_commands() -> None:
-    assert (DEFAULT_URL, sqlite_url("")) == (DEFAULT, PREFIX)
+    assert (DEFAULT_URL, url_of("")) == (DEFAULT, PREFIX)
 
 
 def test_options_in_the_url_are_for_the_command(file: Path) -> None:

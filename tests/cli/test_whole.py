@@ -211,7 +211,7 @@ def test_an_unexpected_error_is_one_line_unless_asked(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("forgedb.status.read_status", fail)
+    monkeypatch.setattr("forgedb.admin.status.read_status", fail)
     result = forgedb("status")
     assert result.code == 1
     assert "ZeroDivisionError: a bug" in result.error

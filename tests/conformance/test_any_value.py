@@ -23,9 +23,11 @@ from forgedb.dao.projects import ProjectsDao
 from forgedb.dao.relationships import RelationshipsDao
 from forgedb.dao.repositories import RepositoriesDao
 from forgedb.drivers.postgres.options import _CHECKS, postgres_options
+from forgedb.drivers.postgres.url import postgres_url
 from forgedb.drivers.sqlite.options import sqlite_options
+from forgedb.drivers.sqlite.url import OPTIONS
+from forgedb.drivers.url import parse_url
 from forgedb.operations.binding import Operation
-from forgedb.url import SQLITE_OPTIONS, parse_url
 from tests.conformance.conftest import Clock
 from tests.conformance.rich import Rich, make_rich
 
@@ -276,7 +278,7 @@ def test_no_parameter_of_sql_brings_anything_but_forgedbs_own_errors(
 
 
 OPTIONS = {
-    "sqlite://": [*SQLITE_OPTIONS],
+    "sqlite://": [*OPTIONS],
     "postgresql://127.0.0.1:1/forge": [*_CHECKS],
 }
 
@@ -305,4 +307,4 @@ def _checked(url: str, options: dict[str, Any]) -> object:
     parsed = parse_url(url)
     if parsed.dialect == "sqlite":
         return sqlite_options(parsed.path, options)
-    return postgres_options(url, options)
+    return postgres_options(postgres_url(url), options)

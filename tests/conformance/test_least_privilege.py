@@ -13,7 +13,7 @@ import pytest
 
 import forgedb
 from forgedb import ForgeDbError, InvalidValue, Unavailable
-from forgedb.grants import PRIVILEGES, grants
+from forgedb.admin.grants import PRIVILEGES, grants
 from forgedb.ids import new_ulid
 from tests.servers.postgres import Databases
 

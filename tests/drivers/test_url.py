@@ -18,9 +18,15 @@ from psycopg.pq import Conninfo
 import forgedb
 from forgedb import InvalidValue, Unavailable
 from forgedb.drivers.postgres.options import _CHECKS, postgres_options
+from forgedb.drivers.postgres.url import SECRET_OPTIONS, SHOWN_OPTIONS, postgres_url
 from forgedb.drivers.sqlite.options import sqlite_options
-from forgedb.postgres_url import SECRET_OPTIONS, SHOWN_OPTIONS
-from forgedb.url import DEFAULT_URL, SQLITE_OPTIONS, parse_url, redacted, url_from_environment
+from forgedb.drivers.sqlite.url import OPTIONS
+from forgedb.drivers.url import (
+    DEFAULT_URL,
+    parse_url,
+    redacted,
+    url_from_environment,
+)
 
 
 @pytest.mark.parametrize(
@@ -316,7 +322,7 @@ def test_no_password_of_whatever_characters_is_shown(template: str, password: st
         parsed = parse_url(url)
         said += repr(parsed)
         if parsed.dialect == "postgres":
-            options = postgres_options(url, {})
+            options = postgres_options(postgres_url(url), {})
             said += repr(options) + options.shown
         else:
             sqlite_options(parsed.path, parsed.options)
@@ -333,7 +339,7 @@ def test_every_option_is_known_to_be_shown_or_to_be_secret() -> None:
     with pytest.raises(InvalidValue) as refused:
         sqlite_options("forge.db", {"none": ""})
     _, _, names = refused.value.why.partition("there are ")
-    assert frozenset(names.split(", ")) == SQLITE_OPTIONS
+    assert frozenset(names.split(", ")) == OPTIONS
 
 
 def test_a_path_of_bytes_that_are_no_utf_8_is_refused() -> None:
@@ -353,8 +359,10 @@ def test_all_but_the_password_is_shown() -> None:
 
 @pytest.mark.parametrize("password", ["s3#cret", "s3?cret", "s3%2Fcret", "s3+cret", "s3:cret"])
 def test_a_password_reaches_the_server_as_it_was_written(password: str) -> None:
-    options = postgres_options(f"postgresql://ada:{password}@h:5432/forge?pool_timeout=3", {})
-    given = conninfo_to_dict(options.url)
+    options = postgres_options(
+        postgres_url(f"postgresql://ada:{password}@h:5432/forge?pool_timeout=3"), {}
+    )
+    given = conninfo_to_dict(options.conninfo)
     assert given["password"] == unquote(password)
     assert (given["user"], given["host"], given["dbname"]) == ("ada", "h", "forge")
 
@@ -365,8 +373,8 @@ def test_a_password_reaches_the_server_as_it_was_written(password: str) -> None:
 @pytest.mark.parametrize("query", ["", "host=/nowhere&options=-c%20lock_timeout%3D1+s"])
 def test_a_url_without_a_host_is_left_to_libpq(url: str, query: str) -> None:
     mark = "" if not query else "&" if "?" in url else "?"
-    options = postgres_options(f"{url}{mark}{query}", {"pool_max_size": 2})
-    assert options.url == options.shown == f"{url}{mark}{query}"
+    options = postgres_options(postgres_url(f"{url}{mark}{query}"), {"pool_max_size": 2})
+    assert options.conninfo == options.shown == f"{url}{mark}{query}"
 
 
 @given(st.text())
@@ -379,7 +387,7 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
             refused = str(error)
         else:
             assert parsed.dialect in ("sqlite", "postgres")
-            assert "\0" not in parsed.path
+            assert "\0" not in parsed.shown
         assert not refused or refused.startswith("url ")
 
 

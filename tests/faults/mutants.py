@@ -6,9 +6,9 @@ from datetime import datetime
 
 import pytest
 
+import forgedb.admin.restore
 import forgedb.dao.identity
 import forgedb.dao.leases.steps
-import forgedb.restoring
 from forgedb.dao.identity import ERA_STEP, Standing
 from forgedb.drivers.sqlite import backup
 from forgedb.models import Lease
@@ -56,7 +56,7 @@ def blind_restore(patch: pytest.MonkeyPatch) -> None:
     def none(path: str) -> int:
         return 0
 
-    patch.setattr(forgedb.restoring, "_era_of", none)
+    patch.setattr(forgedb.admin.restore, "_era_of", none)
 
 
 def last_lease_by_time(patch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ from forgedb.dao.leases.notice import CHANNEL, LOCK_CLASS
 from forgedb.drivers.postgres import listener as listener_module
 from forgedb.drivers.postgres.listener import Listener
 from forgedb.drivers.postgres.options import postgres_options
+from forgedb.drivers.postgres.url import postgres_url
 from forgedb.drivers.sync_facade import finish
 from forgedb.drivers.waiters import ThreadWaiter
 from forgedb.testing.servers.network import Network
@@ -440,7 +441,7 @@ def test_the_session_ends_when_nobody_has_waited_for_some_time(
 
 @pytest.fixture
 def listener(url: str) -> Iterator[Listener]:
-    listener = Listener(postgres_options(url, {}))
+    listener = Listener(postgres_options(postgres_url(url), {}))
     yield listener
     _close(listener)
 
@@ -484,7 +485,7 @@ def test_what_is_told_while_the_listener_asks_for_more_is_heard(
 def test_a_server_that_says_nothing_any_more_keeps_nobody_from_closing(
     network: Network, url: str, admin: psycopg.Connection[Any]
 ) -> None:
-    listener = Listener(postgres_options(network.url(url), {}))
+    listener = Listener(postgres_options(postgres_url(network.url(url)), {}))
     listener.add("one", ThreadWaiter())
     until(lambda: listens_for(admin, "one"))
     network.stall()

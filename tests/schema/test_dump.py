@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 import forgedb
-from forgedb.ddl import schema_sql
-from forgedb.schema import read_schema
+from forgedb.admin.ddl import schema_sql
+from forgedb.admin.schema import read_schema
 from tests.cli.running import Forgedb
 from tests.servers.postgres import Databases, embedded_programs
 

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 import forgedb
-from forgedb.ddl import schema_sql
+from forgedb.admin.ddl import schema_sql
 from forgedb.migrations.files import load, packaged
 from forgedb.schema_check.versions import asked_for, parts_of, path_of, tables_of
 from forgedb.sql.split import split

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 import forgedb
-from forgedb.ddl import schema_sql
-from forgedb.schema import read_schema
+from forgedb.admin.ddl import schema_sql
+from forgedb.admin.schema import read_schema
 from forgedb.sql.split import split
 from tests.schema.writing import DATA_MODEL, data_model, path_of
 from tests.servers.postgres import Databases

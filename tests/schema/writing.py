@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import forgedb
-from forgedb.ddl import schema_sql
+from forgedb.admin.ddl import schema_sql
+from forgedb.admin.schema import Table, mermaid, read_schema
 from forgedb.migrations.files import load, packaged
-from forgedb.schema import Table, mermaid, read_schema
 from forgedb.schema_check import versions
 from forgedb.schema_check.catalogue import PARTS
 from tests.servers.postgres import Databases, PostgresServer, embedded_programs

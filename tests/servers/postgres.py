@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 
 import forgedb
-from forgedb.grants import grants
+from forgedb.admin.grants import grants
 from forgedb.testing.servers import programs
 from forgedb.testing.servers.programs import Programs
 from forgedb.testing.servers.room import Room

@@ -116,7 +116,7 @@ def _warnings_as_notes() -> Generator[None]:
 
 def _without_urls(message: str, arguments: Sequence[str]) -> str:
     """What is wrong with the arguments, without what stands in those that may hold a password."""
-    from forgedb.url import hidden
+    from forgedb.drivers.url import hidden
 
     for argument in sorted(arguments, key=len, reverse=True):
         if "://" in argument or "pass" in argument.lower():

@@ -69,7 +69,7 @@ class Group(click.Group):
 
 def given_url() -> str:
     """The database's URL: from the command line, else from the environment."""
-    from forgedb.url import url_from_environment
+    from forgedb.drivers.url import url_from_environment
 
     url: str | None = click.get_current_context().meta.get(_URL)
     return url_from_environment() if url is None else url
@@ -87,13 +87,10 @@ def given_actor() -> str:
 def database() -> Generator[Database]:
     """The database, on behalf of the actor; a file that isn't there is an error, not made."""
     from forgedb.database import connect
-    from forgedb.url import parse_url
+    from forgedb.drivers.url import parse_url
 
     url = given_url()
-    parsed = parse_url(url)
-    options: dict[str, Any] = {}
-    if parsed.dialect == "sqlite" and "mode" not in parsed.options and parsed.path != ":memory:":
-        options["mode"] = "rw"
+    options: dict[str, Any] = {"mode": "rw"} if parse_url(url).makes_its_file else {}
     with connect(url, actor=given_actor(), **options) as db:
         yield db
 

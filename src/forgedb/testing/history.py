@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 import msgspec
 
 from forgedb import AuditEntry, Database, EndReason, ForgeDbError, Lease, Ulid, connect, every
-from forgedb.url import parse_url, url_from_environment
+from forgedb.drivers.url import parse_url, url_from_environment
 
 _T = TypeVar("_T", float, datetime)
 _S = TypeVar("_S")
@@ -397,8 +397,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         url = parse_url(url_from_environment() if given.url is None else given.url)
         # A name that was mistyped makes no new file.
-        makes_none = url.dialect == "sqlite" and "mode" not in url.options
-        options: dict[str, Any] = {"mode": "rw"} if makes_none else {}
+        options: dict[str, Any] = {"mode": "rw"} if url.makes_its_file else {}
         with connect(given.url, **options) as db:
             faults = check(db, given.repository_ids or None)
     except ForgeDbError as error:

@@ -12,6 +12,7 @@ import pytest
 from forgedb.drivers.postgres.hosts import Dialer, Hosts, NoHost, may_pass, said
 from forgedb.drivers.postgres.options import postgres_options
 from forgedb.drivers.postgres.timelines import QUESTIONS, OldTimeline, Timelines
+from forgedb.drivers.postgres.url import postgres_url
 from forgedb.drivers.sync_facade import finish
 
 STANDBY = (b"t", None, b"7")
@@ -106,7 +107,7 @@ def refusing() -> psycopg.Error:
 
 
 def hosts_of(url: str, timelines: Timelines | None = None, **options: Any) -> Hosts:
-    return Hosts(postgres_options(url, options), timelines)
+    return Hosts(postgres_options(postgres_url(url), options), timelines)
 
 
 def connected(hosts: Hosts, network: Network) -> str:

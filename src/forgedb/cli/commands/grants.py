@@ -18,7 +18,7 @@ def command(role: str, schema: str, as_json: bool) -> None:
     It reads and writes as an application does, and can't rewrite history.  Let the tables' owner
     run it: forgedb grants --role app | psql DATABASE
     """
-    from forgedb.grants import grants
+    from forgedb.admin.grants import grants
 
     statements = grants(role, schema)
     if as_json:

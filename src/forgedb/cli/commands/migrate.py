@@ -555,8 +555,8 @@ def _runner(
     import os
 
     from forgedb.database import connect
+    from forgedb.drivers.url import parse_url
     from forgedb.migrations.migrator import Migrator
-    from forgedb.url import parse_url
 
     directory: str | None = click.get_current_context().meta.get(_DIRECTORY)
     options |= _history_given()
@@ -579,8 +579,8 @@ def _runner(
 def _connected(url: str, wait: float) -> Database:
     """The database, waited for if it starts; who waits is told so."""
     from forgedb.database import connect
+    from forgedb.drivers.startup import is_starting
     from forgedb.errors import Unavailable
-    from forgedb.starting import is_starting
 
     if wait > 0:
         try:

@@ -17,7 +17,7 @@ def command(backup: str, reason: str | None, as_json: bool) -> None:
 
     A copy of what is there is kept.  Whoever has the database open goes on with the new content.
     """
-    from forgedb.restoring import restore
+    from forgedb.admin.restore import restore
 
     restored = restore(backup, given_url(), actor=given_actor(), reason=reason)
     if as_json:

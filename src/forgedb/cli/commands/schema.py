@@ -20,11 +20,11 @@ from forgedb.cli.output import jsonable, print_json, print_list
 @json_option
 def command(form: str, as_json: bool) -> None:
     """Show the schema as a Mermaid diagram and a table, or as SQL."""
-    from forgedb.schema import mermaid, read_schema
+    from forgedb.admin.schema import mermaid, read_schema
 
     with database() as db:
         if form == "sql" and not as_json:
-            from forgedb.ddl import schema_sql
+            from forgedb.admin.ddl import schema_sql
 
             click.echo(schema_sql(db), nl=False)
             return

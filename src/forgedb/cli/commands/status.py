@@ -10,7 +10,7 @@ from forgedb.cli.options import Command, database, given_url, json_option
 from forgedb.cli.output import jsonable, print_json, size_text, text
 
 if TYPE_CHECKING:
-    from forgedb.status import Status
+    from forgedb.admin.status import Status
 
 EXIT_DRIFT = 4
 
@@ -23,8 +23,8 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
     Exit 4, and each difference, if its schema isn't as its migrations made it.
     """
-    from forgedb.status import read_status
-    from forgedb.url import redacted
+    from forgedb.admin.status import read_status
+    from forgedb.drivers.url import redacted
 
     with database() as db:
         status = read_status(db, redacted(given_url()))
@@ -37,7 +37,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 
 def _print(status: Status) -> None:
-    from forgedb.status import COUNTS
+    from forgedb.admin.status import COUNTS
 
     many = len(status.differences)
     state = "up to date"

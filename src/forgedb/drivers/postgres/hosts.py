@@ -155,7 +155,7 @@ class Hosts:
 
         Raises psycopg.Error: NoHost where each of several was refused.
         """
-        named = _expanded(self._options.url)
+        named = _expanded(self._options.conninfo)
         hosts, refused = await self._resolved(dialer, named)
         seconds = self._share(len(hosts))
         if "connect_timeout" not in named:
@@ -215,7 +215,7 @@ class Hosts:
                 hosts.append(Host(_shown(there), there))
         self.are_several = several or len(split) > 1
         self.seeks_primary = self.are_several and (
-            target in _WRITES or (target == "any" and not _is_asked_for(self._options.url))
+            target in _WRITES or (target == "any" and not _is_asked_for(self._options.conninfo))
         )
         if named.get("load_balance_hosts") == "random":
             random.shuffle(hosts)
@@ -243,7 +243,7 @@ class Hosts:
         self, dialer: Dialer[C], host: Host, settings: LiteralString, given: Mapping[str, Any]
     ) -> tuple[C, Server]:
         try:
-            raw = await dialer.connect(self._options.url, {**given, **host.params})
+            raw = await dialer.connect(self._options.conninfo, {**given, **host.params})
             try:
                 # A pooler may take who comes, and have no server for the first statement.
                 server = await self._asked(dialer, raw, host, settings)

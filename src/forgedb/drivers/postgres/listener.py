@@ -196,7 +196,7 @@ class Listener:
 
     @contextmanager
     def _connected(self) -> Generator[tuple[PatientConnection, Server]]:
-        given = conninfo_to_dict(self._options.url)
+        given = conninfo_to_dict(self._options.conninfo)
         more: dict[str, Any] = {key: CONNECTING[key] for key in CONNECTING if key not in given}
         raw, server = finish(
             self._hosts.connect(

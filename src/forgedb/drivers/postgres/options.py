@@ -16,10 +16,10 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
+from forgedb.drivers.postgres.url import PostgresUrl
+from forgedb.drivers.secret import HIDDEN
 from forgedb.drivers.timeouts import CALL_TIMEOUT_SECONDS, check_call_timeout, check_seconds
 from forgedb.errors import InvalidValue
-from forgedb.postgres_url import postgres_url
-from forgedb.url import HIDDEN
 from forgedb.validation import check_integer
 
 POOL_SIZE_MAX = 1000
@@ -28,9 +28,9 @@ PREPARE_THRESHOLD_MAX = 1000
 
 
 class PostgresOptions(msgspec.Struct, frozen=True):
-    """``url`` is libpq's own; ``shown`` is it without its password."""
+    """``url`` has libpq's own options; ``shown`` is what was given, without its password."""
 
-    url: str
+    url: PostgresUrl
     shown: str
     pool_min_size: int = 1
     pool_max_size: int = 10
@@ -41,13 +41,17 @@ class PostgresOptions(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"PostgresOptions({self.shown!r})"
 
+    @property
+    def conninfo(self) -> str:
+        """What libpq connects with, password and all."""
+        return self.url.reveal()
 
-def postgres_options(url: str, given: Mapping[str, Any]) -> PostgresOptions:
+
+def postgres_options(url: PostgresUrl, given: Mapping[str, Any]) -> PostgresOptions:
     """The options of the URL and of the call, checked.  Raises InvalidValue."""
-    parts = postgres_url(url)
     own: dict[str, Any] = {}
     for_libpq: list[tuple[str, str]] = []
-    for name, value in parts.options:
+    for name, value in url.options:
         if name in _CHECKS:
             own[name] = unquote(value)
         else:
@@ -65,14 +69,16 @@ def postgres_options(url: str, given: Mapping[str, Any]) -> PostgresOptions:
     for name in ("pool_timeout", "call_timeout"):
         if name in checked:
             checked[f"{name}_seconds"] = checked.pop(name)
-    libpq_url = parts.with_options(for_libpq)
+    libpq_url = url.with_options((*for_libpq,))
     try:
-        conninfo_to_dict(libpq_url)
+        conninfo_to_dict(libpq_url.reveal())
     except (psycopg.ProgrammingError, UnicodeError) as error:
         # Its words may quote the URL, password and all.
         why = "libpq can't read it: look for a part that isn't a URL's, or a % that must be %25"
-        raise InvalidValue("url", parts.shown, why) from (error if url == parts.shown else None)
-    options = PostgresOptions(libpq_url, parts.shown, **checked)
+        raise InvalidValue("url", url.shown, why) from (
+            error if url.reveal() == url.shown else None
+        )
+    options = PostgresOptions(libpq_url, url.shown, **checked)
     if options.pool_min_size > options.pool_max_size:
         raise InvalidValue(
             "pool_min_size",

@@ -282,7 +282,7 @@ class Pool(ABC):
 
     def limit(self, raw: Patient) -> None:
         """Let none of its calls last for ever."""
-        raw.call_seconds, raw.url = self.options.call_timeout_seconds, self.options.url
+        raw.call_seconds, raw.conninfo = self.options.call_timeout_seconds, self.options.conninfo
         raw.listen_for_warnings()
 
     def settings(self) -> LiteralString:
@@ -319,7 +319,7 @@ class Pool(ABC):
     def _settings(self) -> dict[str, Any]:
         options = self.options
         return {
-            "conninfo": options.url,
+            "conninfo": options.conninfo,
             "min_size": options.pool_min_size,
             # Until the first one is there: whoever asks for it meanwhile would have a second made.
             "max_size": max(1, options.pool_min_size),

@@ -13,7 +13,6 @@ from forgedb.drivers.postgres.options import PostgresOptions
 from forgedb.drivers.sync_facade import SyncFacade
 from forgedb.errors import ForgeDbError, LockTimeout, UsageError
 from forgedb.operations.steps import Steps, rows, run
-from forgedb.postgres_url import postgres_url
 from forgedb.sql.catalogue import sql
 
 PREFIX = "forgedb_scratch_"
@@ -58,14 +57,13 @@ def _made(
     options: PostgresOptions,
     opened: Callable[[PostgresOptions], SyncFacade],
 ) -> SyncFacade:
-    url = postgres_url(options.url)
-    others = [pair for pair in url.options if pair[0] != "dbname"]
+    others = [pair for pair in options.url.options if pair[0] != "dbname"]
     try:
         like = database.read(_this_database())
         database.autocommit(run(f"CREATE DATABASE {name} TEMPLATE template0 {_as_in(like)}"))
         there = msgspec.structs.replace(
             options,
-            url=url.with_options([*others, ("dbname", name)]),
+            url=options.url.with_options((*others, ("dbname", name))),
             shown=f"{name} beside {options.shown}",
         )
         return opened(there)

@@ -64,7 +64,7 @@ class Patient:
 
     call_seconds: float | None = None
     """How long an answer is waited for; None is for ever."""
-    url = ""
+    conninfo = ""
     """Where to ask whether the server answers others."""
     has_warned = False
     """Whether a COMMIT wasn't waited for on a standby, since this was last made False."""
@@ -161,7 +161,7 @@ class Patient:
         if hostaddr := self.info.hostaddr:
             there["hostaddr"] = hostaddr
         return {
-            "conninfo": make_conninfo(self.url, **there, connect_timeout=ceil(PROBE_SECONDS)),
+            "conninfo": make_conninfo(self.conninfo, **there, connect_timeout=ceil(PROBE_SECONDS)),
             "autocommit": True,
         }
 

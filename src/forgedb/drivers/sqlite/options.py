@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
+from forgedb.drivers.secret import HIDDEN
 from forgedb.drivers.timeouts import CALL_TIMEOUT_SECONDS, check_call_timeout, check_seconds
 from forgedb.errors import InvalidValue
-from forgedb.url import HIDDEN
 from forgedb.validation import check_integer
 
 READERS_MAX = 64

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from forgedb import ForgeDbError
+from forgedb.drivers.url import url_from_environment
 from forgedb.testing.soak.attack import Result, attack, told
 from forgedb.testing.soak.orders import Plan
-from forgedb.url import url_from_environment
 
 FAULTS_SHOWN = 50
 

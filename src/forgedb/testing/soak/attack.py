@@ -19,12 +19,12 @@ from typing import Any, Final, NamedTuple
 
 import forgedb
 from forgedb import Database, InvalidValue, LeaseHeld, SchemaOutdated, Ulid
+from forgedb.drivers.url import parse_url
 from forgedb.testing.history import MARGIN, Fault, Grant, Lost, Observation, check
 from forgedb.testing.soak.clocks import MachineClock
 from forgedb.testing.soak.orders import START_SECONDS_MAX, TERM_SECONDS, Orders, Plan
 from forgedb.testing.soak.process import Process
 from forgedb.testing.soak.worker import Counts, Failed
-from forgedb.url import parse_url
 
 ROUND: Final = {
     "stop": 8,
@@ -83,7 +83,7 @@ def attack(
     Raises InvalidValue (a database in memory), SchemaOutdated, Unavailable.
     """
     parsed = parse_url(url)
-    if parsed.path == ":memory:":
+    if parsed.is_in_memory:
         raise InvalidValue("url", url, "other processes can't see it: name a file, or a server")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="forgedb-soak-")))

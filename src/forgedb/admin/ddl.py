@@ -12,9 +12,9 @@ from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from textwrap import dedent
 
+from forgedb.admin.ddl_postgres import BELONGS, DEPENDENCIES, FIRST, SEQUENCES, STATEMENTS, WITHIN
 from forgedb.client import SyncClient
 from forgedb.database import Database
-from forgedb.ddl_postgres import BELONGS, DEPENDENCIES, FIRST, SEQUENCES, STATEMENTS, WITHIN
 from forgedb.sql.lexer import tokens
 
 # What a virtual table keeps in tables of its own comes with it.

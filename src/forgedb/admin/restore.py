@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from forgedb.database import Database, connect
+from forgedb.drivers.sqlite.url import sqlite_url, url_of
 from forgedb.errors import ForgeDbError, InvalidValue, UsageError
-from forgedb.handle import make_context
-from forgedb.url import parse_url, sqlite_url, url_from_environment
+from forgedb.handle import make_context, read_url
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -40,13 +40,13 @@ def restore(
     (another process writes to the database), Unavailable (the backup is damaged, or the disk is
     full), UsageError (the URL is PostgreSQL's), MigrationError.
     """
-    parsed = parse_url(url_from_environment() if url is None else url)
+    parsed = read_url(url)
     if parsed.dialect != "sqlite":
         raise UsageError(
             f"{parsed.shown} is PostgreSQL's: pg_restore puts a dump in place, and forgedb knows by"
             " itself that it was restored"
         )
-    if parsed.path == ":memory:":
+    if parsed.is_in_memory:
         raise InvalidValue(
             "url", parsed.shown, "nothing is put in the place of a database in memory"
         )
@@ -62,7 +62,7 @@ def restore(
     kept = f"{path}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
     with copy_beside(backup, path) as copy:
         runner = open_copy(copy, identifier_at(path))
-        with Database(runner, context, parse_url(sqlite_url(copy))) as db:
+        with Database(runner, context, sqlite_url(url_of(copy))) as db:
             migrated = [each.label for each in db.migrate()]
             identity = db.identity.advance_era(
                 reason or f"restored from {backup}", above=_era_of(path)
@@ -76,7 +76,7 @@ def _era_of(path: str) -> int:
     if not os.path.exists(path):
         return 0
     try:
-        with connect(sqlite_url(path), mode="rw") as db:
+        with connect(url_of(path), mode="rw") as db:
             return max(db.identity.get().era, 0)
     except ForgeDbError:
         return 0

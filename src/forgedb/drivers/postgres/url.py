@@ -7,11 +7,12 @@ libpq ends the credentials at the first ``@`` that no ``/`` stands before; so a 
 from __future__ import annotations
 
 import re
+from typing import ClassVar, Literal
 
 import msgspec
 
+from forgedb.drivers.secret import HIDDEN, Secret, refused_url
 from forgedb.errors import InvalidValue
-from forgedb.url import HIDDEN
 
 SHOWN_OPTIONS = frozenset(
     """
@@ -42,9 +43,13 @@ _is_host = re.compile(r"(?:\[[^]/@#]*\]|[^][/:@#\s]*)(?::[0-9]*)?").fullmatch
 class PostgresUrl(msgspec.Struct, frozen=True):
     """``place`` is the hosts and the database; ``options`` are as they stand in the URL."""
 
+    dialect: ClassVar[Literal["postgres"]] = "postgres"
+    is_in_memory: ClassVar[bool] = False
+    makes_its_file: ClassVar[bool] = False
+
     scheme: str
     user: str
-    password: str | None
+    password: Secret | None
     place: str
     options: tuple[tuple[str, str], ...]
 
@@ -59,10 +64,15 @@ class PostgresUrl(msgspec.Struct, frozen=True):
         query = "&".join(_shown(name, value) for name, value in self.options)
         return self._written(user, None if self.password is None else HIDDEN, query)
 
-    def with_options(self, options: list[tuple[str, str]]) -> str:
-        """The URL, password and all, with these options for its own."""
-        query = "&".join(f"{name}={value}" for name, value in options)
-        return self._written(self.user, self.password, query)
+    def with_options(self, options: tuple[tuple[str, str], ...]) -> PostgresUrl:
+        """The same with these options for its own."""
+        return msgspec.structs.replace(self, options=options)
+
+    def reveal(self) -> str:
+        """The URL, password and all, for libpq."""
+        query = "&".join(f"{name}={value}" for name, value in self.options)
+        password = None if self.password is None else self.password.reveal()
+        return self._written(self.user, password, query)
 
     def _written(self, user: str, password: str | None, query: str) -> str:
         credentials = user if password is None else f"{user}:{password}"
@@ -98,14 +108,14 @@ def postgres_url(url: str) -> PostgresUrl:
     return PostgresUrl(
         scheme,
         user,
-        password if colon else None,
+        Secret(password) if colon else None,
         place,
         tuple((name, value) for name, _, value in pairs),
     )
 
 
 def _refused(scheme: str, why: str) -> InvalidValue:
-    return InvalidValue("url", f"{scheme}://{HIDDEN}", f"{why}; what may be a secret is not shown")
+    return refused_url(f"{scheme}://", why)
 
 
 def _shown(name: str, value: str) -> str:
