@@ -20,7 +20,9 @@ from forgedb import (
     Project,
     SchemaOutdated,
     StillReferenced,
+    UsageError,
     Visibility,
+    new_ulid,
 )
 from tests.conformance.conftest import START, Clock
 from tests.conformance.reaching import Connect
@@ -410,6 +412,22 @@ def test_a_database_without_tables_asks_for_a_migration(connect: Connect) -> Non
             assert raised.value.pending[0] == "0001_initial"
         empty.migrate()
         assert empty.projects.list().items == []
+
+
+def test_looking_at_a_method_asks_no_database_and_its_call_does(connect: Connect) -> None:
+    with connect(actor="user:ada") as empty:
+        get = empty.projects.get
+        assert hasattr(empty.leases, "acquire")
+        for _ in range(2):
+            with pytest.raises(SchemaOutdated):
+                get(new_ulid())
+        empty.migrate()
+        with pytest.raises(NotFound):
+            get(new_ulid())
+        with empty.transaction() as tx:
+            tx_get = tx.projects.get
+        with pytest.raises(UsageError):
+            tx_get(new_ulid())
 
 
 @pytest.mark.parametrize("year", [1, 9998, 9999])

@@ -107,9 +107,7 @@ class SyncFacade(SyncRunner):
         *,
         on_any_schema: bool = False,
     ) -> Callable[..., R]:
-        if not on_any_schema:
-            self.require_schema(mode)
-        inner = self._inner.bound(function, dao, mode, on_any_schema=True)
+        inner = self._inner.bound(function, dao, mode, on_any_schema=on_any_schema)
 
         def bound(*args: Any, **kwargs: Any) -> R:
             return finish(inner(*args, **kwargs))

@@ -183,12 +183,18 @@ class SyncRunner(ABC):
         *,
         on_any_schema: bool = False,
     ) -> Callable[..., R]:
-        """The operation as a caller calls it: its steps carried out here."""
-        if not on_any_schema:
-            self.require_schema(mode)
+        """The operation as a caller calls it: its steps carried out here.
+
+        The schema is asked for when it is called, until it will do.
+        """
         run: Callable[[Steps[R]], R] = getattr(self, mode)
+        will_do = on_any_schema
 
         def bound(*args: Any, **kwargs: Any) -> R:
+            nonlocal will_do
+            if not will_do:
+                self.require_schema(mode)
+                will_do = True
             return run(function(dao, *args, **kwargs))
 
         return bound
@@ -250,10 +256,13 @@ class AsyncRunner(ABC):
         on_any_schema: bool = False,
     ) -> Callable[..., Coroutine[Any, Any, R]]:
         run: Callable[[Steps[R]], Coroutine[Any, Any, R]] = getattr(self, mode)
+        will_do = on_any_schema or self.schema_ready
 
         async def bound(*args: Any, **kwargs: Any) -> R:
-            if not (on_any_schema or self.schema_ready):
+            nonlocal will_do
+            if not will_do:
                 await self.require_schema(mode)
+                will_do = True
             return await run(function(dao, *args, **kwargs))
 
         return bound
