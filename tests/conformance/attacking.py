@@ -164,7 +164,7 @@ def rehash(tampered: Tampered, stream: str, since: int, *, head: bool = False) -
         else:
             previous = entry.entry_hash
     if head:
-        for table in ("projects", "repositories"):
+        for table in ("projects", "repositories", "database_identity"):
             tampered.tx.client.execute(
                 f"UPDATE {table} SET audit_seq = :seq, audit_head = :head WHERE id = :stream",
                 {"seq": found[-1].seq, "head": previous, "stream": stream},

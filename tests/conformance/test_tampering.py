@@ -949,6 +949,18 @@ def test_an_era_that_was_taken_away_with_its_entries_is_named_by_the_tokens_that
         )
 
 
+def test_an_era_whose_entry_is_replaced_by_one_that_tells_nothing_is_named(
+    tampered: Tampered,
+) -> None:
+    identity = tampered.tx.identity.get()
+    tampered.tx.identity.advance_era("test")
+    tampered.execute("DELETE FROM audit_entries WHERE stream_id = :id", id=identity.id)
+    put_in(tampered, identity.id, 1)
+    rehash(tampered, identity.id, 1, head=True)
+    (problem,) = tampered.problems(identity.id)
+    assert problem.what == "it has 1 rows of kind database, and its history tells of 0"
+
+
 @pytest.mark.parametrize(
     ("change", "count"),
     [

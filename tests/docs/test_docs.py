@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import forgedb
-from forgedb.audit.stream import OWN_ACTIONS
+from forgedb.audit.kinds import OWN_ACTIONS
 from forgedb.cli import exit_code_of
 from forgedb.errors import ForgeDbError
 from forgedb.testing.failover import verdict as failover

@@ -1,4 +1,4 @@
-"""Writes what is generated from the migrations: schema.sql, each version's parts, the data model.
+"""Writes what is generated: schema.sql, each version's parts, the data model, the audit's actions.
 
 ``make schema`` runs it; a test compares what it would write with what is there.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 import forgedb
 from forgedb.admin.ddl import schema_sql
 from forgedb.admin.schema import Table, mermaid, read_schema
+from forgedb.audit.kinds import KINDS
 from forgedb.migrations.files import load, packaged
 from forgedb.schema_check import versions
 from forgedb.schema_check.catalogue import PARTS
@@ -20,9 +21,11 @@ from tests.servers.postgres import Databases, PostgresServer, embedded_programs
 
 ROOT = Path(__file__).parents[2]
 DATA_MODEL = ROOT / "docs" / "data-model.md"
+AUDIT = ROOT / "docs" / "audit.md"
 
 _diagram = re.compile(r"(?<=^```mermaid\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 _columns = re.compile(r"^\| column \|.*?\n\n", re.MULTILINE | re.DOTALL)
+_actions = re.compile(r"(?<=^\| kind \| rows \| stream \| actions \|\n)(?:\|.*\n)+", re.MULTILINE)
 _row = re.compile(r"^\| `(\w+)` \|(?:.*\|)? (.*) \|$", re.MULTILINE)
 
 
@@ -78,6 +81,16 @@ def _drawn(on_sqlite: Table, on_postgres: Table, before: str) -> str:
     return "".join((heading, *rows, "\n"))
 
 
+def audit_page(page: str) -> str:
+    """The page with the table of what is recorded, as ``audit/kinds.py`` has it."""
+    rows = [
+        f"| `{kind.name}` | [{kind.table}](data-model.md#{kind.table}) | `{kind.stream}` |"
+        f" {' '.join(f'`{kind.name}.{verb}`' for verb in kind.verbs)} |\n"
+        for kind in KINDS
+    ]
+    return _actions.sub("".join(["| --- | --- | --- | --- |\n", *rows]), page)
+
+
 @contextmanager
 def databases() -> Iterator[tuple[forgedb.Database, forgedb.Database]]:
     """One on SQLite and one on PostgreSQL, both empty."""
@@ -103,6 +116,7 @@ def main() -> None:
             path.write_text(schema_sql(db))
         page = data_model(DATA_MODEL.read_text(), *map(read_schema, both))
         DATA_MODEL.write_text(page)
+    AUDIT.write_text(audit_page(AUDIT.read_text()))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from forgedb.audit.checkpoint import (
     heads_of,
 )
 from forgedb.audit.checkpoint_steps import NEXT
+from forgedb.audit.kinds import STREAMS
 from forgedb.errors import InvalidValue, NotFound
 from forgedb.ids import Ulid
 from forgedb.models import AnchoredRange, Checkpoint, VerifyProblem, VerifyReport
@@ -71,17 +72,13 @@ FROM audit_entries
 WHERE stream_id = :stream_id AND seq = :seq
 """)
 
-EXISTS = sql("""
-SELECT 1 FROM projects WHERE id = :stream_id
-UNION ALL
-SELECT 1 FROM repositories WHERE id = :stream_id
-UNION ALL
-SELECT 1 FROM database_identity WHERE id = :stream_id
-""")
+EXISTS = sql(
+    " UNION ALL ".join(f"SELECT 1 FROM {kind.table} WHERE id = :stream_id" for kind in STREAMS)
+)
 
 STREAM_ENDS = tuple(
-    sql(f"SELECT id, audit_seq FROM {table} WHERE id > :after ORDER BY id LIMIT :limit")
-    for table in ("projects", "repositories", "database_identity")
+    sql(f"SELECT id, audit_seq FROM {kind.table} WHERE id > :after ORDER BY id LIMIT :limit")
+    for kind in STREAMS
 )
 
 

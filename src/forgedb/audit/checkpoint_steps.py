@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from forgedb.audit.checkpoint import FIRST_PREVIOUS, Signer, from_row, signed
+from forgedb.audit.kinds import STREAMS
 from forgedb.errors import AuditViolation
 from forgedb.models import CHECKPOINT_HEADS_MAX, Checkpoint
 from forgedb.operations.rows import columns
@@ -28,20 +29,15 @@ ORDER BY seq DESC
 LIMIT 1
 """)
 
-_HEADS = """
-SELECT {leaf} AS head
-FROM projects
-WHERE audit_seq > 0 AND id > :after
-UNION ALL
-SELECT {leaf}
-FROM repositories
-WHERE audit_seq > 0 AND id > :after
-UNION ALL
-SELECT {leaf}
-FROM database_identity
-WHERE audit_seq > 0 AND id > :after
+_LEAVES = " UNION ALL ".join(
+    f"SELECT {{leaf}} AS head FROM {kind.table} WHERE audit_seq > 0 AND id > :after"
+    for kind in STREAMS
+)
+
+_HEADS = f"""
+{_LEAVES}
 EXCEPT
-SELECT {kept}
+SELECT {{kept}}
 ORDER BY head
 LIMIT :limit
 """

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
-from forgedb.audit.stream import NOT_AUDITED, OWN_ACTIONS
-from forgedb.ids import Ulid
-from forgedb.models import (
-    A_BACKUP,
-    DatabaseIdentity,
-    Lease,
-    Mirror,
-    Project,
-    Relationship,
-    Repository,
+from forgedb.audit.kinds import (
+    ACTIONS,
+    BEGINS,
+    COUNTS,
+    DELETES,
+    ENDS,
+    GRANTS,
+    KINDS,
+    ROWS,
+    Kind,
 )
+from forgedb.audit.stream import NOT_AUDITED
+from forgedb.ids import Ulid
+from forgedb.models import A_BACKUP
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Select, Steps, rows, together
 from forgedb.sql.catalogue import sql
@@ -38,30 +41,6 @@ TOKEN_COUNT_BITS = 32
 Difference: TypeAlias = tuple[int | None, str]
 """The number of the entry that tells otherwise, and what is not as it tells."""
 
-
-class Kind(NamedTuple):
-    """What a stream tells of: the model of its rows, and where they are."""
-
-    model: type[msgspec.Struct]
-    table: str
-    owner: str
-    """The column that names the stream."""
-    begins: tuple[str, ...]
-    """The actions that begin a row; none where a migration makes it."""
-
-
-KINDS = {
-    "database": Kind(DatabaseIdentity, "database_identity", "id", ()),
-    "project": Kind(Project, "projects", "id", ("project.create",)),
-    "repository": Kind(Repository, "repositories", "id", ("repository.create",)),
-    "lease": Kind(Lease, "leases", "repository_id", ("lease.acquire", "lease.rebase")),
-    "mirror": Kind(Mirror, "mirrors", "repository_id", ("mirror.create",)),
-    "relationship": Kind(
-        Relationship, "repository_relationships", "source_id", ("relationship.create",)
-    ),
-}
-"""By target type."""
-
 LIVE = {
     name: sql(
         sqlite=f"""
@@ -71,7 +50,7 @@ LIVE = {
         """,
         postgres=f"SELECT {columns(kind.model)} FROM {kind.table} WHERE id = ANY(:ids)",
     )
-    for name, kind in KINDS.items()
+    for name, kind in ROWS.items()
 }
 """Rows by their ids, of whatever streams."""
 
@@ -79,7 +58,7 @@ UNTOLD = {
     name: sql(f"""
     SELECT id
     FROM {kind.table} AS found
-    WHERE found.{kind.owner} = :stream_id
+    WHERE found.{kind.stream} = :stream_id
     AND NOT EXISTS (
         SELECT 1
         FROM audit_entries AS e
@@ -88,45 +67,20 @@ UNTOLD = {
         AND e.action IN ({", ".join(map(repr, kind.begins))})
     )
     """)
-    for name, kind in KINDS.items()
+    for name, kind in ROWS.items()
     if kind.begins
 }
 """The rows of a stream that no entry of it begins."""
 
 _COUNTED = ", ".join(
-    f"(SELECT count(*) FROM {table} WHERE {owner} = told.value)"
-    for table, owner in [
-        *((kind.table, kind.owner) for kind in KINDS.values()),
-        ("object_metadata", "repository_id"),
-    ]
+    f"(SELECT count(*) FROM {kind.table} WHERE {kind.stream} = told.value)" for kind in KINDS
 )
 
-COUNTS = sql(
+ROW_COUNTS = sql(
     sqlite=f"SELECT told.value, {_COUNTED} FROM carray(:ids) AS told",
     postgres=f"SELECT told.value, {_COUNTED} FROM unnest(CAST(:ids AS text[])) AS told (value)",
 )
-"""How many rows of each kind, and objects, a stream has; of each stream."""
-
-
-# What an action does to its target.  Numbers, as they are looked at for each of millions.
-_BEGIN, _CHANGE, _END, _DELETE, _COUNT = range(5)
-"""After _END and _DELETE nothing changes it any more; _COUNT is of objects."""
-
-
-def _does(action: str) -> tuple[str, int]:
-    kind, _, verb = action.partition(".")
-    if kind == "objects":
-        return kind, _COUNT
-    if action in KINDS[kind].begins:
-        return kind, _BEGIN
-    if kind == "lease":
-        return kind, _END
-    if verb == "delete" and kind in ("mirror", "relationship"):
-        return kind, _DELETE
-    return kind, _CHANGE
-
-
-_DOES = {action: _does(action) for action in OWN_ACTIONS}
+"""How many rows of each kind a stream has; of each stream."""
 
 _BLANK = {
     name: {
@@ -134,9 +88,15 @@ _BLANK = {
         for field in kind.model.__struct_fields__
         if field not in NOT_AUDITED or field == "created_at"
     }
-    for name, kind in KINDS.items()
+    for name, kind in ROWS.items()
 }
 """A row of which no entry tells anything but that it is there."""
+
+_GO_ON = frozenset(
+    name for name, kind in ROWS.items() if not kind.begins or ENDS in kind.verbs.values()
+)
+"""The kinds of which entries may come though none begins the row: it was settled, or is made by a
+migration."""
 
 _NOT_COMPARED = NOT_AUDITED - {"created_at"}
 
@@ -153,7 +113,7 @@ def live_rows(targets: Mapping[str, Sequence[Ulid]]) -> Steps[dict[str, dict[Uli
     selects = [
         (
             name,
-            Select(LIVE[name], {"ids": tuple(ids[start : start + IDS_A_READ])}, KINDS[name].model),
+            Select(LIVE[name], {"ids": tuple(ids[start : start + IDS_A_READ])}, ROWS[name].model),
         )
         for name, ids in targets.items()
         for start in range(0, len(ids), IDS_A_READ)
@@ -186,10 +146,9 @@ class Replay:
         """How many targets could be settled."""
         self._stream_id = stream_id
         self._is_whole = is_whole
-        self._told: dict[str, dict[Ulid, _Told]] = {name: {} for name in KINDS}
-        self._there = dict.fromkeys(KINDS, 0)
-        """How many rows were told of and found."""
-        self._objects = 0
+        self._told: dict[str, dict[Ulid, _Told]] = {name: {} for name in ROWS}
+        self._there = {kind.name: 0 for kind in KINDS}
+        """How many rows were told of and found; of those that are counted, were told of."""
         self._found: list[Difference] = []
 
     def take(self, seq: int, at: datetime, action: str, target_id: Ulid, changes: str) -> None:
@@ -197,42 +156,39 @@ class Replay:
 
         Raises DecodeError, KeyError or TypeError where no DAO can have written it.
         """
-        does = _DOES.get(action)
-        if does is None:
+        found = ACTIONS.get(action)
+        if found is None:
             return
         pairs = _decode_changes(changes)
-        name, what = does
-        if what == _COUNT:
-            self._objects += pairs.get("added", (0, 0))[1]
-            self._objects -= pairs.get("removed", (0, 0))[1]
+        name, effect = found
+        if effect is COUNTS:
+            self._there[name] += pairs.get("added", (0, 0))[1]
+            self._there[name] -= pairs.get("removed", (0, 0))[1]
             return
         targets = self._told[name]
         told = targets.get(target_id)
-        if what == _BEGIN:
+        if effect is BEGINS or effect is GRANTS:
             fields = _BLANK[name].copy()
             if "created_at" in fields:
                 fields["created_at"] = msgspec.to_builtins(at)
             told = targets[target_id] = _Told(seq, fields, is_whole=True)
         elif told is None:
-            if self._is_whole and name not in ("lease", "database"):
+            if self._is_whole and name not in _GO_ON:
                 return
-            # A lease that was settled, or whatever was begun before the part that is read.
+            # One that was settled, or whatever was begun before the part that is read.
             told = targets[target_id] = _Told(seq, {}, is_whole=False)
         told.seq = seq
         if told.fields is None:
             return
-        if what == _DELETE:
+        if effect is DELETES:
             told.fields = None
         else:
             fields = told.fields
             for field, (_, after) in pairs.items():
                 fields[field] = after
-        if what == _CHANGE:
-            return
-        if what == _BEGIN:
-            if name == "lease":
-                self._advance_epoch(seq, pairs["fencing_token"][1])
-        elif not told.is_at_end:
+        if effect is GRANTS:
+            self._advance_epoch(seq, pairs["fencing_token"][1])
+        elif (effect is ENDS or effect is DELETES) and not told.is_at_end:
             told.is_at_end = True
             self.at_end += 1
 
@@ -271,35 +227,38 @@ class Replay:
             self._compare(name, targets, live[name])
         if not self._is_whole:
             return self._found
-        *kinds, objects = counts
-        for (name, there), count in zip(self._there.items(), kinds, strict=True):
-            if there != count:
-                yield from self._find_untold(name, there, count)
-        if objects != self._objects:
-            self._found.append(
-                (None, f"the repository has {objects} objects, and its history {self._objects}")
-            )
+        for kind, count in zip(KINDS, counts, strict=True):
+            there = self._there[kind.name]
+            if there == count:
+                continue
+            if kind.is_counted:
+                what = f"the repository has {count} {kind.name}, and its history {there}"
+                self._found.append((None, what))
+            else:
+                yield from self._find_untold(kind, there, count)
         return self._found
 
-    def _find_untold(self, name: str, there: int, count: int) -> Steps[None]:
-        untold = yield from rows(UNTOLD[name], stream_id=self._stream_id)
+    def _find_untold(self, kind: Kind, there: int, count: int) -> Steps[None]:
+        untold: Sequence[Any] = []
+        if kind.begins:
+            untold = yield from rows(UNTOLD[kind.name], stream_id=self._stream_id)
         for (target_id,) in untold:
-            self._found.append((None, f"{name} {target_id} is there without an entry"))
+            self._found.append((None, f"{kind.name} {target_id} is there without an entry"))
         if not untold:
-            # Only a forger tells of one target twice.
-            what = f"it has {count} rows of kind {name}, and its history tells of {there}"
+            # Only a forger tells of one target twice, or of none.
+            what = f"it has {count} rows of kind {kind.name}, and its history tells of {there}"
             self._found.append((None, what))
 
     def _compare(self, name: str, targets: Iterable[Ulid], live: Mapping[Ulid, Any]) -> None:
-        owner = KINDS[name].owner
+        kind = ROWS[name]
         for target_id in targets:
             told, row = self._told[name].pop(target_id), live.get(target_id)
-            if row is None or getattr(row, owner) != self._stream_id:
+            if row is None or getattr(row, kind.stream) != self._stream_id:
                 if told.fields is not None:
                     what = f"{name} {target_id} is gone without an entry"
                     self._found.append((told.seq, what))
                 continue
-            self._there[name] += told.is_whole or not KINDS[name].begins
+            self._there[name] += told.is_whole or not kind.begins
             if told.fields is None:
                 self._found.append((None, f"{name} {target_id} is there without an entry"))
                 continue

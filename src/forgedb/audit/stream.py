@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from forgedb.audit.chain import GENESIS, HASH_VERSION, entry_hash
+from forgedb.audit.kinds import ACTIONS
 from forgedb.ids import Ulid, new_ulid
 from forgedb.operations.binding import Context
 from forgedb.operations.steps import Change
@@ -29,36 +30,6 @@ VALUES (
 
 NOT_AUDITED = frozenset({"id", "created_at", "updated_at"})
 """Fields that an entry says otherwise: by its target, and by its own time."""
-
-OWN_ACTIONS = frozenset(
-    {
-        "database.advance_era",
-        "lease.acquire",
-        "lease.expire",
-        "lease.force_release",
-        "lease.handover",
-        "lease.rebase",
-        "lease.release",
-        "mirror.claim",
-        "mirror.create",
-        "mirror.delete",
-        "mirror.finish",
-        "mirror.update",
-        "objects.add",
-        "objects.remove",
-        "project.create",
-        "project.delete",
-        "project.restore",
-        "project.update",
-        "relationship.create",
-        "relationship.delete",
-        "repository.create",
-        "repository.delete",
-        "repository.restore",
-        "repository.update",
-    }
-)
-"""What the DAOs record themselves: an entry of these must stand beside the change it tells of."""
 
 _to_json = msgspec.json.Encoder().encode
 
@@ -88,7 +59,8 @@ class Stream:
     ) -> Change:
         """The step that inserts the next entry; its id is among the step's parameters.
 
-        ``action`` is ``"<target type>.<verb>"``, unless ``target_type`` is given.
+        ``action`` is one of ``audit/kinds.py``; one of the caller's own comes with a
+        ``target_type``.
         """
         context = self._context
         assert context.actor is not None, "a write is bound only for an actor"
@@ -100,7 +72,7 @@ class Stream:
             "at": at,
             "actor": context.actor,
             "action": action,
-            "target_type": target_type or action.partition(".")[0],
+            "target_type": target_type or ACTIONS[action][0],
             "target_id": target_id,
             "request_id": context.request_id,
             "source_ip": context.source_ip,

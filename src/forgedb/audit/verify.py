@@ -22,7 +22,8 @@ import msgspec
 
 from forgedb.audit.anchors import Vouched
 from forgedb.audit.chain import GENESIS, HASH_VERSION, encoded, microseconds
-from forgedb.audit.replay import COUNTS, SETTLED_MAX, TOKEN_COUNT_BITS, Replay, live_rows
+from forgedb.audit.kinds import STREAMS
+from forgedb.audit.replay import ROW_COUNTS, SETTLED_MAX, TOKEN_COUNT_BITS, Replay, live_rows
 from forgedb.errors import InvalidValue
 from forgedb.ids import Ulid
 from forgedb.models import AuditEntry, VerifyProblem, VerifyProgress, VerifyReport
@@ -161,37 +162,31 @@ WITH RECURSIVE streams (stream_id, number) AS (
 SELECT stream_id FROM streams WHERE number > 0 AND stream_id IS NOT NULL
 """
 
-STREAMS = sql(
+NEXT_STREAMS = sql(
     sqlite=_STREAMS.format(after=":after"),
     postgres=_STREAMS.format(after='CAST(:after AS text) COLLATE "C"').replace(
         "SELECT e.stream_id\n", "SELECT CAST(e.stream_id AS text)\n"
     ),
 )
 
-_HEADS = """
-SELECT id, audit_seq, audit_head FROM repositories WHERE id {among}
-UNION ALL
-SELECT id, audit_seq, audit_head FROM projects WHERE id {among}
-UNION ALL
-SELECT id, audit_seq, audit_head FROM database_identity WHERE id {among}
-"""
+_HEADS = " UNION ALL ".join(
+    f"SELECT id, audit_seq, audit_head FROM {kind.table} WHERE id {{among}}" for kind in STREAMS
+)
 
 HEADS = sql(
     sqlite=_HEADS.format(among="IN (SELECT value FROM carray(:ids))"),
     postgres=_HEADS.format(among="= ANY(:ids)"),
 )
 
-_WITHOUT_ENTRIES = """
-SELECT {id} FROM projects AS p
-WHERE NOT EXISTS (SELECT 1 FROM audit_entries AS e WHERE e.stream_id = p.id)
-UNION ALL
-SELECT {id} FROM repositories AS r
-WHERE NOT EXISTS (SELECT 1 FROM audit_entries AS e WHERE e.stream_id = r.id)
-UNION ALL
-SELECT {id} FROM database_identity AS d
-WHERE (audit_seq > 0 OR era > 0)
-AND NOT EXISTS (SELECT 1 FROM audit_entries AS e WHERE e.stream_id = d.id)
-"""
+# A migration makes the identity's row, and the first entry of its stream comes later, if ever.
+_WITHOUT_ENTRIES = " UNION ALL ".join(
+    f"""
+    SELECT {{id}} FROM {kind.table} AS found
+    WHERE {"true" if kind.begins else "(audit_seq > 0 OR era > 0)"}
+    AND NOT EXISTS (SELECT 1 FROM audit_entries AS e WHERE e.stream_id = found.id)
+    """
+    for kind in STREAMS
+)
 
 WITHOUT_ENTRIES = sql(
     sqlite=_WITHOUT_ENTRIES.format(id=_legible("id")),
@@ -335,7 +330,7 @@ class _Verification:
         """The next streams, past those that can't be named; none at the end."""
         for limit in (STREAMS_BEGUN, 1):
             with suppress(InvalidValue):
-                found = yield from rows(STREAMS, after=after, limit=limit)
+                found = yield from rows(NEXT_STREAMS, after=after, limit=limit)
                 return [stream_id for (stream_id,) in found]
         named = yield from self._pass_unnamed(after)
         return [] if named is None else [named]
@@ -462,7 +457,7 @@ class _Verification:
                 targets.setdefault(kind, []).extend(of_kind)
         try:
             heads, counts = yield from together(
-                Select(HEADS, {"ids": ids}, None), Select(COUNTS, {"ids": ids}, None)
+                Select(HEADS, {"ids": ids}, None), Select(ROW_COUNTS, {"ids": ids}, None)
             )
             live = yield from live_rows(targets)
         except InvalidValue as error:

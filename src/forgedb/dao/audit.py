@@ -13,7 +13,8 @@ import msgspec
 from forgedb.audit.anchors import compare_checkpoints
 from forgedb.audit.checkpoint import Signer, Verifier
 from forgedb.audit.checkpoint_steps import take_checkpoint, write_checkpoints
-from forgedb.audit.stream import OWN_ACTIONS, Stream
+from forgedb.audit.kinds import OWN_ACTIONS
+from forgedb.audit.stream import Stream
 from forgedb.audit.verify import Asked, verify_streams
 from forgedb.dao.line_writer import line_writer
 from forgedb.dao.paging import after_id, after_number, page

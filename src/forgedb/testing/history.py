@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 import msgspec
 
 from forgedb import AuditEntry, Database, EndReason, ForgeDbError, Lease, Ulid, connect, every
+from forgedb.audit.kinds import ACTIONS, Effect
 from forgedb.drivers.url import parse_url, url_from_environment
 
 _T = TypeVar("_T", float, datetime)
@@ -40,7 +41,7 @@ MARGIN: Final = timedelta(milliseconds=250)
 """By how much the clients' clock and the database's may go apart while a lease lasts."""
 
 ENDS: Final = frozenset(
-    {"lease.release", "lease.force_release", "lease.handover", "lease.expire"},
+    action for action, told in ACTIONS.items() if told == ("lease", Effect.ENDS)
 )
 REBASE: Final = "lease.rebase"
 WRITES: Final = frozenset({"objects.add", "objects.remove"})
