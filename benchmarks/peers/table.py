@@ -86,9 +86,7 @@ PEERS = (
     Peer("SQLAlchemy Core", "sqlalchemy_core", "sqlalchemy"),
     Peer("SQLAlchemy ORM", "sqlalchemy_orm", "sqlalchemy"),
     Peer("Django ORM", "django_orm", "django"),
-    Peer("peewee", "peewee_orm", "peewee"),
     Peer("sqlite-utils", "sqlite_utils_", "sqlite-utils", on_postgres=False),
     Peer("aiosqlite", "aiosqlite_", "aiosqlite", is_async=True, on_postgres=False),
     Peer("asyncpg", "asyncpg_", "asyncpg", is_async=True, on_sqlite=False),
-    Peer("Tortoise ORM", "tortoise_", "tortoise-orm", is_async=True),
 )

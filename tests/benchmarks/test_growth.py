@@ -101,11 +101,11 @@ def test_the_tables_of_the_docs_are_those_of_the_committed_results() -> None:
 
 
 def test_the_bars_of_a_peer_that_takes_longer_go_to_the_right() -> None:
-    row = {"name": "peers-get", "against": "peewee 4.5.3", "ratio": 0.1, "awaited": False}
+    row = {"name": "peers-get", "against": "Django ORM 5.2.19", "ratio": 0.1, "awaited": False}
     faster = {**row, "name": "postgres-peers-get", "against": "asyncpg 0.32.0", "ratio": 1.6}
     root = ET.fromstring(ratios.peers([row, {**faster, "awaited": True}]))
     right, left = (each for each in root.iter() if each.tag.endswith("rect"))
     assert (right.get("class"), left.get("class")) == ("sqlite", "faster")
     assert float(left.get("x", 0)) + float(left.get("width", 0)) == float(right.get("x", 0))
     texts = [each.text for each in root.iter() if each.tag.endswith("text")]
-    assert {"peewee", "10.0", "asyncpg *", "0.62"} <= {*texts}
+    assert {"Django ORM", "10.0", "asyncpg *", "0.62"} <= {*texts}

@@ -32,11 +32,9 @@ def test_the_peers_are_the_libraries_that_people_use_instead():
         "SQLAlchemy Core",
         "SQLAlchemy ORM",
         "Django ORM",
-        "peewee",
         "sqlite-utils",
         "aiosqlite",
         "asyncpg",
-        "Tortoise ORM",
     ]
 
 
