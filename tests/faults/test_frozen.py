@@ -264,7 +264,7 @@ def test_closing_while_the_server_is_silent_takes_a_few_seconds(
                 waiting.result()
 
 
-HEARS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%%waiting for leases'"
+HEARS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'forgedb, listening'"
 
 
 def test_opening_a_silent_server_ends(

@@ -23,7 +23,7 @@ import pytest
 import forgedb
 from forgedb import Database, Lease, LeaseHeld, Repository, UsageError
 from forgedb.dao.leases import hold
-from forgedb.dao.leases.notice import CHANNEL, LOCK_CLASS
+from forgedb.dao.leases.notice import CHANNEL, LOCK_CLASS, ends_of
 from forgedb.drivers.postgres import listener as listener_module
 from forgedb.drivers.postgres.listener import Listener
 from forgedb.drivers.postgres.options import postgres_options
@@ -90,7 +90,7 @@ def listening_sessions(session: psycopg.Connection[Any]) -> int:
 
 
 def listening_threads() -> int:
-    return sum(thread.name == "forgedb-leases" for thread in threading.enumerate())
+    return sum(thread.name == "forgedb-listener" for thread in threading.enumerate())
 
 
 # Being told
@@ -457,14 +457,14 @@ def test_who_comes_to_others_that_wait_already_looks_once_more(
     listener: Listener, admin: psycopg.Connection[Any]
 ) -> None:
     first, second = ThreadWaiter(), ThreadWaiter()
-    listener.add("one", first)
+    listener.add(ends_of("one"), first)
     assert finish(first.wait(SOON_SECONDS))
-    listener.add("one", second)
+    listener.add(ends_of("one"), second)
     assert finish(second.wait(0))
     assert not finish(first.wait(0))
-    for bell in (first, second):
-        listener.add("one", bell)
-        assert not finish(bell.wait(0))
+    for waiter in (first, second):
+        listener.add(ends_of("one"), waiter)
+        assert not finish(waiter.wait(0))
     admin.execute("SELECT pg_notify(%s, 'one')", [CHANNEL])
     assert finish(first.wait(SOON_SECONDS))
     assert finish(second.wait(SOON_SECONDS))
@@ -473,23 +473,23 @@ def test_who_comes_to_others_that_wait_already_looks_once_more(
 def test_what_is_told_while_the_listener_asks_for_more_is_heard(
     listener: Listener, admin: psycopg.Connection[Any]
 ) -> None:
-    bell = ThreadWaiter()
-    listener.add("one", bell)
-    assert finish(bell.wait(SOON_SECONDS))
+    waiter = ThreadWaiter()
+    listener.add(ends_of("one"), waiter)
+    assert finish(waiter.wait(SOON_SECONDS))
     for number in range(200):
-        listener.add(f"another {number % 20}", ThreadWaiter())
+        listener.add(ends_of(f"another {number % 20}"), ThreadWaiter())
         admin.execute("SELECT pg_notify(%s, 'one')", [CHANNEL])
-        assert finish(bell.wait(SOON_SECONDS))
+        assert finish(waiter.wait(SOON_SECONDS))
 
 
 def test_a_server_that_says_nothing_any_more_keeps_nobody_from_closing(
     network: Network, url: str, admin: psycopg.Connection[Any]
 ) -> None:
     listener = Listener(postgres_options(postgres_url(network.url(url)), {}))
-    listener.add("one", ThreadWaiter())
+    listener.add(ends_of("one"), ThreadWaiter())
     until(lambda: listens_for(admin, "one"))
     network.stall()
-    listener.add("another", ThreadWaiter())
+    listener.add(ends_of("another"), ThreadWaiter())
     # The thread is asking for it, and gets no answer.
     time.sleep(0.1)
     began = time.monotonic()

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from forgedb.drivers import misuse
 from forgedb.drivers.python_calls import calling
-from forgedb.ids import Ulid
 from forgedb.operations.binding import AsyncRunner, Dao, Mode, SyncRunner
 from forgedb.operations.call_timeout import as_long_as_it_lives
 from forgedb.operations.steps import Steps
+from forgedb.operations.topics import Topic
 
 R = TypeVar("R")
 
@@ -85,11 +85,11 @@ class SyncFacade(SyncRunner):
             finish(block.__aexit__(None, None, None))
 
     @contextmanager
-    def pausing(self, repository_id: Ulid) -> Generator[Callable[[float], None]]:
-        block = self._inner.pausing(repository_id)
-        pause = finish(block.__aenter__())
+    def listen(self, topic: Topic) -> Generator[Callable[[float], None]]:
+        block = self._inner.listen(topic)
+        wait = finish(block.__aenter__())
         try:
-            yield lambda seconds: finish(pause(seconds))
+            yield lambda seconds: finish(wait(seconds))
         finally:
             finish(block.__aexit__(None, None, None))
 

@@ -33,8 +33,8 @@ from typing import (
 import msgspec
 
 from forgedb.errors import ActorRequired, UsageError
-from forgedb.ids import Ulid
 from forgedb.operations.steps import Steps
+from forgedb.operations.topics import Topic
 
 if TYPE_CHECKING:
     from forgedb.sql.lexer import Dialect
@@ -153,10 +153,10 @@ class SyncRunner(ABC):
         """One connection for the block; in a transaction, a savepoint."""
 
     @contextmanager
-    def pausing(self, repository_id: Ulid) -> Generator[Callable[[float], None]]:
-        """How to pause, so many seconds, between two attempts to get the repository's lease.
+    def listen(self, topic: Topic) -> Generator[Callable[[float], None]]:
+        """Listen for the length of the block; what is yielded waits, for so many seconds at most.
 
-        A pause may end early, where the database can tell that a lease of it has ended.
+        A wait may end early, where the database can tell of the topic: SQLite can't.
         """
         yield time.sleep
 
@@ -230,8 +230,8 @@ class AsyncRunner(ABC):
     ) -> AbstractAsyncContextManager[AsyncRunner, bool | None]: ...
 
     @asynccontextmanager
-    async def pausing(
-        self, repository_id: Ulid
+    async def listen(
+        self, topic: Topic
     ) -> AsyncGenerator[Callable[[float], Coroutine[Any, Any, None]]]:
         import asyncio
 

@@ -25,6 +25,8 @@ from forgedb import (
 from forgedb.dao.leases import hold
 from forgedb.dao.leases.deadline import held_from, this_moment
 from forgedb.dao.leases.hold import POLL_SECONDS_MAX, POLL_SECONDS_MIN, Hold
+from forgedb.dao.leases.notice import ends_of
+from forgedb.operations.topics import Topic
 
 REPOSITORY = "01JD" + "0" * 22
 AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -83,8 +85,8 @@ class Desk:
             raise self.releasing
 
     @contextmanager
-    def pausing(self, repository_id: str) -> Generator[Callable[[float], None]]:
-        assert repository_id == REPOSITORY
+    def listen(self, topic: Topic) -> Generator[Callable[[float], None]]:
+        assert topic == ends_of(REPOSITORY)
         self.pauses_open += 1
         try:
             yield self.pause

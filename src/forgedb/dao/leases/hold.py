@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Generic
 
 from forgedb.dao.leases.deadline import HeldLease
+from forgedb.dao.leases.notice import ends_of
 from forgedb.durations import span_text
 from forgedb.errors import (
     AlreadyExists,
@@ -66,13 +67,13 @@ class Hold(Generic[H_co]):
         self._begin()
         pauses = self._pauses()
         try:
-            with self._pausing() as pause:
+            with self._listening() as wait:
                 while True:
                     self._asked = self._asked or new_ulid()
                     try:
                         lease: HeldLease = self._acquire(self._asked)
                     except (AlreadyExists, LeaseHeld, LeaseLost, Unavailable) as error:
-                        pause(self._pause_after(error, next(pauses)))
+                        wait(self._pause_after(error, next(pauses)))
                     else:
                         self._asked = lease.id
                         return lease
@@ -123,13 +124,13 @@ class Hold(Generic[H_co]):
         self._begin()
         pauses = self._pauses()
         try:
-            async with self._pausing() as pause:
+            async with self._listening() as wait:
                 while True:
                     self._asked = self._asked or new_ulid()
                     try:
                         lease: HeldLease = await self._acquire(self._asked)
                     except (AlreadyExists, LeaseHeld, LeaseLost, Unavailable) as error:
-                        await pause(self._pause_after(error, next(pauses)))
+                        await wait(self._pause_after(error, next(pauses)))
                     else:
                         self._asked = lease.id
                         return lease
@@ -198,7 +199,8 @@ class Hold(Generic[H_co]):
     def _pauses(self) -> Iterator[float]:
         """How long to pause before each new attempt, in seconds; 0 when the wait is over.
 
-        A pause that ended early is gone on with: what is told early is told besides.
+        A notice may end a pause early.  Then only what is left of it comes before the next attempt
+        but one, so that notices don't make attempts rarer.
         """
         now = time.monotonic()
         give_up_at = now + self._wait.total_seconds()
@@ -211,9 +213,10 @@ class Hold(Generic[H_co]):
                 pause = min(2 * pause, POLL_SECONDS_MAX)
             yield max(0.0, min(attempt_at, give_up_at) - now)
 
-    def _pausing(self) -> Any:
-        """What pauses between attempts; who doesn't wait never asks for it."""
-        return self._runner.pausing(self._repository_id) if self._wait else nullcontext()
+    def _listening(self) -> Any:
+        """What waits between attempts; who doesn't wait never asks for it."""
+        topic = ends_of(self._repository_id)
+        return self._runner.listen(topic) if self._wait else nullcontext()
 
     def _begin(self) -> None:
         if not self._free.acquire(blocking=False):

@@ -1,4 +1,4 @@
-"""Telling those who wait for a repository that a lease of it has ended: a hint, on PostgreSQL.
+"""Notices that a lease has ended, for those who wait for its repository: a hint, on PostgreSQL.
 
 Who waits has listened to the channel, and has locked the repository in shared mode, before it looks
 whether the lease is still there.  Who ends a lease holds the repository's row until that is
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from forgedb.ids import Ulid
 from forgedb.operations.steps import Select
+from forgedb.operations.topics import Topic
 from forgedb.sql.catalogue import sql
 
 CHANNEL = "forgedb_leases"
@@ -33,6 +34,11 @@ SELECT CASE
 END
 """,
 )
+
+
+def ends_of(repository_id: Ulid) -> Topic:
+    """What who waits for the repository listens for."""
+    return Topic(CHANNEL, LOCK_CLASS, repository_id)
 
 
 def tell(repository_id: Ulid) -> Select:

@@ -1,4 +1,4 @@
-"""Hearing that leases have ended: one session for all who wait for one, while anybody does.
+"""Listening for topics: one session for all who listen, while anybody does.
 
 A thread of its own has the session, whether threads wait or tasks.  Where there is none to be had,
 or it breaks, nobody is told: who waits looks by itself now and then, and this only wakes it sooner.
@@ -11,14 +11,14 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Collection, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier
 
-from forgedb.dao.leases.notice import CHANNEL, LOCK_CLASS
 from forgedb.drivers import forks
 from forgedb.drivers.postgres.hosts import BlockingDialer, Hosts
 from forgedb.drivers.postgres.options import PostgresOptions
@@ -26,23 +26,22 @@ from forgedb.drivers.postgres.timelines import Server
 from forgedb.drivers.postgres.timeouts import PatientConnection
 from forgedb.drivers.sync_facade import finish
 from forgedb.drivers.waiters import Waiter
-
-LISTEN = f"LISTEN {CHANNEL}".encode()
+from forgedb.operations.topics import Topic
 
 LOCK = b"""
-SELECT id
-FROM unnest(%s::text[]) AS id
-WHERE pg_try_advisory_lock_shared(%s::integer, hashtext(id))
+SELECT pg_try_advisory_lock_shared(class, hashtext(key))
+FROM unnest(%s::integer[], %s::text[]) WITH ORDINALITY AS topic (class, key, number)
+ORDER BY number
 """
-"""It doesn't wait: who ends a lease has the lock for as long as one statement takes."""
+"""It doesn't wait: who tells of a topic has the lock for as long as one statement takes."""
 
 UNLOCK = b"""
-SELECT pg_advisory_unlock_shared(%s::integer, hashtext(id))
-FROM unnest(%s::text[]) AS id
+SELECT pg_advisory_unlock_shared(class, hashtext(key))
+FROM unnest(%s::integer[], %s::text[]) AS topic (class, key)
 """
 
 HEARD_MAX = 200
-"""How many repositories are listened for: a lock each, of the few thousand that a server has."""
+"""How many topics are listened for: a lock each, of the few thousand that a server has."""
 
 LOCKED_SECONDS = 0.02
 """How soon to try again where the lock was another's."""
@@ -59,7 +58,7 @@ NOTICE_SECONDS = 0.002
 """Closing waits so long in all, and so long before it cuts the connection; it looks so often."""
 
 CONNECTING = {
-    "fallback_application_name": "forgedb, waiting for leases",
+    "fallback_application_name": "forgedb, listening",
     # It mostly keeps silent, and a connection that is silent may get lost without a word.
     "keepalives_idle": 20,
     "keepalives_interval": 5,
@@ -70,15 +69,15 @@ CONNECTING = {
 
 
 class Listener:
-    """Wakes those who wait for a repository when a lease of it has ended."""
+    """Wakes those who listen for a topic, when it is told."""
 
     def __init__(self, options: PostgresOptions, hosts: Hosts | None = None) -> None:
         self._options = options
         self._hosts = hosts or Hosts(options)
         self._lock = threading.Lock()
-        self._waiters: dict[str, set[Waiter]] = {}
-        self._heard: set[str] = set()
-        """The repositories of which every end is told; only the thread changes it."""
+        self._waiters: dict[Topic, set[Waiter]] = {}
+        self._heard: set[Topic] = set()
+        """The topics of which everything is told; only the thread changes it."""
         self._over = False
         self._running = False
         self._thread: threading.Thread | None = None
@@ -87,25 +86,25 @@ class Listener:
         self._raw: PatientConnection | None = None
         forks.watch(self)
 
-    def add(self, repository_id: str, waiter: Waiter) -> None:
-        """Wake the waiter at each end from now on, and once when that has begun to be so."""
+    def add(self, topic: Topic, waiter: Waiter) -> None:
+        """Wake the waiter at each notice from now on, and once when that has begun to be so."""
         with self._lock:
-            if self._over or (self._running and waiter in self._waiters.get(repository_id, ())):
+            if self._over or (self._running and waiter in self._waiters.get(topic, ())):
                 return
-            self._waiters.setdefault(repository_id, set()).add(waiter)
-            if repository_id in self._heard:
+            self._waiters.setdefault(topic, set()).add(waiter)
+            if topic in self._heard:
                 waiter.wake()
             elif self._running:
                 self._wake_thread()
             else:
                 self._start()
 
-    def remove(self, repository_id: str, waiter: Waiter) -> None:
+    def remove(self, topic: Topic, waiter: Waiter) -> None:
         """Wake it no more."""
         with self._lock:
-            waiters = self._waiters.get(repository_id, set())
+            waiters = self._waiters.get(topic, set())
             waiters.discard(waiter)
-            if not waiters and self._waiters.pop(repository_id, None) is not None:
+            if not waiters and self._waiters.pop(topic, None) is not None:
                 self._wake_thread()
 
     async def close(self, sleep: Callable[[float], Coroutine[Any, Any, None]]) -> None:
@@ -142,7 +141,7 @@ class Listener:
         for end in (wakeups, waker):
             end.setblocking(False)
         thread = threading.Thread(
-            target=self._run, args=(wakeups,), name="forgedb-leases", daemon=True
+            target=self._run, args=(wakeups,), name="forgedb-listener", daemon=True
         )
         self._waker, self._thread, self._running = waker, thread, True
         try:
@@ -222,48 +221,59 @@ class Listener:
             # Whatever is set on this session would be another's the next moment.
             self._over = True
             return
-        raw.add_notify_handler(lambda notify: self._wake_waiters([notify.payload]))
-        raw.execute(LISTEN)
+        raw.add_notify_handler(lambda notify: self._tell({(notify.channel, notify.payload)}))
+        channels: set[str] = set()
         needed_at = time.monotonic()
         with selectors.DefaultSelector() as selector:
             selector.register(raw.pgconn.socket, selectors.EVENT_READ)
             selector.register(wakeups, selectors.EVENT_READ)
             # An old primary hears of nothing that is done on the new one.
             while not (self._over or server.is_overtaken):
-                is_complete = self._follow(raw)
+                is_complete = self._follow(raw, channels)
                 now = time.monotonic()
                 if self._waiters:
                     needed_at = now
                 elif now - needed_at >= IDLE_SECONDS:
                     return
-                self._wake_waiters(_payloads(raw))
+                self._tell(_notices(raw))
                 selector.select(IDLE_SECONDS if is_complete else LOCKED_SECONDS)
                 _drain(wakeups)
                 raw.pgconn.consume_input()
 
-    def _follow(self, raw: psycopg.Connection[Any]) -> bool:
-        """Listen for what is waited for now; returns whether that was possible."""
+    def _follow(self, raw: psycopg.Connection[Any], channels: set[str]) -> bool:
+        """Listen for what is waited for now; returns whether that was possible.
+
+        ``channels`` are those that the session listens to already.
+        """
         with self._lock:
             wanted = set(self._waiters)
             gone = self._heard - wanted
             self._heard -= gone
         if gone:
-            raw.execute(UNLOCK, [LOCK_CLASS, [*gone]])
+            raw.execute(UNLOCK, _locks(gone))
         new = [*(wanted - self._heard)][: HEARD_MAX - len(self._heard)]
         if not new:
             return True
-        locked = [repository_id for (repository_id,) in raw.execute(LOCK, [new, LOCK_CLASS])]
+        for channel in {topic.channel for topic in new} - channels:
+            raw.execute(SQL("LISTEN {}").format(Identifier(channel)))
+            channels.add(channel)
+        tried = raw.execute(LOCK, _locks(new)).fetchall()
+        locked = [topic for topic, (is_locked,) in zip(new, tried, strict=True) if is_locked]
         with self._lock:
             self._heard.update(locked)
         # They look once more: what ended before this wasn't told.
-        self._wake_waiters(locked)
+        self._tell({(topic.channel, topic.key) for topic in locked})
         return len(locked) == len(new)
 
-    def _wake_waiters(self, repository_ids: Iterable[str]) -> None:
+    def _tell(self, notices: Collection[tuple[str, str]]) -> None:
+        """Wake those who wait for one of the notices, each a channel and a payload."""
+        if not notices:
+            return
         with self._lock:
-            for repository_id in repository_ids:
-                for waiter in self._waiters.get(repository_id, ()):
-                    waiter.wake()
+            for topic, waiters in self._waiters.items():
+                if (topic.channel, topic.key) in notices:
+                    for waiter in waiters:
+                        waiter.wake()
 
 
 def _is_pooled(raw: psycopg.Connection[Any]) -> bool:
@@ -272,9 +282,17 @@ def _is_pooled(raw: psycopg.Connection[Any]) -> bool:
     return row is None or row[0] != raw.info.backend_pid
 
 
-def _payloads(raw: psycopg.Connection[Any]) -> Generator[str]:
+def _notices(raw: psycopg.Connection[Any]) -> set[tuple[str, str]]:
+    """What came since the last look: channels and payloads."""
+    found: set[tuple[str, str]] = set()
     while (notify := raw.pgconn.notifies()) is not None:
-        yield notify.extra.decode()
+        found.add((notify.relname.decode(), notify.extra.decode()))
+    return found
+
+
+def _locks(topics: Collection[Topic]) -> list[list[Any]]:
+    """The two keys of each topic's lock, as two columns."""
+    return [[topic.lock_class for topic in topics], [topic.key for topic in topics]]
 
 
 def _drain(wakeups: socket.socket) -> None:

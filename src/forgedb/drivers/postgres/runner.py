@@ -17,10 +17,10 @@ from forgedb.drivers.postgres.pool import AwaitedPool, Pool
 from forgedb.drivers.reentrant_locks import ReentrantLock
 from forgedb.drivers.waiters import Waiter
 from forgedb.errors import Unavailable, UsageError
-from forgedb.ids import Ulid
 from forgedb.operations.binding import AsyncRunner, Dao, FirstWrite, Mode, SchemaCheck, SyncRunner
 from forgedb.operations.call_timeout import at_most
 from forgedb.operations.steps import Steps
+from forgedb.operations.topics import Topic
 
 R = TypeVar("R")
 
@@ -148,21 +148,21 @@ class PostgresRunner(AsyncRunner):
             await self._pool.give(connection)
 
     @asynccontextmanager
-    async def pausing(
-        self, repository_id: Ulid
+    async def listen(
+        self, topic: Topic
     ) -> AsyncGenerator[Callable[[float], Coroutine[Any, Any, None]]]:
         waiter = self._new_waiter()
 
-        async def pause(seconds: float) -> None:
-            self._listener.add(repository_id, waiter)
+        async def wait(seconds: float) -> None:
+            self._listener.add(topic, waiter)
             if await waiter.wait(seconds):
                 # Others were woken too: they needn't all come at once.
                 await self._pool.sleep(random.uniform(0, WAKING_SECONDS))  # noqa: S311
 
         try:
-            yield pause
+            yield wait
         finally:
-            self._listener.remove(repository_id, waiter)
+            self._listener.remove(topic, waiter)
 
     async def _take_alive(self, *, to_write: bool = False) -> PostgresConnection:
         """A connection for a block that can't be run again if it turns out to be gone."""
@@ -346,7 +346,7 @@ class PostgresTransaction(AsyncRunner):
             self._check()
             connection.release()
 
-    def pausing(self, repository_id: Ulid) -> NoReturn:
+    def listen(self, topic: Topic) -> NoReturn:
         raise misuse.no_pause()
 
     async def backup(self, path: str) -> None:

@@ -21,10 +21,10 @@ from forgedb.drivers.sqlite.runner import SqliteRunner
 from forgedb.drivers.sqlite.worker_threads import Job, WorkerThreads
 from forgedb.drivers.task_threads import in_a_thread
 from forgedb.errors import Unavailable, UsageError
-from forgedb.ids import Ulid
 from forgedb.operations.binding import AsyncRunner, FirstWrite, Mode, SchemaCheck, SyncRunner
 from forgedb.operations.call_timeout import for_a_turn
 from forgedb.operations.steps import Steps
+from forgedb.operations.topics import Topic
 
 R = TypeVar("R")
 
@@ -202,7 +202,7 @@ class AsyncSqliteTransaction(AsyncRunner):
                 inner._open = False
             self._checkout.keep_savepoint()
 
-    def pausing(self, repository_id: Ulid) -> NoReturn:
+    def listen(self, topic: Topic) -> NoReturn:
         raise misuse.no_pause()
 
     async def backup(self, path: str) -> None:

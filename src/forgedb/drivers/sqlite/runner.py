@@ -25,9 +25,9 @@ from forgedb.drivers.sqlite.files import Place
 from forgedb.drivers.sqlite.lock_owner import writer_of
 from forgedb.drivers.sqlite.options import SqliteOptions, sqlite_options
 from forgedb.errors import LockTimeout
-from forgedb.ids import Ulid
 from forgedb.operations.binding import FirstWrite, Mode, SchemaCheck, SyncRunner
 from forgedb.operations.steps import Steps
+from forgedb.operations.topics import Topic
 
 R = TypeVar("R")
 
@@ -300,7 +300,7 @@ class SqliteTransaction(SyncRunner):
                 inner.end()
             checkout.use(lambda connection: connection.execute(RELEASE))
 
-    def pausing(self, repository_id: Ulid) -> NoReturn:
+    def listen(self, topic: Topic) -> NoReturn:
         raise misuse.no_pause()
 
     def backup(self, path: str) -> None:
