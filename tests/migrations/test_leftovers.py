@@ -200,7 +200,7 @@ def test_a_warning_is_told_with_its_file(folder: Folder) -> None:
 
 
 def test_who_hears_nothing_needs_not_hear_of_warnings(folder: Folder) -> None:
-    with forgedb.connect(folder.db._url.path) as db:
+    with forgedb.connect(folder.db._url.reveal()) as db:
         assert (
             len(Folder(folder.path.parent / "others", db).write(m0001_a=WARNS).runner.migrate())
             == 1

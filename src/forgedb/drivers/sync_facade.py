@@ -6,10 +6,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from forgedb.drivers import misuse
-from forgedb.drivers.python_calls import calling
 from forgedb.operations.binding import AsyncRunner, Dao, Mode, SyncRunner
-from forgedb.operations.call_timeout import as_long_as_it_lives
 from forgedb.operations.steps import Steps
 from forgedb.operations.topics import Topic
 
@@ -51,26 +48,6 @@ class SyncFacade(SyncRunner):
 
     def write(self, steps: Steps[R]) -> R:
         return finish(self._inner.write(steps))
-
-    def attempt(
-        self, steps: Steps[R], patience_seconds: float, *, no_foreign_keys: bool = False
-    ) -> R:
-        self._refuse_in_a_transaction()
-        with as_long_as_it_lives(), self.transaction() as transaction:
-            return transaction.read(calling(steps, transaction))
-
-    def autocommit(self, steps: Steps[R]) -> R:
-        self._refuse_in_a_transaction()
-        with as_long_as_it_lives():
-            return self.query(steps)
-
-    def end_session(self) -> None:
-        # Each connection is given back as it was taken.
-        self._refuse_in_a_transaction()
-
-    def _refuse_in_a_transaction(self) -> None:
-        if self._inner.is_transaction:
-            raise misuse.not_in_a_transaction("a migration")
 
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Generator[SyncFacade]:

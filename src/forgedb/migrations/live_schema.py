@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from forgedb.errors import UsageError
 from forgedb.migrations.files import load, packaged
-from forgedb.operations.binding import SyncRunner
+from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.schema_check.comparison import Difference
 from forgedb.schema_check.snapshot import Snapshot, differences_between, names_of, snapshot
 from forgedb.schema_check.versions import tables_of
@@ -20,7 +20,7 @@ OWN_TABLE = "database_identity"
 
 
 def compared_with_scratch(
-    runner: Migrator, database: SyncRunner, given: SyncRunner | None = None
+    runner: Migrator, database: MigrationRunner, given: MigrationRunner | None = None
 ) -> list[Difference]:
     """How the live schema is different; ``given`` is an empty database to run the files in.
 
@@ -37,7 +37,7 @@ def compared_with_scratch(
     return differences_between(made, live, _forgedbs(live, database))
 
 
-def require_empty(scratch: SyncRunner, database: SyncRunner) -> None:
+def require_empty(scratch: MigrationRunner, database: MigrationRunner) -> None:
     """Refuse a scratch database that has anything in it, or is of the other kind."""
     if scratch.dialect != database.dialect:
         raise UsageError(
@@ -52,7 +52,7 @@ def require_empty(scratch: SyncRunner, database: SyncRunner) -> None:
         )
 
 
-def _forgedbs(live: Snapshot, database: SyncRunner) -> tuple[str, ...]:
+def _forgedbs(live: Snapshot, database: MigrationRunner) -> tuple[str, ...]:
     """The tables that are forgedb's own, and nothing to tell of."""
     if not any(OWN_TABLE in names for names in live.names.values()):
         return ()

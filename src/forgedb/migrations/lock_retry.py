@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import TypeGuard, TypeVar
 
 from forgedb.errors import ForgeDbError, LockTimeout, Unavailable
-from forgedb.operations.binding import SyncRunner
 from forgedb.operations.cancellation import stop_if_told
+from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps
 
 R = TypeVar("R")
@@ -41,7 +41,10 @@ class LockRetry:
     """Writes to a database that is in use: each is tried for so long, and ``report`` told why."""
 
     def __init__(
-        self, database: SyncRunner, timeout_seconds: float, report: Callable[[str], None] | None
+        self,
+        database: MigrationRunner,
+        timeout_seconds: float,
+        report: Callable[[str], None] | None,
     ) -> None:
         self._database = database
         self._timeout_seconds = timeout_seconds

@@ -22,6 +22,7 @@ from forgedb.migrations.history import (
 )
 from forgedb.migrations.status import MigrationStatus, check_target, runner_of
 from forgedb.operations.binding import SyncRunner
+from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps, now, run
 from forgedb.schema_check.comparison import Difference
 
@@ -162,7 +163,7 @@ class Migrator(MigrationStatus):
         given = None if scratch is None else runner_of(scratch)
         return compared_with_scratch(self, self._database, given)
 
-    def make(self, database: SyncRunner, files: Sequence[MigrationFile]) -> None:
+    def make(self, database: MigrationRunner, files: Sequence[MigrationFile]) -> None:
         """Apply these files to another database, which is empty.  Raises as migrate."""
         other = self.on(database)
         other._files, other._progress = [*files], None
@@ -240,7 +241,7 @@ class Migrator(MigrationStatus):
         if given is None:
             raise UsageError("forgedb's own files aren't squashed: give the folder of yours")
         databases = [self._database, *([] if also is None else [runner_of(also)])]
-        by_dialect: dict[Dialect, SyncRunner] = {each.dialect: each for each in databases}
+        by_dialect: dict[Dialect, MigrationRunner] = {each.dialect: each for each in databases}
         return squash(os.fspath(given), by_dialect, to, name, Migrator)
 
     def mark(

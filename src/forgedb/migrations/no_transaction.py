@@ -25,8 +25,8 @@ from forgedb.migrations.lock_retry import LockRetry
 from forgedb.migrations.locking import queue_briefly
 from forgedb.migrations.script import Script
 from forgedb.migrations.transaction import FileTransaction
-from forgedb.operations.binding import SyncRunner
 from forgedb.operations.cancellation import Stopped
+from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Run, Steps, now, rows, run
 from forgedb.sql.catalogue import sql
 from forgedb.sql.split import ScriptStatement
@@ -50,7 +50,7 @@ class OutsideTransaction:
     """Runs such files, and goes on with those that didn't come to their end."""
 
     def __init__(
-        self, database: SyncRunner, patience: LockRetry, applying: FileTransaction
+        self, database: MigrationRunner, patience: LockRetry, applying: FileTransaction
     ) -> None:
         self._database = database
         self._patience = patience

@@ -19,7 +19,7 @@ from forgedb.errors import InvalidValue, UsageError
 from forgedb.migrations.files import DIALECTS, FILE_BYTES_MAX, MigrationFile, load
 from forgedb.migrations.header import header_of, without_header
 from forgedb.migrations.squashed import header_lines, kept_in
-from forgedb.operations.binding import SyncRunner
+from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps, rows
 from forgedb.schema_check.snapshot import Snapshot, differences_between, snapshot
 from forgedb.sql.catalogue import Sql
@@ -51,7 +51,7 @@ class Squash(msgspec.Struct, frozen=True):
 
 def squash(
     directory: str,
-    databases: Mapping[Dialect, SyncRunner],
+    databases: Mapping[Dialect, MigrationRunner],
     to: int,
     name: str,
     migrator: type[Migrator],
@@ -114,7 +114,7 @@ def _lines(
 
 
 def _proven(
-    database: SyncRunner, folder: str, to: int, name: str, migrator: type[Migrator]
+    database: MigrationRunner, folder: str, to: int, name: str, migrator: type[Migrator]
 ) -> Squash:
     """The file, after what it makes was found to be what they make."""
     files = load(folder)
@@ -152,7 +152,7 @@ def _proven(
 
 
 def _made(
-    kind: type[Migrator], database: SyncRunner, folder: str, files: Sequence[MigrationFile]
+    kind: type[Migrator], database: MigrationRunner, folder: str, files: Sequence[MigrationFile]
 ) -> tuple[Snapshot, dict[str, int]]:
     """What files make in an empty database, and how many rows each table has then."""
     with database.scratch() as scratch:
@@ -196,8 +196,8 @@ def _put_in_place(squash: Squash) -> None:
 
 
 def _database_for(
-    dialect: Dialect, databases: Mapping[Dialect, SyncRunner], stack: ExitStack
-) -> SyncRunner:
+    dialect: Dialect, databases: Mapping[Dialect, MigrationRunner], stack: ExitStack
+) -> MigrationRunner:
     if dialect in databases:
         return databases[dialect]
     if dialect == "sqlite":

@@ -30,6 +30,7 @@ from forgedb.migrations.history import (
 )
 from forgedb.migrations.schemas import Resolved, Schemas
 from forgedb.operations.binding import SyncRunner
+from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps
 from forgedb.schema_check.comparison import Difference, differences
 
@@ -340,13 +341,16 @@ def directory_for(directory: str | os.PathLike[str] | None, dialect: Dialect) ->
     return os.path.join(given, dialect) if is_parted else given
 
 
-def runner_of(database: Handle[SyncRunner] | SyncRunner) -> SyncRunner:
+def runner_of(database: Handle[SyncRunner] | SyncRunner) -> MigrationRunner:
+    """What migrates the database.  Raises UsageError where that is a task's, or a transaction."""
     runner = database._runner if isinstance(database, Handle) else database
     if not isinstance(runner, SyncRunner):
         raise UsageError(
             f"{type(database).__name__} can't be migrated by a Migrator, which blocks: give it to"
             " AsyncMigrator, and await what that does"
         )
+    if not isinstance(runner, MigrationRunner):
+        raise UsageError("a migration isn't part of a transaction: use the database's own handle")
     return runner
 
 

@@ -32,11 +32,12 @@ from typing import (
 
 import msgspec
 
-from forgedb.errors import ActorRequired, UsageError
+from forgedb.errors import ActorRequired
 from forgedb.operations.steps import Steps
 from forgedb.operations.topics import Topic
 
 if TYPE_CHECKING:
+    from forgedb.operations.migration_runner import MigrationRunner
     from forgedb.sql.lexer import Dialect
 
 P = ParamSpec("P")
@@ -130,24 +131,6 @@ class SyncRunner(ABC):
     def write(self, steps: Steps[R]) -> R:
         """All of the changes, or none."""
 
-    def attempt(
-        self, steps: Steps[R], patience_seconds: float, *, no_foreign_keys: bool = False
-    ) -> R:
-        """As write, waiting no longer than this for SQLite's one writer; PostgreSQL has many.
-
-        ``no_foreign_keys`` leaves those of SQLite unchecked, as the rebuild of a table needs.
-        Raises LockTimeout.
-        """
-        return self.write(steps)
-
-    def autocommit(self, steps: Steps[R]) -> R:
-        """Each statement by itself, in no transaction: for those that refuse to run in one."""
-        return self.read(steps)
-
-    @abstractmethod
-    def end_session(self) -> None:
-        """Let nothing be left of what was set in ``autocommit`` for statements that follow."""
-
     @abstractmethod
     def transaction(self, *, read_only: bool = False) -> AbstractContextManager[SyncRunner]:
         """One connection for the block; in a transaction, a savepoint."""
@@ -163,13 +146,6 @@ class SyncRunner(ABC):
     @abstractmethod
     def backup(self, path: str) -> None:
         """Copy the database, as it is now, to a file."""
-
-    def scratch(self) -> AbstractContextManager[SyncRunner]:
-        """An empty database of this kind for the block, beside this one; gone at its end.
-
-        Raises UsageError where none can be made.
-        """
-        raise UsageError("an open transaction has no scratch database beside it: ask its database")
 
     @abstractmethod
     def close(self) -> None:
@@ -244,7 +220,7 @@ class AsyncRunner(ABC):
     async def close(self) -> None: ...
 
     @abstractmethod
-    async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
+    async def blocking(self, work: Callable[[MigrationRunner], R]) -> R:
         """Call in a thread what is written for threads, on this same database."""
 
     def bound(

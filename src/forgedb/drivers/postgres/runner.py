@@ -13,12 +13,13 @@ from forgedb.drivers import misuse
 from forgedb.drivers.postgres.connection import PostgresConnection
 from forgedb.drivers.postgres.errors import is_lost, is_stale, is_transient
 from forgedb.drivers.postgres.listener import Listener
-from forgedb.drivers.postgres.pool import AwaitedPool, Pool
+from forgedb.drivers.postgres.pool import Pool
 from forgedb.drivers.reentrant_locks import ReentrantLock
 from forgedb.drivers.waiters import Waiter
 from forgedb.errors import Unavailable, UsageError
-from forgedb.operations.binding import AsyncRunner, Dao, FirstWrite, Mode, SchemaCheck, SyncRunner
+from forgedb.operations.binding import AsyncRunner, Dao, FirstWrite, Mode, SchemaCheck
 from forgedb.operations.call_timeout import at_most
+from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps
 from forgedb.operations.topics import Topic
 
@@ -47,8 +48,11 @@ class PostgresRunner(AsyncRunner):
         new_waiter: Callable[[], Waiter],
         schema_check: SchemaCheck | None = None,
         first_write: FirstWrite | None = None,
+        open_beside: Callable[[], MigrationRunner] | None = None,
     ) -> None:
         self.first_write = first_write or FirstWrite()
+        self._open_beside = open_beside
+        """Opens the same database for a thread that works for a task."""
         self._pool = pool
         self._new_lock = new_lock
         self._new_waiter = new_waiter
@@ -185,20 +189,18 @@ class PostgresRunner(AsyncRunner):
             f" pg_dump --format=custom --file={path} DATABASE"
         )
 
-    async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
+    async def blocking(self, work: Callable[[MigrationRunner], R]) -> R:
         if self._in_transaction:
             self._refuse_outer_use()
         if self._pool.closed:
             raise misuse.closed()
-        from forgedb.drivers.postgres.connect import open_blocking
         from forgedb.drivers.task_threads import in_a_thread
 
-        assert isinstance(self._pool, AwaitedPool), "threads call it themselves"
-        options, clock = self._pool.options, self._pool.clock
-        timelines = self._pool.hosts.timelines
+        open_beside = self._open_beside
+        assert open_beside is not None, "threads call it themselves"
 
         def call() -> R:
-            runner = open_blocking(options, clock, None, timelines=timelines)
+            runner = open_beside()
             try:
                 return work(runner)
             finally:
@@ -355,7 +357,7 @@ class PostgresTransaction(AsyncRunner):
     async def close(self) -> None:
         raise misuse.closes_by_itself()
 
-    async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
+    async def blocking(self, work: Callable[[MigrationRunner], R]) -> R:
         raise misuse.not_in_a_transaction("a migration")
 
     def _check(self) -> None:

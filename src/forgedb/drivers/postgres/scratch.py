@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from forgedb.drivers.postgres.options import PostgresOptions
-from forgedb.drivers.sync_facade import SyncFacade
 from forgedb.errors import ForgeDbError, LockTimeout, UsageError
+from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps, rows, run
 from forgedb.sql.catalogue import sql
+
+D = TypeVar("D", bound=MigrationRunner)
 
 PREFIX = "forgedb_scratch_"
 
@@ -33,8 +35,8 @@ LOCALE_PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 
 @contextmanager
 def scratch_beside(
-    database: SyncFacade, options: PostgresOptions, opened: Callable[[PostgresOptions], SyncFacade]
-) -> Generator[SyncFacade]:
+    database: MigrationRunner, options: PostgresOptions, opened: Callable[[PostgresOptions], D]
+) -> Generator[D]:
     """A database with the same encoding and locale, and nothing in it.
 
     Raises UsageError where the role may not make one, or it can't be reached.
@@ -53,10 +55,10 @@ def scratch_beside(
 
 def _made(
     name: str,
-    database: SyncFacade,
+    database: MigrationRunner,
     options: PostgresOptions,
-    opened: Callable[[PostgresOptions], SyncFacade],
-) -> SyncFacade:
+    opened: Callable[[PostgresOptions], D],
+) -> D:
     others = [pair for pair in options.url.options if pair[0] != "dbname"]
     try:
         like = database.read(_this_database())

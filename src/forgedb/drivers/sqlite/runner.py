@@ -26,13 +26,14 @@ from forgedb.drivers.sqlite.lock_owner import writer_of
 from forgedb.drivers.sqlite.options import SqliteOptions, sqlite_options
 from forgedb.errors import LockTimeout
 from forgedb.operations.binding import FirstWrite, Mode, SchemaCheck, SyncRunner
+from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps
 from forgedb.operations.topics import Topic
 
 R = TypeVar("R")
 
 
-class SqliteRunner(SyncRunner):
+class SqliteRunner(MigrationRunner):
     """A database; safe to use from many threads."""
 
     dialect = "sqlite"
@@ -265,17 +266,6 @@ class SqliteTransaction(SyncRunner):
             return self._checkout.use(lambda connection: connection.drive(steps))
 
     snapshot = query = read
-
-    def attempt(
-        self, steps: Steps[R], patience_seconds: float, *, no_foreign_keys: bool = False
-    ) -> R:
-        raise misuse.not_in_a_transaction("a migration")
-
-    def autocommit(self, steps: Steps[R]) -> R:
-        raise misuse.not_in_a_transaction("a migration")
-
-    def end_session(self) -> None:
-        raise misuse.not_in_a_transaction("a migration")
 
     def write(self, steps: Steps[R]) -> R:
         with self._lock:
