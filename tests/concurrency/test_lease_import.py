@@ -27,7 +27,7 @@ from forgedb import Database, LeaseHeld, LockTimeout, Repository
 from forgedb.dao.leases.log_import import CHUNK_LINES
 from tests.conformance.logs import acquired, as_bytes, released
 
-PATIENCE_SECONDS = 30
+WAIT_SECONDS = 30
 HOUR = timedelta(hours=1)
 NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(days=300)
@@ -85,7 +85,7 @@ class Import:
 
     def finish(self, lines: bytes = b"") -> tuple[int, Any, str]:
         """Feed the rest; returns the exit code, what was printed, and what was complained of."""
-        out, error = self.process.communicate(lines, timeout=PATIENCE_SECONDS)
+        out, error = self.process.communicate(lines, timeout=WAIT_SECONDS)
         code = self.process.returncode
         return code, json.loads(out) if out else None, error.decode()
 
@@ -102,7 +102,7 @@ def importing(url: str) -> Iterator[Import]:
 
 def wait_until_locked(url: str, repository_id: str) -> None:
     """Return once someone else has the repository's row, or SQLite's writer."""
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    give_up_at = time.monotonic() + WAIT_SECONDS
     options = {"busy_timeout": 0.01} if url.startswith("sqlite") else {}
     with forgedb.connect(url, actor="user:eve", **options) as db:
         nowait = " FOR NO KEY UPDATE NOWAIT" if db.client.dialect == "postgres" else ""
@@ -151,7 +151,7 @@ def test_who_acquires_meanwhile_waits_and_then_sees_the_whole_log(
 
     def acquire() -> None:
         # SQLite's writers wait for as long as they are told to.
-        options = {"busy_timeout": PATIENCE_SECONDS} if url.startswith("sqlite") else {}
+        options = {"busy_timeout": WAIT_SECONDS} if url.startswith("sqlite") else {}
         with forgedb.connect(url, actor="user:eve", **options) as other:
             try:
                 outcome.append(other.leases.acquire(repository.id))
@@ -168,7 +168,7 @@ def test_who_acquires_meanwhile_waits_and_then_sees_the_whole_log(
         assert outcome == []
         code, _, error = running.finish(live)
         assert (code, error) == (0, "")
-    thread.join(PATIENCE_SECONDS)
+    thread.join(WAIT_SECONDS)
     (held,) = outcome
     assert isinstance(held, LeaseHeld)
     assert held.lease == db.leases.active(repository.id)

@@ -23,7 +23,7 @@ from tests.conformance.conftest import Clock
 from tests.conformance.reaching import Connect
 from tests.conformance.values import actions, count_of_entries, history
 
-PATIENCE_SECONDS = 20.0
+WAIT_SECONDS = 20.0
 """How long a test waits for a thread; only a failing one does."""
 
 
@@ -64,7 +64,7 @@ class Running:
         return not self._thread.is_alive()
 
     def result(self) -> Any:
-        self._thread.join(PATIENCE_SECONDS)
+        self._thread.join(WAIT_SECONDS)
         assert not self._thread.is_alive(), "it waits for ever"
         if self._error is not None:
             raise self._error

@@ -12,7 +12,7 @@ import pytest
 from forgedb.drivers.pool import Pool
 from forgedb.errors import Unavailable, UsageError
 
-PATIENCE_SECONDS = 10.0
+WAIT_SECONDS = 10.0
 """How long a test waits for what must happen; only a failing one does."""
 
 
@@ -56,21 +56,21 @@ def in_thread(action: Callable[[], object]) -> tuple[threading.Thread, list[obje
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.001)
 
 
 def test_a_connection_is_opened_when_it_is_first_needed(opened: Opened) -> None:
-    pool = Pool(opened, 2, PATIENCE_SECONDS)
+    pool = Pool(opened, 2, WAIT_SECONDS)
     assert opened.all == []
     first = pool.take()
     assert opened.all == [first]
 
 
 def test_a_connection_given_back_is_taken_again_the_most_recent_first(opened: Opened) -> None:
-    pool = Pool(opened, 2, PATIENCE_SECONDS)
+    pool = Pool(opened, 2, WAIT_SECONDS)
     first, second = pool.take(), pool.take()
     pool.give(first)
     pool.give(second)
@@ -80,7 +80,7 @@ def test_a_connection_given_back_is_taken_again_the_most_recent_first(opened: Op
 
 
 def test_no_more_connections_than_the_capacity_are_ever_open(opened: Opened) -> None:
-    pool = Pool(opened, 3, PATIENCE_SECONDS)
+    pool = Pool(opened, 3, WAIT_SECONDS)
     in_use: set[int] = set()
     shared: list[int] = []
 
@@ -96,28 +96,28 @@ def test_no_more_connections_than_the_capacity_are_ever_open(opened: Opened) -> 
 
     threads = [in_thread(work) for _ in range(12)]
     for thread, results in threads:
-        thread.join(PATIENCE_SECONDS)
+        thread.join(WAIT_SECONDS)
         assert results == [None]
     assert shared == []
     assert 1 <= len(opened.all) <= 3
 
 
 def test_a_waiter_gets_the_connection_that_is_given_back(opened: Opened) -> None:
-    pool = Pool(opened, 1, PATIENCE_SECONDS)
+    pool = Pool(opened, 1, WAIT_SECONDS)
     held = pool.take()
     thread, results = in_thread(pool.take)
     wait_until(lambda: pool.attention)
     assert results == []
     began = time.monotonic()
     pool.give(held)
-    thread.join(PATIENCE_SECONDS)
+    thread.join(WAIT_SECONDS)
     assert results == [held]
-    assert time.monotonic() - began < PATIENCE_SECONDS / 2
+    assert time.monotonic() - began < WAIT_SECONDS / 2
     assert not pool.attention
 
 
 def test_each_of_many_waiters_gets_its_turn(opened: Opened) -> None:
-    pool = Pool(opened, 1, PATIENCE_SECONDS)
+    pool = Pool(opened, 1, WAIT_SECONDS)
     held = pool.take()
 
     def use() -> FakeConnection:
@@ -129,7 +129,7 @@ def test_each_of_many_waiters_gets_its_turn(opened: Opened) -> None:
     wait_until(lambda: pool._waiting == 8)
     pool.give(held)
     for thread, results in threads:
-        thread.join(PATIENCE_SECONDS)
+        thread.join(WAIT_SECONDS)
         assert results == [held]
 
 
@@ -192,7 +192,7 @@ def test_a_connection_that_could_not_be_opened_takes_no_place(opened: Opened) ->
 
 
 def test_closing_closes_what_is_idle(opened: Opened) -> None:
-    pool = Pool(opened, 2, PATIENCE_SECONDS)
+    pool = Pool(opened, 2, WAIT_SECONDS)
     first, second = pool.take(), pool.take()
     pool.give(first)
     pool.give(second)
@@ -201,7 +201,7 @@ def test_closing_closes_what_is_idle(opened: Opened) -> None:
 
 
 def test_a_connection_in_use_at_the_close_is_closed_when_it_is_given_back(opened: Opened) -> None:
-    pool = Pool(opened, 1, PATIENCE_SECONDS)
+    pool = Pool(opened, 1, WAIT_SECONDS)
     held = pool.take()
     pool.close()
     assert held.closes == 0
@@ -210,7 +210,7 @@ def test_a_connection_in_use_at_the_close_is_closed_when_it_is_given_back(opened
 
 
 def test_closing_twice_is_as_good_as_once(opened: Opened) -> None:
-    pool = Pool(opened, 1, PATIENCE_SECONDS)
+    pool = Pool(opened, 1, WAIT_SECONDS)
     pool.give(pool.take())
     pool.close()
     pool.close()
@@ -218,7 +218,7 @@ def test_closing_twice_is_as_good_as_once(opened: Opened) -> None:
 
 
 def test_a_closed_pool_gives_nothing_and_says_what_to_do(opened: Opened) -> None:
-    pool = Pool(opened, 1, PATIENCE_SECONDS)
+    pool = Pool(opened, 1, WAIT_SECONDS)
     pool.close()
     with pytest.raises(UsageError, match="this database is closed: connect again"):
         pool.take()
@@ -226,13 +226,13 @@ def test_a_closed_pool_gives_nothing_and_says_what_to_do(opened: Opened) -> None
 
 
 def test_who_waits_while_the_pool_is_closed_is_told_at_once(opened: Opened) -> None:
-    pool = Pool(opened, 1, PATIENCE_SECONDS)
+    pool = Pool(opened, 1, WAIT_SECONDS)
     held = pool.take()
     waiting = [in_thread(pool.take) for _ in range(3)]
     wait_until(lambda: pool._waiting == 3)
     pool.close()
     for thread, results in waiting:
-        thread.join(PATIENCE_SECONDS / 2)
+        thread.join(WAIT_SECONDS / 2)
         assert [type(result) for result in results] == [UsageError]
     pool.give(held)
     assert held.closes == 1

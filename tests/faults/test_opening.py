@@ -17,7 +17,7 @@ from forgedb.testing.servers.network import Network
 from tests.faults.surfaces import Surface, beside, fill_pool, until
 from tests.servers.postgres import Databases
 
-PATIENCE_SECONDS = 1.0
+WAIT_SECONDS = 1.0
 
 PLAIN = "sslmode=disable&gssencmode=disable"
 
@@ -89,8 +89,8 @@ def test_a_server_that_says_nothing_is_given_up_after_pool_timeout(
     network.stall()
     began = time.monotonic()
     with pytest.raises(Unavailable, match="didn't answer within 1 s") as refused:
-        open_db(network.url(url), pool_timeout=PATIENCE_SECONDS)
-    assert time.monotonic() - began < 4 * PATIENCE_SECONDS
+        open_db(network.url(url), pool_timeout=WAIT_SECONDS)
+    assert time.monotonic() - began < 4 * WAIT_SECONDS
     assert refused.value.retryable
     network.cut()
     network.flow()
@@ -105,11 +105,11 @@ def test_who_stops_waiting_for_a_server_that_says_nothing_leaves_nothing_running
     async def run() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
-                await forgedb.connect_async(network.url(url), pool_timeout=PATIENCE_SECONDS)
+                await forgedb.connect_async(network.url(url), pool_timeout=WAIT_SECONDS)
 
     began = time.monotonic()
     asyncio.run(run())
-    assert time.monotonic() - began < 4 * PATIENCE_SECONDS
+    assert time.monotonic() - began < 4 * WAIT_SECONDS
 
 
 def test_names_of_statements_that_clash_behind_a_pooler_come_with_the_way_out() -> None:

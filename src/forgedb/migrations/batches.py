@@ -26,10 +26,10 @@ class Batches:
     """Runs such files."""
 
     def __init__(
-        self, patience: LockRetry, applying: FileTransaction, progress: Progress | None = None
+        self, retry: LockRetry, transaction: FileTransaction, progress: Progress | None = None
     ) -> None:
-        self._patience = patience
-        self._applying = applying
+        self._retry = retry
+        self._transaction = transaction
         self._progress = progress
 
     def apply(self, script: Script) -> AppliedMigration | None:
@@ -47,30 +47,30 @@ class Batches:
 
     def run_one(self, script: Script, began: float) -> BegunMigration | AppliedMigration | None:
         """Run the next batch; how far the file came, or its line of the history at its end."""
-        return self._patience.write(partial(self._next, script, began))
+        return self._retry.write(partial(self._next, script, began))
 
     def _next(
         self, script: Script, began: float
     ) -> Steps[BegunMigration | AppliedMigration | None]:
-        applying, version = self._applying, script.migration.version
-        history = yield from applying.locked_history()
-        if applying.is_applied(script, history):
+        transaction, version = self._transaction, script.migration.version
+        history = yield from transaction.locked_history()
+        if transaction.is_applied(script, history):
             return None
         begun = history.begun_of(version)
         if begun is not None and begun.cursor is None:
             raise refused(
                 script.migration.file,
                 "a file of this number was begun outside a transaction: see `forgedb migrate"
-                f" resolve {version}{applying.options}`",
+                f" resolve {version}{transaction.options}`",
             )
-        after = yield from applying.called_batch(script, None if begun is None else begun.cursor)
+        after = yield from transaction.called_batch(script, None if begun is None else begun.cursor)
         return (yield from self.note(script, begun, after, began))
 
     def note(
         self, script: Script, begun: BegunMigration | None, after: str | None, began: float
     ) -> Steps[BegunMigration | AppliedMigration]:
         """Note where a batch ended, in its transaction."""
-        table = self._applying.table
+        table = self._transaction.table
         at = yield from now()
         if after is None:
             if begun is not None:
@@ -88,6 +88,6 @@ class Batches:
     def resolve(self, script: Script, begun: BegunMigration, how: Resolution) -> list[str]:
         """Take a file as applied that was finished by hand; the next run goes on by itself."""
         if how == "applied":
-            self._patience.write(partial(self.note, script, begun, None, time.monotonic()))
+            self._retry.write(partial(self.note, script, begun, None, time.monotonic()))
             return [f"{begun.label} is recorded as applied"]
         return [f"the next `forgedb migrate` goes on with {begun.next_part}"]

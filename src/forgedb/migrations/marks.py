@@ -101,7 +101,7 @@ def marks_of(table: HistoryTable) -> Steps[Sequence[Mark]]:
 
 
 def marked(
-    applying: FileTransaction,
+    transaction: FileTransaction,
     files: Sequence[MigrationFile],
     version: int,
     state: Marking,
@@ -114,19 +114,19 @@ def marked(
     numbers would be lost.
     """
     who = own_name() if by is None else check_name("by", by, ACTOR_CHARS_MAX)
-    return partial(_marked, applying, files, version, state, who, check_reason(reason))
+    return partial(_marked, transaction, files, version, state, who, check_reason(reason))
 
 
 def _marked(
-    applying: FileTransaction,
+    transaction: FileTransaction,
     files: Sequence[MigrationFile],
     version: int,
     state: Marking,
     by: str,
     reason: str,
 ) -> Steps[Mark]:
-    table = applying.table
-    history = yield from applying.locked_history()
+    table = transaction.table
+    history = yield from transaction.locked_history()
     states = compare(files, history)
     each = next((each for each in states if each.version == version), None)
     if each is None:
@@ -134,7 +134,7 @@ def _marked(
     if each.begun is not None:
         raise UsageError(
             f"{each.label} was begun outside a transaction:"
-            f" see `forgedb migrate resolve {version}{applying.options}`"
+            f" see `forgedb migrate resolve {version}{transaction.options}`"
         )
     lines = [entry for entry in history.applied if entry.version == version]
     if each.applied is not None and each.applied not in lines:
@@ -143,7 +143,7 @@ def _marked(
             " those, with their folder"
         )
     check = _check_applied if state == "applied" else _check_pending
-    check(each, states, out_of_order=applying.allow_out_of_order)
+    check(each, states, out_of_order=transaction.allow_out_of_order)
     at = yield from now()
     if each.applied is not None:
         yield from table.forget(version)

@@ -67,30 +67,30 @@ class Migrator(MigrationStatus):
         scripts = self._planned(target, allow_out_of_order=allow_out_of_order)
         if not scripts:
             return []
-        applying, patience = self._applying(), self._patience()
-        applying.allow_out_of_order = allow_out_of_order
+        transaction, retry = self._transaction(), self._retry()
+        transaction.allow_out_of_order = allow_out_of_order
         for position, script in enumerate(scripts):
-            applying.pending = scripts[position:]
+            transaction.pending = scripts[position:]
             if script.mode == "no-transaction":
-                applied = self._outside_transaction(applying, patience).apply(script)
+                applied = self._outside_transaction(transaction, retry).apply(script)
             elif script.mode == "batches":
-                applied = self._batches(applying, patience).apply(script)
+                applied = self._batches(transaction, retry).apply(script)
             else:
                 if script.opening:
                     # Its own transaction locks the history's table before it can be made.
-                    patience.write(applying.locked_history)
+                    retry.write(transaction.locked_history)
                 no_foreign_keys = script.mode == "rebuild"
-                steps = partial(applying.in_transaction, script)
+                steps = partial(transaction.in_transaction, script)
                 try:
-                    applied = patience.write(steps, no_foreign_keys=no_foreign_keys)
+                    applied = retry.write(steps, no_foreign_keys=no_foreign_keys)
                 except (Conflict, InvalidValue, UsageError) as error:
-                    if not applying.is_at_commit:
+                    if not transaction.is_at_commit:
                         raise
                     # A deferred constraint, or trigger.
-                    raise applying.uncommitted(script, error) from error
+                    raise transaction.uncommitted(script, error) from error
             if applied is not None:
-                self._note(applied, applying)
-        return applying.done
+                self._note(applied, transaction)
+        return transaction.done
 
     def rehearse(self, target: int | None = None, *, allow_out_of_order: bool = False) -> Rehearsed:
         """Apply what is pending in one transaction, roll it back, and return what it was.
@@ -113,8 +113,8 @@ class Migrator(MigrationStatus):
                 script.mode != "transaction" for script in scripts
             ):
                 try:
-                    self._patience().write(
-                        lambda: Rehearsal(self._applying(), scripts, self._note).steps()
+                    self._retry().write(
+                        lambda: Rehearsal(self._transaction(), scripts, self._note).steps()
                     )
                 except RolledBack as end:
                     if len(end.rehearsed) + len(end.rehearsed.unrehearsed) == len(scripts):
@@ -132,7 +132,7 @@ class Migrator(MigrationStatus):
         files = load(self.directory)
         check_target(files, version, self.directory)
         upto = [migration for migration in files if migration.version <= version]
-        return self._patience().write(partial(self._record, upto))
+        return self._retry().write(partial(self._record, upto))
 
     def move(self, source: str = TABLE) -> list[AppliedMigration]:
         """Give the history of these files, which is in the table ``source``, this runner's.
@@ -143,7 +143,7 @@ class Migrator(MigrationStatus):
         already), MigrationDrift, LockTimeout.
         """
         files, others = load(self.directory), HistoryTable(source)
-        return self._patience().write(partial(self._moved, files, others))
+        return self._retry().write(partial(self._moved, files, others))
 
     def schema_differences(
         self, scratch: Handle[SyncRunner] | SyncRunner | None = None
@@ -188,10 +188,10 @@ class Migrator(MigrationStatus):
         found = [each for each in load(self.directory) if each.version == version]
         if not found:
             raise UsageError(f"there is no file of {begun.label} in {self.directory}: put it back")
-        script, applying, patience = self._parsed(found[0]), self._applying(), self._patience()
+        script, transaction, retry = self._parsed(found[0]), self._transaction(), self._retry()
         if script.mode == "batches" and begun.cursor is not None:
-            return self._batches(applying, patience).resolve(script, begun, how)
-        return self._outside_transaction(applying, patience).resolve(script, begun, how)
+            return self._batches(transaction, retry).resolve(script, begun, how)
+        return self._outside_transaction(transaction, retry).resolve(script, begun, how)
 
     def adopt(
         self, tool: Tools, source: str | os.PathLike[str], *, history: str | None = None
@@ -217,7 +217,7 @@ class Migrator(MigrationStatus):
         _refuse_a_second_history(self._history(writing=True))
         self._database.read(applied_there(their, table, sources))
         write_files(sources.files, self.directory, os.fspath(source))
-        return self._patience().write(partial(taken_over, their, table, sources, self._record))
+        return self._retry().write(partial(taken_over, their, table, sources, self._record))
 
     def squash(
         self,
@@ -263,17 +263,17 @@ class Migrator(MigrationStatus):
         """
         from forgedb.migrations.marks import marked
 
-        applying = self._applying()
-        applying.allow_out_of_order = allow_out_of_order
+        transaction = self._transaction()
+        transaction.allow_out_of_order = allow_out_of_order
         if not self._is_folders:
             raise UsageError(
                 "forgedb's own history isn't changed by hand: give the folder of your files"
             )
         files = load(self.directory)
-        steps = marked(applying, files, version, state, by, reason)
+        steps = marked(transaction, files, version, state, by, reason)
         # Also whether there is another history of these files.
         self._history(files)
-        return self._patience().write(steps)
+        return self._retry().write(steps)
 
     def _on_a_copy(self, target: int | None, *, allow_out_of_order: bool) -> list[AppliedMigration]:
         from tempfile import TemporaryDirectory
@@ -298,29 +298,29 @@ class Migrator(MigrationStatus):
             self._progress.planned(pending)
         return scripts
 
-    def _applying(self) -> FileTransaction:
+    def _transaction(self) -> FileTransaction:
         from forgedb.migrations.transaction import FileTransaction
 
         warned = None if self._progress is None else self._progress.warned
         return FileTransaction(self._table, self._lock_wait_seconds, self.options, warned)
 
     def _outside_transaction(
-        self, applying: FileTransaction, patience: LockRetry
+        self, transaction: FileTransaction, retry: LockRetry
     ) -> OutsideTransaction:
         from forgedb.migrations.no_transaction import OutsideTransaction
 
-        return OutsideTransaction(self._database, patience, applying)
+        return OutsideTransaction(self._database, retry, transaction)
 
-    def _batches(self, applying: FileTransaction, patience: LockRetry) -> Batches:
+    def _batches(self, transaction: FileTransaction, retry: LockRetry) -> Batches:
         from forgedb.migrations.batches import Batches
 
-        return Batches(patience, applying, self._progress)
+        return Batches(retry, transaction, self._progress)
 
     def _record(self, files: Sequence[MigrationFile]) -> Steps[list[AppliedMigration]]:
         if not self._is_folders:
             yield from require_utf8()
         self._refuse_to_part(files, (yield from self._table.find(self._place)))
-        history = yield from self._applying().locked_history()
+        history = yield from self._transaction().locked_history()
         _refuse_a_second_history(history)
         yield from self._refuse_elsewhere(files)
         at = yield from now()
@@ -330,8 +330,8 @@ class Migrator(MigrationStatus):
             recorded.append(entry)
         return recorded
 
-    def _note(self, applied: AppliedMigration, applying: FileTransaction) -> None:
-        applying.done.append(applied)
+    def _note(self, applied: AppliedMigration, transaction: FileTransaction) -> None:
+        transaction.done.append(applied)
         if self._told is not None:
             if applied.label in self._told:
                 return

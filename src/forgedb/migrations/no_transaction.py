@@ -50,11 +50,11 @@ class OutsideTransaction:
     """Runs such files, and goes on with those that didn't come to their end."""
 
     def __init__(
-        self, database: MigrationRunner, patience: LockRetry, applying: FileTransaction
+        self, database: MigrationRunner, retry: LockRetry, transaction: FileTransaction
     ) -> None:
         self._database = database
-        self._patience = patience
-        self._applying = applying
+        self._retry = retry
+        self._transaction = transaction
 
     def apply(self, script: Script) -> AppliedMigration | None:
         """Run a file, or what is left of it, unless another process has done so.
@@ -63,7 +63,7 @@ class OutsideTransaction:
         meanwhile).
         """
         began = time.monotonic()
-        begun = self._patience.write(partial(self._begin, script))
+        begun = self._retry.write(partial(self._begin, script))
         if begun is None:
             return None
         try:
@@ -76,12 +76,12 @@ class OutsideTransaction:
         for count, statement in enumerate(script.statements[taken_up:], taken_up + 1):
             failure: ForgeDbError | None = None
             try:
-                before = self._database.read(invalid_indexes(self._applying.table.files_schema))
+                before = self._database.read(invalid_indexes(self._transaction.table.files_schema))
                 try:
                     self._run(script, count - 1, is_first=count == taken_up + 1)
                 except ForgeDbError as error:
                     failure = error
-                after = self._database.read(invalid_indexes(self._applying.table.files_schema))
+                after = self._database.read(invalid_indexes(self._transaction.table.files_schema))
             except (KeyboardInterrupt, SystemExit, Stopped):
                 self._note(begun, msgspec.structs.replace(begun, state="failed", error=INTERRUPTED))
                 raise
@@ -101,19 +101,20 @@ class OutsideTransaction:
             self._note(begun, msgspec.structs.replace(begun, state="failed", error=why))
             way_out = self._database.read(hint(failure)) if failure else ""
             way_out += f"; {left}" if failure and invalid else ""
-            raise self._applying.failed(
+            raise self._transaction.failed(
                 script,
                 statement,
                 failure or Conflict("pg_index.indisvalid", left),
-                f"{way_out}; see `forgedb migrate resolve {begun.version}{self._applying.options}`",
+                f"{way_out}; see `forgedb migrate resolve"
+                f" {begun.version}{self._transaction.options}`",
             ) from failure
-        return self._patience.write(partial(self._end, script, begun, began))
+        return self._retry.write(partial(self._end, script, begun, began))
 
     def _run(self, script: Script, number: int, *, is_first: bool) -> None:
         """Run a statement, after what the file sets before it for its session."""
         text = script.statements[number].text
         settings = [each.text for each in script.statements[:number] if _sets_session(each)]
-        tell = self._applying.hearing(script)
+        tell = self._transaction.hearing(script)
         if self._database.dialect == "postgres":
             # Each is sent on any connection.
             self._database.autocommit(self._one_by_one(settings, text, tell))
@@ -121,18 +122,18 @@ class OutsideTransaction:
         # On the one that writes, so that what is done in this run needn't be repeated.  Whoever is
         # told that the writer is busy has done nothing yet.
         for each in [*(settings if is_first else ()), text]:
-            self._patience.autocommit(partial(self._run_and_look, each))
+            self._retry.autocommit(partial(self._run_and_look, each))
 
     def _run_and_look(self, text: str) -> Steps[None]:
         changed = yield from run(text)
-        why = (yield from self._applying.table.shadowed()) if changed else None
+        why = (yield from self._transaction.table.shadowed()) if changed else None
         if why is not None:
             raise UsageError(why)
 
     def _one_by_one(
         self, settings: Sequence[str], text: str, tell: Callable[[str, str], None] | None
     ) -> Steps[None]:
-        place = self._applying.table.place
+        place = self._transaction.table.place
         if place is not None:
             yield from place.enter(for_the_transaction=False)
         for each in settings:
@@ -152,7 +153,7 @@ class OutsideTransaction:
         self._refuse_while_running(begun, rest)
         words: list[str] = []
         there, left = (
-            self._database.read(invalid_indexes(self._applying.table.files_schema)),
+            self._database.read(invalid_indexes(self._transaction.table.files_schema)),
             names_in(begun.error or ""),
         )
         # Not the next statement's alone: another may have been put before the one that failed.
@@ -165,12 +166,12 @@ class OutsideTransaction:
                     f"{begun.label} isn't applied: the index {', '.join(invalid)} is INVALID;"
                     " drop it and make it anew, or resolve with --retry",
                 )
-            self._patience.write(partial(self._end, script, begun, time.monotonic()))
+            self._retry.write(partial(self._end, script, begun, time.monotonic()))
             return [f"{begun.label} is recorded as applied"]
         # First: whoever is at work on it then stops, and makes no index that would be dropped here.
         self._note(begun, msgspec.structs.replace(begun, state="resumed", error=None))
         for name in invalid:
-            self._patience.autocommit(partial(self._drop, name))
+            self._retry.autocommit(partial(self._drop, name))
             words.append(f"dropped the INVALID index {name}")
         words.append(
             f"the next `forgedb migrate` goes on with statement {begun.done + 1} of {begun.label}"
@@ -182,56 +183,56 @@ class OutsideTransaction:
 
         None where another process has applied it.  Raises LockTimeout while another one does.
         """
-        applying = self._applying
-        history = yield from applying.locked_history()
-        if applying.is_applied(script, history):
+        transaction = self._transaction
+        history = yield from transaction.locked_history()
+        if transaction.is_applied(script, history):
             return None
         version = script.migration.version
         begun = history.begun_of(version)
         me = own_name()
         if begun is None:
-            return (yield from applying.table.begin(script.migration, (yield from now()), me))
+            return (yield from transaction.table.begin(script.migration, (yield from now()), me))
         if begun.state == "failed":
             raise refused(
                 script.migration.file,
                 f"it failed: {begun.error};"
-                f" see `forgedb migrate resolve {version}{applying.options}`",
+                f" see `forgedb migrate resolve {version}{transaction.options}`",
             )
         if begun.state == "running":
             raise LockTimeout(
                 f"{begun.label} is being run by {begun.begun_by}"
                 f" since {begun.begun_at:%Y-%m-%d %H:%M:%S} UTC; if that process is gone,"
-                f" see `forgedb migrate resolve {version}{applying.options}`",
+                f" see `forgedb migrate resolve {version}{transaction.options}`",
                 retryable=True,
             )
         _done_texts(script, begun)
         mine = msgspec.structs.replace(
             begun, state="running", begun_at=(yield from now()), begun_by=me, error=None
         )
-        yield from applying.table.note(begun, mine)
+        yield from transaction.table.note(begun, mine)
         return mine
 
     def _note(self, was: BegunMigration, now: BegunMigration) -> BegunMigration:
         # Not under the lock of all migrations, which another folder's may hold for long: what is
         # noted is this process's own, or nothing is.
         def noted() -> Steps[None]:
-            yield from queue_briefly(self._applying.lock_wait_seconds)
-            yield from self._applying.table.note(was, now)
+            yield from queue_briefly(self._transaction.lock_wait_seconds)
+            yield from self._transaction.table.note(was, now)
 
-        self._patience.write(noted)
+        self._retry.write(noted)
         return now
 
     def _end(self, script: Script, begun: BegunMigration, began: float) -> Steps[AppliedMigration]:
         """Record the file as applied."""
-        yield from queue_briefly(self._applying.lock_wait_seconds)
-        table = self._applying.table
+        yield from queue_briefly(self._transaction.lock_wait_seconds)
+        table = self._transaction.table
         yield from table.end(begun)
         at = yield from now()
         duration_ms = round((time.monotonic() - began) * 1000)
         return (yield from table.record(script.migration, at, duration_ms))
 
     def _drop(self, index: str) -> Steps[None]:
-        yield from run(f"SET lock_timeout TO {round(self._applying.lock_wait_seconds * 1000)}")
+        yield from run(f"SET lock_timeout TO {round(self._transaction.lock_wait_seconds * 1000)}")
         yield from run(f"DROP INDEX CONCURRENTLY IF EXISTS {index}")
 
     def _refuse_while_running(self, begun: BegunMigration, rest: Sequence[ScriptStatement]) -> None:

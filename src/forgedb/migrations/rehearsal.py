@@ -64,11 +64,11 @@ class Rehearsal:
 
     def __init__(
         self,
-        applying: FileTransaction,
+        transaction: FileTransaction,
         scripts: Sequence[Script],
         note: Callable[[AppliedMigration, FileTransaction], None],
     ) -> None:
-        self._applying = applying
+        self._transaction = transaction
         self._scripts = scripts
         self._note = note
         self._labels: frozenset[tuple[int, str]] = frozenset()
@@ -76,8 +76,8 @@ class Rehearsal:
 
     def steps(self) -> Steps[None]:
         """Try the files in order, and raise RolledBack."""
-        applying, scripts = self._applying, self._scripts
-        yield from applying.locked_history()
+        transaction, scripts = self._transaction, self._scripts
+        yield from transaction.locked_history()
         before = yield from dangling()
         self._labels = frozenset((yield from rows(LABELS)))
         unrehearsed: Sequence[Unrehearsed] = ()
@@ -85,13 +85,13 @@ class Rehearsal:
             if script.mode in WITH_COMMITS:
                 unrehearsed = _left(scripts[position:], WITH_COMMITS[script.mode])
                 break
-            applying.pending = scripts[position:]
+            transaction.pending = scripts[position:]
             began, at = time.monotonic(), (yield from now())
             yield from run("SAVEPOINT forgedb_file")
             try:
-                yield from applying.carried_out(script)
-                before = yield from applying.settle(before, script)
-                applied = yield from applying.recorded(script, began, at)
+                yield from transaction.carried_out(script)
+                before = yield from transaction.settle(before, script)
+                applied = yield from transaction.recorded(script, began, at)
             except MigrationError as error:
                 why = (yield from self._excuse(error)) if position else None
                 if why is None:
@@ -99,11 +99,11 @@ class Rehearsal:
                 unrehearsed = _left(scripts[position:], why)
                 break
             yield from run("RELEASE SAVEPOINT forgedb_file")
-            if applying.session_changed and position + 1 < len(scripts):
+            if transaction.session_changed and position + 1 < len(scripts):
                 # The next file is to see a connection like any other.
                 break
-            self._note(applied, applying)
-        raise RolledBack(Rehearsed(applying.done, unrehearsed))
+            self._note(applied, transaction)
+        raise RolledBack(Rehearsed(transaction.done, unrehearsed))
 
     def _excuse(self, error: MigrationError) -> Steps[str | None]:
         """Why a file failed only since those before it aren't committed, if so."""

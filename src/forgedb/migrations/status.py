@@ -247,7 +247,7 @@ class MigrationStatus:
             known = self._scripts[migration.checksum] = parse(migration, self._database.dialect)
         return known
 
-    def _patience(self) -> LockRetry:
+    def _retry(self) -> LockRetry:
         from forgedb.migrations.lock_retry import LockRetry
 
         report = None if self._progress is None else self._progress.waiting
@@ -276,7 +276,7 @@ class MigrationStatus:
         steps = partial(self._read_history, files, writing=writing, beginning=beginning)
         if self._database.dialect == "sqlite":
             return self._database.read(steps())
-        return self._patience().write(partial(self._read_briefly, steps))
+        return self._retry().write(partial(self._read_briefly, steps))
 
     def _read_briefly(self, steps: Callable[[], Steps[History]]) -> Steps[History]:
         from forgedb.migrations.locking import queue_briefly

@@ -16,9 +16,7 @@ class MigrationRunner(SyncRunner):
     """A whole database, for whoever changes its schema."""
 
     @abstractmethod
-    def attempt(
-        self, steps: Steps[R], patience_seconds: float, *, no_foreign_keys: bool = False
-    ) -> R:
+    def attempt(self, steps: Steps[R], wait_seconds: float, *, no_foreign_keys: bool = False) -> R:
         """As write, waiting no longer than this for SQLite's one writer; PostgreSQL has many.
 
         ``no_foreign_keys`` leaves those of SQLite unchecked, as the rebuild of a table needs.

@@ -28,7 +28,7 @@ from forgedb.errors import Unavailable
 NOW = 1000.0
 """What the clock says when a test begins, in seconds."""
 
-PATIENCE_SECONDS = 10.0
+WAIT_SECONDS = 10.0
 """How long a thread waits for what must happen; only a failing test does."""
 
 THREADS = 4
@@ -213,7 +213,7 @@ class FakePool(Pool):
 
     def __init__(self, count: int, kept: type[LastUsed] = LastUsed) -> None:
         options = PostgresOptions(
-            "", "fake", pool_max_size=count, pool_timeout_seconds=PATIENCE_SECONDS
+            "", "fake", pool_max_size=count, pool_timeout_seconds=WAIT_SECONDS
         )
         super().__init__(options, None)
         self._last_used = kept(enabled=True)
@@ -291,7 +291,7 @@ def test_threads_never_share_nor_lose_a_connection_and_nobody_waits_in_vain(
 ) -> None:
     pool = FakePool(connections)
     # At the end of each round nobody else gives back what the last one waits for.
-    round_ends = threading.Barrier(THREADS, timeout=2 * PATIENCE_SECONDS)
+    round_ends = threading.Barrier(THREADS, timeout=2 * WAIT_SECONDS)
     errors: list[BaseException] = []
 
     def use_one() -> None:
@@ -317,7 +317,7 @@ def test_threads_never_share_nor_lose_a_connection_and_nobody_waits_in_vain(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(3 * PATIENCE_SECONDS)
+        thread.join(3 * WAIT_SECONDS)
     assert errors == []
     assert sorted(map(id, pool.all_given_back())) == sorted(map(id, pool.all))
     # Or it would say nothing of what is kept.

@@ -28,9 +28,7 @@ class BlockingDatabase(SyncFacade, MigrationRunner):
         super().__init__(inner)
         self._options = options
 
-    def attempt(
-        self, steps: Steps[R], patience_seconds: float, *, no_foreign_keys: bool = False
-    ) -> R:
+    def attempt(self, steps: Steps[R], wait_seconds: float, *, no_foreign_keys: bool = False) -> R:
         with as_long_as_it_lives(), self.transaction() as transaction:
             return transaction.read(calling(steps, transaction))
 

@@ -144,7 +144,7 @@ class Pool(ABC):
     ) -> PostgresConnection:
         """Another connection in the place of one that is out of use."""
         began = time.monotonic()
-        give_up_at = began + self._patience_seconds()
+        give_up_at = began + self._wait_seconds()
         pause = 0.0
         while not self._is_fit(connection.server, to_write):
             if time.monotonic() > give_up_at:
@@ -175,7 +175,7 @@ class Pool(ABC):
         connection = self._last_used.ask()
         try:
             if connection is None:
-                connection = await self._lend(self._patience_seconds())
+                connection = await self._lend(self._wait_seconds())
                 connection.lent_at = asked_at
                 self._count_waiting(connection, time.monotonic() - asked_at)
             return connection
@@ -198,7 +198,7 @@ class Pool(ABC):
         connection.link.raw.call_seconds = self.options.call_timeout_seconds
         connection.is_late = False
 
-    def _patience_seconds(self) -> float:
+    def _wait_seconds(self) -> float:
         """How long to wait for a connection: no longer than for an answer."""
         seconds = self.options.pool_timeout_seconds
         if self.options.call_timeout_seconds is not None:

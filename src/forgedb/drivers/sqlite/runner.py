@@ -134,10 +134,8 @@ class SqliteRunner(MigrationRunner):
         finally:
             self.writer.give(connection)
 
-    def attempt(
-        self, steps: Steps[R], patience_seconds: float, *, no_foreign_keys: bool = False
-    ) -> R:
-        with self._writing(patience_seconds) as connection:
+    def attempt(self, steps: Steps[R], wait_seconds: float, *, no_foreign_keys: bool = False) -> R:
+        with self._writing(wait_seconds) as connection:
             was_changed = connection.session_changed
             try:
                 with (
@@ -178,13 +176,13 @@ class SqliteRunner(MigrationRunner):
             connection.renew()
 
     @contextmanager
-    def _writing(self, patience_seconds: float | None = None) -> Generator[SqliteConnection]:
+    def _writing(self, wait_seconds: float | None = None) -> Generator[SqliteConnection]:
         """The writer, for a block that may take long."""
         if self._in_transaction:
             self._refuse_outer_use()
         connection = self.writer.take()
         try:
-            with connection.waiting.of_a_migration(patience_seconds):
+            with connection.waiting.of_a_migration(wait_seconds):
                 yield connection
         finally:
             self.writer.give(connection)
