@@ -37,7 +37,7 @@ demo: $(RUN) ## Record this checkout in forge.db and show what the database know
 	$(BIN)/forgedb status
 	$(BIN)/forgedb audit verify
 
-test: $(DEV) ## Run all tests and report their coverage
+test: $(DEV) docs ## Run all tests and report their coverage
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov
 
 test-postgres: ONLY := postgres
@@ -65,7 +65,8 @@ check: $(DEV) docs ## Lint, check the format, the types, the layers, the migrati
 
 # Whatever was built before: a warning is given only where a page is read.
 docs: $(DEV) ## Build the site in build/docs; a broken link, or a name without docs, fails
-	$(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env docs build/docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env --jobs auto \
+		docs build/docs
 
 bench: $(DEV) ## Measure against the raw driver, print each ratio and keep it
 	$(BIN)/python -m benchmarks --save

@@ -13,11 +13,20 @@ project = "forgedb"
 author = "the forgedb maintainers"
 version = release = forgedb.__version__
 
-extensions = ["myst_parser", "navigation"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "navigation", "reference"]
+smartquotes = False
 exclude_patterns = ["_site"]
 
 # Headings are linked to as on a forge, down to this level.
 myst_heading_anchors = 4
+
+# A type in a signature that leads nowhere is a warning where it is forgedb's.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!forgedb\.).*"), ("py:.*", r".*\.[A-Z](_co)?")]
+add_module_names = False
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+maximum_signature_line_length = 88
 
 # Where a lexer gives up it is tried again, and forgives: a shell's quotes go over several lines.
 suppress_warnings = ["misc.highlighting_failure"]

@@ -19,9 +19,19 @@ if TYPE_CHECKING:
     from forgedb.async_database import connect_async as connect_async
     from forgedb.audit.keys import PublicKey as PublicKey
     from forgedb.audit.keys import SigningKey as SigningKey
+    from forgedb.client import AsyncClient as AsyncClient
     from forgedb.client import DbClient as DbClient
     from forgedb.client import Statement as Statement
+    from forgedb.client import SyncClient as SyncClient
+    from forgedb.dao.audit import AuditDao as AuditDao
+    from forgedb.dao.identity import IdentityDao as IdentityDao
+    from forgedb.dao.leases.dao import LeasesDao as LeasesDao
     from forgedb.dao.leases.deadline import HeldLease as HeldLease
+    from forgedb.dao.mirrors import MirrorsDao as MirrorsDao
+    from forgedb.dao.objects import ObjectsDao as ObjectsDao
+    from forgedb.dao.projects import ProjectsDao as ProjectsDao
+    from forgedb.dao.relationships import RelationshipsDao as RelationshipsDao
+    from forgedb.dao.repositories import RepositoriesDao as RepositoriesDao
     from forgedb.database import Database as Database
     from forgedb.database import connect as connect
     from forgedb.errors import ActorRequired as ActorRequired
@@ -79,8 +89,16 @@ __version__ = "0.2.0"
 _HOMES = {
     "forgedb.async_database": ("AsyncDatabase", "connect_async"),
     "forgedb.audit.keys": ("PublicKey", "SigningKey"),
-    "forgedb.client": ("DbClient", "Statement"),
+    "forgedb.client": ("AsyncClient", "DbClient", "Statement", "SyncClient"),
+    "forgedb.dao.audit": ("AuditDao",),
+    "forgedb.dao.identity": ("IdentityDao",),
+    "forgedb.dao.leases.dao": ("LeasesDao",),
     "forgedb.dao.leases.deadline": ("HeldLease",),
+    "forgedb.dao.mirrors": ("MirrorsDao",),
+    "forgedb.dao.objects": ("ObjectsDao",),
+    "forgedb.dao.projects": ("ProjectsDao",),
+    "forgedb.dao.relationships": ("RelationshipsDao",),
+    "forgedb.dao.repositories": ("RepositoriesDao",),
     "forgedb.database": ("Database", "connect"),
     "forgedb.errors": (
         "ActorRequired",

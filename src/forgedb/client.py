@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from forgedb.errors import NAMES_MAX, UsageError, named
@@ -98,13 +97,13 @@ class _Free(Operation[P, R]):
         function, runner = self.function, dao._runner
         write = runner.bound(function, dao, "write", on_any_schema=True)
         if self.mode == "write":
-            return update_wrapper(write, function)
+            return self._shown(write)
         query = runner.bound(function, dao, "query", on_any_schema=True)
 
         def bound(*args: Any, **kwargs: Any) -> Any:
             return (query if _reads_only(dao, args, kwargs) else write)(*args, **kwargs)
 
-        return update_wrapper(bound, function)
+        return self._shown(bound)
 
 
 def _asks(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:

@@ -39,8 +39,10 @@ class ForgeDbError(Exception):
         return f"{type(self).__name__}({', '.join(map(shown, self.args))})"
 
     position: int | None = None
-    number: int = 0
     """Where in a script's statement the database saw the fault: characters, from 0, if it said."""
+
+    number: int = 0
+    """Which of a script's statements it was, of those that were sent together, from 0."""
 
 
 class InvalidValue(ForgeDbError, ValueError):

@@ -56,48 +56,56 @@ class Handle(Generic[H_co]):
 
     @cached_property
     def identity(self) -> IdentityDao[H_co]:
+        """Which database this is, and its era."""
         from forgedb.dao.identity import IdentityDao
 
         return IdentityDao(self._runner, self._context)
 
     @cached_property
     def projects(self) -> ProjectsDao[H_co]:
+        """Projects, the namespaces of repositories."""
         from forgedb.dao.projects import ProjectsDao
 
         return ProjectsDao(self._runner, self._context)
 
     @cached_property
     def repositories(self) -> RepositoriesDao[H_co]:
+        """Git repositories."""
         from forgedb.dao.repositories import RepositoriesDao
 
         return RepositoriesDao(self._runner, self._context)
 
     @cached_property
     def leases(self) -> LeasesDao[H_co]:
+        """Who may write to a repository."""
         from forgedb.dao.leases.dao import LeasesDao
 
         return LeasesDao(self._runner, self._context)
 
     @cached_property
     def audit(self) -> AuditDao[H_co]:
+        """Who changed what, and the proof of it."""
         from forgedb.dao.audit import AuditDao
 
         return AuditDao(self._runner, self._context)
 
     @cached_property
     def objects(self) -> ObjectsDao[H_co]:
+        """The Git objects that repositories have."""
         from forgedb.dao.objects import ObjectsDao
 
         return ObjectsDao(self._runner, self._context)
 
     @cached_property
     def mirrors(self) -> MirrorsDao[H_co]:
+        """Where repositories are copied from and to."""
         from forgedb.dao.mirrors import MirrorsDao
 
         return MirrorsDao(self._runner, self._context)
 
     @cached_property
     def relationships(self) -> RelationshipsDao[H_co]:
+        """How repositories belong together."""
         from forgedb.dao.relationships import RelationshipsDao
 
         return RelationshipsDao(self._runner, self._context)

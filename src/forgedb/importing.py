@@ -33,6 +33,8 @@ from forgedb.models import (
 )
 from forgedb.validation import check_slug, slug_like
 
+__all__ = ["ImportSummary", "Progress", "import_repository"]
+
 T = TypeVar("T")
 
 PROJECT_DEFAULT = "imported"

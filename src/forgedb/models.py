@@ -26,6 +26,8 @@ CHECKPOINT_HEADS_MAX = 100_000
 
 
 class Visibility(StrEnum):
+    """To whom a forge shows a project or a repository; forgedb records it, and hides nothing."""
+
     PRIVATE = "private"
     INTERNAL = "internal"
     PUBLIC = "public"
@@ -39,10 +41,13 @@ class ObjectFormat(StrEnum):
 
     @property
     def oid_bytes(self) -> int:
+        """How many bytes an object's id has: 20, or 32."""
         return 20 if self is ObjectFormat.SHA1 else 32
 
 
 class RepositoryState(StrEnum):
+    """Whether a repository takes writes: only an active one's lease is granted."""
+
     ACTIVE = "active"
     READ_ONLY = "read_only"
     ARCHIVED = "archived"
@@ -74,6 +79,8 @@ class Direction(StrEnum):
 
 
 class MirrorStatus(StrEnum):
+    """What came of a mirror's last run, or that one is going on."""
+
     NEVER = "never"
     RUNNING = "running"
     OK = "ok"
@@ -81,6 +88,8 @@ class MirrorStatus(StrEnum):
 
 
 class RelationshipKind(StrEnum):
+    """How the source of a relationship belongs to its target."""
+
     FORK = "fork"
     TEMPLATE = "template"
     MIRROR = "mirror"
@@ -208,6 +217,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
     @property
     def entry_hash_hex(self) -> str:
+        """The hash in hexadecimal, as it is printed."""
         return self.entry_hash.hex()
 
 
@@ -226,6 +236,7 @@ class ObjectMetadata(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def oid_hex(self) -> str:
+        """The object's id in hexadecimal, as git prints it."""
         return self.oid.hex()
 
 
@@ -252,6 +263,7 @@ class Mirror(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def interval(self) -> timedelta | None:
+        """How long from one run to the next; None where it is run by hand."""
         seconds = self.interval_seconds
         return None if seconds is None else timedelta(seconds=seconds)
 

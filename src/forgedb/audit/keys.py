@@ -74,6 +74,7 @@ class SigningKey:
 
     @property
     def key_id(self) -> str:
+        """The public key's name, which each checkpoint that it signs carries."""
         return self.public_key.key_id
 
     @classmethod

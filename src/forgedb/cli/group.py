@@ -49,6 +49,7 @@ class LazyGroup(click.Group):
             return None
         module: Any = import_module(f"forgedb.cli.commands.{COMMANDS[cmd_name]}")
         command: click.Command = module.command
+        command.name = cmd_name
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

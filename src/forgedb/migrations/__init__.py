@@ -12,20 +12,40 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from forgedb.migrations.async_migrator import AsyncMigrator
-    from forgedb.migrations.migrator import Migrator
-    from forgedb.migrations.progress import Progress
+    from forgedb.migrations.adoption import Adoption as Adoption
+    from forgedb.migrations.applied import AppliedMigration as AppliedMigration
+    from forgedb.migrations.async_migrator import AsyncMigrator as AsyncMigrator
+    from forgedb.migrations.comparison import MigrationState as MigrationState
+    from forgedb.migrations.files import MigrationFile as MigrationFile
+    from forgedb.migrations.history import BegunMigration as BegunMigration
+    from forgedb.migrations.marks import Mark as Mark
+    from forgedb.migrations.migrator import Migrator as Migrator
+    from forgedb.migrations.progress import Progress as Progress
+    from forgedb.migrations.rehearsal import Rehearsed as Rehearsed
+    from forgedb.migrations.rehearsal import Unrehearsed as Unrehearsed
+    from forgedb.schema_check.comparison import Difference as Difference
 
     Runner = Migrator
 
-__all__ = ["AsyncMigrator", "Migrator", "Progress", "Runner"]
-
 _HOMES = {
-    "AsyncMigrator": ("async_migrator", "AsyncMigrator"),
-    "Migrator": ("migrator", "Migrator"),
-    "Progress": ("progress", "Progress"),
-    "Runner": ("migrator", "Migrator"),
+    "Adoption": "forgedb.migrations.adoption",
+    "AppliedMigration": "forgedb.migrations.applied",
+    "AsyncMigrator": "forgedb.migrations.async_migrator",
+    "BegunMigration": "forgedb.migrations.history",
+    "Difference": "forgedb.schema_check.comparison",
+    "Mark": "forgedb.migrations.marks",
+    "MigrationFile": "forgedb.migrations.files",
+    "MigrationState": "forgedb.migrations.comparison",
+    "Migrator": "forgedb.migrations.migrator",
+    "Progress": "forgedb.migrations.progress",
+    "Rehearsed": "forgedb.migrations.rehearsal",
+    "Runner": "forgedb.migrations.migrator",
+    "Unrehearsed": "forgedb.migrations.rehearsal",
 }
+
+_FORMER = {"Runner": "Migrator"}
+
+__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
@@ -33,6 +53,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    home, original = _HOMES[name]
-    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), original)
+    value = globals()[name] = getattr(import_module(_HOMES[name]), _FORMER.get(name, name))
     return value

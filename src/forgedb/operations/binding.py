@@ -16,7 +16,7 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -27,6 +27,7 @@ from typing import (
     TypeAlias,
     TypeVar,
     cast,
+    get_args,
     overload,
 )
 
@@ -37,6 +38,8 @@ from forgedb.operations.steps import Steps
 from forgedb.operations.topics import Topic
 
 if TYPE_CHECKING:
+    from inspect import Signature
+
     from forgedb.operations.migration_runner import MigrationRunner
     from forgedb.sql.lexer import Dialect
 
@@ -291,7 +294,40 @@ class Operation(Generic[P, R_co]):
             function = _refused(function.__qualname__)
         elif self.needs_actor:
             function = _after_first(function, dao._runner.first_write)
-        return update_wrapper(dao._runner.bound(function, dao, self.mode), self.function)
+        return self._shown(dao._runner.bound(function, dao, self.mode))
+
+    def _shown(self, bound: Callable[..., Any]) -> Callable[..., Any]:
+        """The same, as who looks at it has to see it: with the operation's name, text and types."""
+        update_wrapper(bound, cast("Any", self), updated=())
+        bound.__annotations__ = self._annotations
+        return bound
+
+    @cached_property
+    def _annotations(self) -> dict[str, Any]:
+        given = {**self.function.__annotations__}
+        if "return" in given:
+            given["return"] = _result_of(given["return"])
+        return given
+
+    @property
+    def __signature__(self) -> Signature:
+        """What a caller gives and gets; ``inspect.signature`` finds it behind each bound method."""
+        # Imported by who looks.
+        from inspect import signature
+
+        found = signature(self.function)
+        _self, *parameters = found.parameters.values()
+        result = _result_of(found.return_annotation)
+        return found.replace(parameters=parameters, return_annotation=result)
+
+
+def _result_of(annotation: Any) -> Any:
+    """What a generator that is annotated ``Steps[Lease]`` gives to a caller: ``Lease``."""
+    if isinstance(annotation, str):
+        is_steps = annotation.startswith("Steps[")
+        return annotation.removeprefix("Steps[").removesuffix("]") if is_steps else annotation
+    arguments = get_args(annotation)
+    return arguments[-1] if arguments else annotation
 
 
 def _after_first(function: Callable[..., Steps[R]], first: FirstWrite) -> Callable[..., Steps[R]]:

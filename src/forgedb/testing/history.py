@@ -21,6 +21,19 @@ from forgedb import AuditEntry, Database, EndReason, ForgeDbError, Lease, Ulid, 
 from forgedb.audit.kinds import ACTIONS, Effect
 from forgedb.drivers.url import parse_url, url_from_environment
 
+__all__ = [
+    "MARGIN",
+    "RULES",
+    "Fault",
+    "Grant",
+    "Held",
+    "Lost",
+    "Observation",
+    "Refused",
+    "Write",
+    "check",
+]
+
 _T = TypeVar("_T", float, datetime)
 _S = TypeVar("_S")
 
