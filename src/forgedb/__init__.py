@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from forgedb.errors import StillReferenced as StillReferenced
     from forgedb.errors import Unavailable as Unavailable
     from forgedb.errors import UsageError as UsageError
-    from forgedb.ids import Ulid as Ulid
     from forgedb.ids import new_ulid as new_ulid
     from forgedb.migrations.applied import AppliedMigration as AppliedMigration
     from forgedb.models import AddResult as AddResult
@@ -77,6 +76,7 @@ if TYPE_CHECKING:
     from forgedb.models import RelationshipKind as RelationshipKind
     from forgedb.models import Repository as Repository
     from forgedb.models import RepositoryState as RepositoryState
+    from forgedb.models import Ulid as Ulid
     from forgedb.models import UnknownRepository as UnknownRepository
     from forgedb.models import VerifyProblem as VerifyProblem
     from forgedb.models import VerifyProgress as VerifyProgress
@@ -120,7 +120,7 @@ _HOMES = {
         "Unavailable",
         "UsageError",
     ),
-    "forgedb.ids": ("Ulid", "new_ulid"),
+    "forgedb.ids": ("new_ulid",),
     "forgedb.migrations.applied": ("AppliedMigration",),
     "forgedb.models": (
         "AddResult",
@@ -145,6 +145,7 @@ _HOMES = {
         "RelationshipKind",
         "Repository",
         "RepositoryState",
+        "Ulid",
         "UnknownRepository",
         "VerifyProblem",
         "VerifyProgress",

@@ -11,12 +11,12 @@ import os
 import re
 import threading
 import time
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 from forgedb.errors import InvalidValue
 
-Ulid: TypeAlias = str
-"""26 characters of upper-case Crockford base32, the first 0-7."""
+if TYPE_CHECKING:
+    from forgedb.models import Ulid
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID_PATTERN = "[0-7][0-9A-HJKMNP-TV-Z]{25}"

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from forgedb.ids import Ulid
+Ulid: TypeAlias = str
+"""An id: 26 characters of upper-case Crockford base32, the first 0-7."""
+
 
 T = TypeVar("T")
 

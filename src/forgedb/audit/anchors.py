@@ -24,8 +24,7 @@ from forgedb.audit.checkpoint import (
 from forgedb.audit.checkpoint_steps import NEXT
 from forgedb.audit.kinds import STREAMS
 from forgedb.errors import InvalidValue, NotFound
-from forgedb.ids import Ulid
-from forgedb.models import AnchoredRange, Checkpoint, VerifyProblem, VerifyReport
+from forgedb.models import AnchoredRange, Checkpoint, Ulid, VerifyProblem, VerifyReport
 from forgedb.operations.steps import Steps, rows
 from forgedb.sql.catalogue import sql
 

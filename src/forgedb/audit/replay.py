@@ -24,8 +24,7 @@ from forgedb.audit.kinds import (
     Kind,
 )
 from forgedb.audit.stream import NOT_AUDITED
-from forgedb.ids import Ulid
-from forgedb.models import A_BACKUP
+from forgedb.models import A_BACKUP, Ulid
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Select, Steps, rows, together
 from forgedb.sql.catalogue import sql

@@ -14,7 +14,8 @@ from msgspec.structs import asdict
 
 from forgedb.audit.chain import GENESIS, HASH_VERSION, entry_hash
 from forgedb.audit.kinds import ACTIONS
-from forgedb.ids import Ulid, new_ulid
+from forgedb.ids import new_ulid
+from forgedb.models import Ulid
 from forgedb.operations.binding import Context
 from forgedb.operations.steps import Change
 from forgedb.sql.catalogue import sql

@@ -21,11 +21,12 @@ from forgedb.dao.paging import after_id, after_number, page
 from forgedb.dao.projects import lock_project
 from forgedb.dao.repositories import advanced, lock_repository, stream_of
 from forgedb.errors import InvalidValue, NotFound, UsageError
-from forgedb.ids import Ulid, check_ulid
+from forgedb.ids import check_ulid
 from forgedb.models import (
     AuditEntry,
     Checkpoint,
     Page,
+    Ulid,
     VerifyProblem,
     VerifyProgress,
     VerifyReport,

@@ -16,7 +16,7 @@ from forgedb.dao.leases.steps import required
 from forgedb.dao.paging import page
 from forgedb.dao.repositories import advanced, stream_of
 from forgedb.errors import Conflict, InvalidValue, NotFound
-from forgedb.ids import Ulid, check_ulid
+from forgedb.ids import check_ulid
 from forgedb.models import (
     AddResult,
     NewObject,
@@ -26,6 +26,7 @@ from forgedb.models import (
     ObjectType,
     Page,
     Repository,
+    Ulid,
 )
 from forgedb.operations.binding import Dao, H_co, read, write
 from forgedb.operations.rows import columns

@@ -8,8 +8,8 @@ from typing import Any
 from forgedb.dao.audited_rows import Checks, checked, establish, revise
 from forgedb.dao.paging import after_id, page
 from forgedb.errors import NotFound, StillReferenced
-from forgedb.ids import Ulid, check_ulid, new_ulid
-from forgedb.models import Page, Project, Visibility
+from forgedb.ids import check_ulid, new_ulid
+from forgedb.models import Page, Project, Ulid, Visibility
 from forgedb.operations.binding import Dao, H_co, read, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import NOW, SelectOne, Steps, lookup, now, rows, together

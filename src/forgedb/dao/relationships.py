@@ -21,8 +21,8 @@ from forgedb.dao.repositories import (
     stream_of,
 )
 from forgedb.errors import AlreadyExists, Cycle, InvalidValue, NotFound
-from forgedb.ids import Ulid, check_ulid, new_ulid
-from forgedb.models import Page, Relationship, RelationshipKind, Repository
+from forgedb.ids import check_ulid, new_ulid
+from forgedb.models import Page, Relationship, RelationshipKind, Repository, Ulid
 from forgedb.operations.binding import Dao, H_co, read, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Change, SelectOne, Steps, Together, lookup, many, rows

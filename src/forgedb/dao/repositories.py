@@ -11,8 +11,16 @@ from forgedb.dao.audited_rows import Checks, checked, establish, revise
 from forgedb.dao.paging import after_id, page
 from forgedb.dao.projects import check_description, check_visibility
 from forgedb.errors import InvalidValue, NotFound, StillReferenced, named
-from forgedb.ids import Ulid, check_ulid, new_ulid
-from forgedb.models import ObjectFormat, Page, Project, Repository, RepositoryState, Visibility
+from forgedb.ids import check_ulid, new_ulid
+from forgedb.models import (
+    ObjectFormat,
+    Page,
+    Project,
+    Repository,
+    RepositoryState,
+    Ulid,
+    Visibility,
+)
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import NOW, Change, SelectOne, Steps, lookup, now, one, rows, together

@@ -8,9 +8,8 @@ import msgspec
 from msgspec.structs import replace
 
 from forgedb.errors import InvalidValue, named, shown
-from forgedb.ids import Ulid
 from forgedb.lease_log.lines import Acquired, Ended, Event, Forced, Released
-from forgedb.models import EndReason, Lease
+from forgedb.models import EndReason, Lease, Ulid
 
 
 def check_order(event: Event, before: datetime | None, now: datetime, ahead: timedelta) -> None:

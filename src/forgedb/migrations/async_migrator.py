@@ -12,7 +12,6 @@ from forgedb.migrations.history import TABLE
 from forgedb.migrations.migrator import Migrator
 from forgedb.migrations.progress import Progress
 from forgedb.operations.binding import AsyncRunner, SyncRunner
-from forgedb.operations.migration_runner import MigrationRunner
 
 if TYPE_CHECKING:
     from forgedb.migrations.adoption import Adoption, Tools
@@ -166,7 +165,7 @@ class AsyncMigrator:
         if progress is not None:
             options["progress"] = _InTheLoop(progress)
 
-        def on(runner: MigrationRunner) -> R:
+        def on(runner: SyncRunner) -> R:
             return work(Migrator(runner, self._directory, **options))
 
         return await self._runner.blocking(on)

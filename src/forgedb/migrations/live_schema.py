@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 from forgedb.errors import UsageError
 from forgedb.migrations.files import load, packaged
@@ -12,28 +12,27 @@ from forgedb.schema_check.comparison import Difference
 from forgedb.schema_check.snapshot import Snapshot, differences_between, names_of, snapshot
 from forgedb.schema_check.versions import tables_of
 
-if TYPE_CHECKING:
-    from forgedb.migrations.migrator import Migrator
-
 OWN_TABLE = "database_identity"
 """Where this is, forgedb's tables are."""
 
 
 def compared_with_scratch(
-    runner: Migrator, database: MigrationRunner, given: MigrationRunner | None = None
+    database: MigrationRunner,
+    given: MigrationRunner | None,
+    make: Callable[[MigrationRunner], None],
+    left_out: Collection[str],
 ) -> list[Difference]:
-    """How the live schema is different; ``given`` is an empty database to run the files in.
+    """How the live schema is different from what ``make`` makes, the tables ``left_out`` apart.
 
-    Raises UsageError, and as the runner for what fails in the scratch database.
+    It is made in a scratch database, or in the empty one that is ``given``.
+
+    Raises UsageError, and what ``make`` raises.
     """
-    files = runner.applied_files()
-    if not files:
-        return []
     with database.scratch() if given is None else nullcontext(given) as scratch:
         require_empty(scratch, database)
-        runner.make(scratch, files)
-        made = scratch.snapshot(snapshot(left_out=runner.tables))
-    live = database.snapshot(snapshot(made.names, left_out=runner.tables))
+        make(scratch)
+        made = scratch.snapshot(snapshot(left_out=left_out))
+    live = database.snapshot(snapshot(made.names, left_out=left_out))
     return differences_between(made, live, _forgedbs(live, database))
 
 

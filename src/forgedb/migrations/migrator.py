@@ -161,7 +161,14 @@ class Migrator(MigrationStatus):
         from forgedb.migrations.live_schema import compared_with_scratch
 
         given = None if scratch is None else runner_of(scratch)
-        return compared_with_scratch(self, self._database, given)
+        files = self.applied_files()
+        if not files:
+            return []
+
+        def make(scratch: MigrationRunner) -> None:
+            self.make(scratch, files)
+
+        return compared_with_scratch(self._database, given, make, self.tables)
 
     def make(self, database: MigrationRunner, files: Sequence[MigrationFile]) -> None:
         """Apply these files to another database, which is empty.  Raises as migrate."""
@@ -242,7 +249,15 @@ class Migrator(MigrationStatus):
             raise UsageError("forgedb's own files aren't squashed: give the folder of yours")
         databases = [self._database, *([] if also is None else [runner_of(also)])]
         by_dialect: dict[Dialect, MigrationRunner] = {each.dialect: each for each in databases}
-        return squash(os.fspath(given), by_dialect, to, name, Migrator)
+
+        def made(
+            scratch: MigrationRunner, folder: str, files: Sequence[MigrationFile]
+        ) -> frozenset[str]:
+            there = Migrator(scratch, folder)
+            there.make(scratch, files)
+            return there.tables
+
+        return squash(os.fspath(given), by_dialect, to, name, made)
 
     def mark(
         self,

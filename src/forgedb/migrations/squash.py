@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import msgspec
 
@@ -26,8 +26,8 @@ from forgedb.sql.catalogue import Sql
 from forgedb.sql.lexer import Dialect
 from forgedb.sql.split import split
 
-if TYPE_CHECKING:
-    from forgedb.migrations.migrator import Migrator
+Make: TypeAlias = Callable[[MigrationRunner, str, Sequence[MigrationFile]], Collection[str]]
+"""Applies files of a folder to an empty database; returns the names of the history's tables."""
 
 NAME = "squashed"
 
@@ -54,11 +54,11 @@ def squash(
     databases: Mapping[Dialect, MigrationRunner],
     to: int,
     name: str,
-    migrator: type[Migrator],
+    make: Make,
 ) -> list[str]:
     """Put one file in the place of those up to a number, in each database's folder.
 
-    The ``migrator`` applies them to scratch databases.  Nothing is written before all of them are
+    ``make`` applies them to scratch databases.  Nothing is written before all of them are
     proven.  Returns the files that were written.
 
     Raises UsageError (no such number, files that can't be joined, a folder without a database to
@@ -74,9 +74,7 @@ def squash(
         parted[next(iter(databases))] = directory
     with ExitStack() as stack:
         found = {each: _database_for(each, databases, stack) for each in parted}
-        squashes = [
-            _proven(found[each], folder, to, name, migrator) for each, folder in parted.items()
-        ]
+        squashes = [_proven(found[each], folder, to, name, make) for each, folder in parted.items()]
     for each in squashes:
         _put_in_place(each)
     return [os.path.join(each.folder, each.file) for each in squashes]
@@ -113,9 +111,7 @@ def _lines(
             yield ";"
 
 
-def _proven(
-    database: MigrationRunner, folder: str, to: int, name: str, migrator: type[Migrator]
-) -> Squash:
+def _proven(database: MigrationRunner, folder: str, to: int, name: str, make: Make) -> Squash:
     """The file, after what it makes was found to be what they make."""
     files = load(folder)
     if to not in {migration.version for migration in files}:
@@ -132,8 +128,8 @@ def _proven(
     with TemporaryDirectory(prefix="forgedb-squash-") as alone:
         with open(os.path.join(alone, file), "x", encoding="utf-8", newline="\n") as written:
             written.write(text)
-        many, counts_of_many = _made(migrator, database, folder, replaced)
-        one, counts = _made(migrator, database, alone, load(alone))
+        many, counts_of_many = _made(make, database, folder, replaced)
+        one, counts = _made(make, database, alone, load(alone))
     different = [str(each) for each in differences_between(many, one)]
     different += [
         f"{table} has {counts.get(table, 0)} row(s), and not {count}"
@@ -152,13 +148,12 @@ def _proven(
 
 
 def _made(
-    kind: type[Migrator], database: MigrationRunner, folder: str, files: Sequence[MigrationFile]
+    make: Make, database: MigrationRunner, folder: str, files: Sequence[MigrationFile]
 ) -> tuple[Snapshot, dict[str, int]]:
     """What files make in an empty database, and how many rows each table has then."""
     with database.scratch() as scratch:
-        migrator = kind(scratch, folder)
-        migrator.make(scratch, files)
-        there = scratch.snapshot(snapshot(left_out=migrator.tables))
+        history = make(scratch, folder, files)
+        there = scratch.snapshot(snapshot(left_out=history))
         return there, scratch.read(_counted(there))
 
 

@@ -40,7 +40,6 @@ from forgedb.operations.topics import Topic
 if TYPE_CHECKING:
     from inspect import Signature
 
-    from forgedb.operations.migration_runner import MigrationRunner
     from forgedb.sql.lexer import Dialect
 
 P = ParamSpec("P")
@@ -223,7 +222,7 @@ class AsyncRunner(ABC):
     async def close(self) -> None: ...
 
     @abstractmethod
-    async def blocking(self, work: Callable[[MigrationRunner], R]) -> R:
+    async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
         """Call in a thread what is written for threads, on this same database."""
 
     def bound(

@@ -28,13 +28,14 @@ from forgedb.dao.repositories import advanced, stream_of
 from forgedb.errors import (
     ActorRequired,
 )
-from forgedb.ids import Ulid, check_ulid, new_ulid
+from forgedb.ids import check_ulid, new_ulid
 from forgedb.models import (
     LEASE_DURATION_MAX,
     EndReason,
     Lease,
     LeaseImport,
     Page,
+    Ulid,
 )
 from forgedb.operations.binding import Dao, H_co, locking, read, snapshot, write
 from forgedb.operations.steps import Steps, Together, lookup, many, now, one

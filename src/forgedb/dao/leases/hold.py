@@ -24,7 +24,8 @@ from forgedb.errors import (
     Unavailable,
     UsageError,
 )
-from forgedb.ids import Ulid, new_ulid
+from forgedb.ids import new_ulid
+from forgedb.models import Ulid
 from forgedb.operations.binding import AsyncRunner, H_co, SyncRunner
 from forgedb.operations.call_timeout import LEAVING_SECONDS, at_most
 from forgedb.validation import check_duration

@@ -22,9 +22,8 @@ from forgedb.dao.leases.log_rows import (
 )
 from forgedb.dao.line_writer import line_writer
 from forgedb.errors import InvalidValue
-from forgedb.ids import Ulid
 from forgedb.lease_log.lines import Acquired, Event, Forced, Released, written
-from forgedb.models import Lease
+from forgedb.models import Lease, Ulid
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Steps, many, rows
 from forgedb.sql.catalogue import sql

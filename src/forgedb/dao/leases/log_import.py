@@ -49,7 +49,7 @@ from forgedb.dao.repositories import (
     stream_of,
 )
 from forgedb.errors import InvalidValue, LineRefused, NotFound, named
-from forgedb.ids import ULID_PATTERN, Ulid, check_ulid, new_ulid
+from forgedb.ids import ULID_PATTERN, check_ulid, new_ulid
 from forgedb.lease_log.lines import LINE_BYTES_MAX, Acquired, Ended, Event, name_of, parse
 from forgedb.lease_log.rules import (
     Waiting,
@@ -68,6 +68,7 @@ from forgedb.models import (
     Project,
     Repository,
     RepositoryState,
+    Ulid,
     UnknownRepository,
 )
 from forgedb.operations.binding import Context, Dao

@@ -10,8 +10,7 @@ import msgspec
 
 from forgedb.dao.leases.steps import LEASE
 from forgedb.dao.repositories import REPOSITORY
-from forgedb.ids import Ulid
-from forgedb.models import Lease, Repository
+from forgedb.models import Lease, Repository, Ulid
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Steps, many
 from forgedb.sql.catalogue import Sql, sql

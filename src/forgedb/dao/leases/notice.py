@@ -7,7 +7,7 @@ committed.  So either the look comes after the end, or the end after the lock, a
 
 from __future__ import annotations
 
-from forgedb.ids import Ulid
+from forgedb.models import Ulid
 from forgedb.operations.steps import Select
 from forgedb.operations.topics import Topic
 from forgedb.sql.catalogue import sql

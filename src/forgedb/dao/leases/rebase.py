@@ -22,8 +22,8 @@ from forgedb.dao.leases.steps import (
 )
 from forgedb.dao.repositories import advanced, lock_and_select, stream_of
 from forgedb.errors import Conflict
-from forgedb.ids import Ulid, new_ulid
-from forgedb.models import EndReason, Lease
+from forgedb.ids import new_ulid
+from forgedb.models import EndReason, Lease, Ulid
 from forgedb.operations.binding import Context
 from forgedb.operations.steps import Change, SelectOne, Steps, Together
 from forgedb.validation import check_reason

@@ -25,12 +25,13 @@ from forgedb.errors import (
     Unavailable,
     named,
 )
-from forgedb.ids import Ulid, check_ulid, new_ulid
+from forgedb.ids import check_ulid, new_ulid
 from forgedb.models import (
     LEASE_DURATION_MAX,
     EndReason,
     Lease,
     RepositoryState,
+    Ulid,
 )
 from forgedb.operations.binding import Context
 from forgedb.operations.rows import columns

@@ -17,7 +17,7 @@ from forgedb.drivers.postgres.pool import Pool
 from forgedb.drivers.reentrant_locks import ReentrantLock
 from forgedb.drivers.waiters import Waiter
 from forgedb.errors import Unavailable, UsageError
-from forgedb.operations.binding import AsyncRunner, Dao, FirstWrite, Mode, SchemaCheck
+from forgedb.operations.binding import AsyncRunner, Dao, FirstWrite, Mode, SchemaCheck, SyncRunner
 from forgedb.operations.call_timeout import at_most
 from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps
@@ -189,7 +189,7 @@ class PostgresRunner(AsyncRunner):
             f" pg_dump --format=custom --file={path} DATABASE"
         )
 
-    async def blocking(self, work: Callable[[MigrationRunner], R]) -> R:
+    async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
         if self._in_transaction:
             self._refuse_outer_use()
         if self._pool.closed:
@@ -357,7 +357,7 @@ class PostgresTransaction(AsyncRunner):
     async def close(self) -> None:
         raise misuse.closes_by_itself()
 
-    async def blocking(self, work: Callable[[MigrationRunner], R]) -> R:
+    async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
         raise misuse.not_in_a_transaction("a migration")
 
     def _check(self) -> None:

@@ -21,9 +21,8 @@ from forgedb.drivers.sqlite.runner import SqliteRunner
 from forgedb.drivers.sqlite.worker_threads import Job, WorkerThreads
 from forgedb.drivers.task_threads import in_a_thread
 from forgedb.errors import Unavailable, UsageError
-from forgedb.operations.binding import AsyncRunner, FirstWrite, Mode, SchemaCheck
+from forgedb.operations.binding import AsyncRunner, FirstWrite, Mode, SchemaCheck, SyncRunner
 from forgedb.operations.call_timeout import for_a_turn
-from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps
 from forgedb.operations.topics import Topic
 
@@ -127,7 +126,7 @@ class AsyncSqliteRunner(AsyncRunner):
     async def backup(self, path: str) -> None:
         await self.blocking(lambda runner: runner.backup(path))
 
-    async def blocking(self, work: Callable[[MigrationRunner], R]) -> R:
+    async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
         if self._in_transaction:
             self._refuse_outer_use()
         return await in_a_thread(lambda: work(self._inner))
@@ -212,7 +211,7 @@ class AsyncSqliteTransaction(AsyncRunner):
     async def close(self) -> None:
         raise misuse.closes_by_itself()
 
-    async def blocking(self, work: Callable[[MigrationRunner], R]) -> R:
+    async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
         raise misuse.not_in_a_transaction("a migration")
 
     async def _run(self, work: OnConnection[R], undo: Callable[[R], None] | None = None) -> R:
