@@ -33,5 +33,10 @@ suppress_warnings = ["misc.highlighting_failure"]
 
 html_theme = "furo"
 html_title = f"forgedb {version}"
+html_static_path = ["_static"]
+html_favicon = "_static/icon.svg"
+html_js_files = ["search.js"]
+html_css_files = ["forgedb.css"]
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False

@@ -6,14 +6,16 @@ warning fails the build.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 import sys
 from datetime import timedelta
 from enum import Enum
 from types import ModuleType
-from typing import Any
+from typing import Any, ForwardRef
 
+import msgspec
 import public
 from docutils.nodes import Element
 from sphinx.addnodes import pending_xref
@@ -71,14 +73,40 @@ def on_signature(
     if inspect.isclass(thing):
         if issubclass(thing, Dao | Handle | Enum):
             return "", ""
-        signature = inspect.signature(thing).replace(return_annotation=inspect.Signature.empty)
+        signature = made_with(thing)
     elif isinstance(static, Operation):
         signature = static.__signature__
     else:
         signature = inspect.signature(thing)
         if kind == "method" and not isinstance(static, classmethod | staticmethod):
             signature = signature.replace(parameters=[*signature.parameters.values()][1:])
+        if thing.__code__.co_filename == contextlib.__file__:
+            given_back = signature.return_annotation.replace("Generator[", "ContextManager[")
+            signature = signature.replace(return_annotation=given_back)
     return told(signature, sys.modules[thing.__module__])
+
+
+def made_with(thing: type) -> inspect.Signature:
+    """What a class is made with; of a struct its fields, as they are written in the source."""
+    signature = inspect.signature(thing).replace(return_annotation=inspect.Signature.empty)
+    if not (issubclass(thing, msgspec.Struct) or hasattr(thing, "_fields")):
+        return signature
+    written: dict[str, Any] = {}
+    for base in reversed(thing.__mro__):
+        written |= inspect.get_annotations(base)
+    factories = {
+        field.name: field.default_factory
+        for field in (msgspec.structs.fields(thing) if issubclass(thing, msgspec.Struct) else ())
+        if field.default_factory is not msgspec.NODEFAULT
+    }
+    fields = [
+        each.replace(
+            annotation=written[each.name],
+            default=factories[each.name]() if each.name in factories else each.default,
+        )
+        for each in signature.parameters.values()
+    ]
+    return signature.replace(parameters=fields)
 
 
 def told(signature: inspect.Signature, module: ModuleType) -> tuple[str, str]:
@@ -95,6 +123,8 @@ def told(signature: inspect.Signature, module: ModuleType) -> tuple[str, str]:
 
 def linked(annotation: Any, module: ModuleType) -> Any:
     """An annotation that is a text, with the paths of public names in it; shown without them."""
+    if isinstance(annotation, ForwardRef):
+        annotation = annotation.__forward_arg__
     if not isinstance(annotation, str):
         return annotation
 

@@ -24,7 +24,7 @@ def site() -> Path:
 
 def test_the_navigation_leads_a_newcomer_and_names_every_page(site):
     lists = sections((ROOT / "docs/index.md").read_text())
-    assert [*lists] == ["Start", "Guides", "Operating", "Reference", "How it is built"]
+    assert [*lists] == ["Start", "Guides", "Reference", "Operating", "How it is built"]
     named = {page for entries in lists.values() for _, page in entries}
     sources = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.rst")]
     pages = {str(each.relative_to(ROOT / "docs").with_suffix("")) for each in sources}
