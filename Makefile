@@ -72,19 +72,19 @@ bench: $(DEV) ## Measure against the raw driver, print each ratio and keep it
 	$(BIN)/python -m benchmarks --save
 
 bench-check: $(DEV) ## Compare with the committed ratios; with SHORT=1 by counted instructions alone
-	$(BIN)/python -m benchmarks.check $(if $(SHORT),--short)
+	$(BIN)/python -m benchmarks check $(if $(SHORT),--short)
 
 bench-clients: $(DEV) ## Measure 1 to 64 clients at once, and keep the figures
-	$(BIN)/python -m benchmarks.clients --save
+	$(BIN)/python -m benchmarks clients --save
 
 bench-growth: $(DEV) ## Measure a database that grows to 10,000,000 objects, and keep the figures
-	$(BIN)/python -m benchmarks.growth --save
+	$(BIN)/python -m benchmarks growth --save
 
 bench-startup: $(DEV) ## Measure what starting costs, and keep the figures
-	$(BIN)/python -m benchmarks.imports --save
+	$(BIN)/python -m benchmarks startup --save
 
 plots: $(DEV) ## Draw the figures, and write the tables, of what was kept
-	$(BIN)/python -m benchmarks.plots
+	$(BIN)/python -m benchmarks plots
 
 format: $(DEV) ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix-only

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.check``: whether forgedb costs what it did when its ratios were committed.
+"""Whether forgedb costs what it did when its ratios were committed.
 
 Instructions are counted, with valgrind, for what one process does; times are taken where a server
 or the system has a part in it, and are allowed to differ by much more.
@@ -6,8 +6,8 @@ or the system has a part in it, and are allowed to differ by much more.
 
 from __future__ import annotations
 
-import argparse
 import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +15,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from benchmarks import counting, reads, record, writes
-from benchmarks.postgres import reads as postgres_reads
-from benchmarks.postgres import writes as postgres_writes
-from benchmarks.postgres.server import Server
+from benchmarks.places import Databases, Files
 from benchmarks.scale import FULL
+from benchmarks.server import Server
 from benchmarks.timing import Row
 
 NAME = "check"
@@ -26,7 +25,7 @@ NAME = "check"
 TOLERANCES = {"instructions": 0.03, "time": 0.2}
 """By how much of itself a ratio may differ from the committed one, by what was measured."""
 
-ACCEPT = "python -m benchmarks.check --accept"
+ACCEPT = "python -m benchmarks check --accept"
 
 
 class Ratio(NamedTuple):
@@ -44,11 +43,7 @@ class Comparison(NamedTuple):
     is_worse: bool
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="benchmarks.check", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="instructions alone")
-    parser.add_argument("--accept", action="store_true", help="keep these ratios as the new ones")
-    asked = parser.parse_args(arguments)
+def main(asked: Namespace) -> int:
     if not counting.is_there():
         sys.stderr.write("valgrind counts the instructions, and isn't installed: install it\n")
         return 2
@@ -77,11 +72,13 @@ def timed() -> list[Ratio]:
     """Of time."""
     rows: list[Row] = []
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
+        files = Files(FULL, Path(folder))
         for measure in (reads.get, reads.page, writes.lease, writes.repository):
-            rows += measure(FULL, Path(folder))
+            rows += measure(files)
     with Server() as server:
-        for measure_on in (postgres_reads.get, postgres_reads.page, postgres_writes.lease):
-            rows += measure_on(FULL, server)
+        databases = Databases(FULL, server)
+        for measure in (reads.get, reads.page, writes.lease):
+            rows += measure(databases)
     return [Ratio("time", f"{row.work}, against {row.against}", row.ratio) for row in rows]
 
 
@@ -122,7 +119,3 @@ def differing_versions(kept: Mapping[str, Any], here: Mapping[str, Any]) -> list
         for name, version in kept.items()
         if name in here and here[name] != version
     ]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,24 +7,22 @@ side takes more than ``neither`` is what its work costs.
 from __future__ import annotations
 
 import gc
-import random
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from benchmarks.databases import PROJECT, copy, open_ours, open_raw
-from benchmarks.objects import generated, rows_of
-from benchmarks.replay import Series, recorded, send
-from benchmarks.scale import QUICK, Scale
+from benchmarks.databases import all_ids, ids_of, open_ours, open_raw
+from benchmarks.objects import add, generated, rows_of
+from benchmarks.places import Files
+from benchmarks.reads import chosen, getting, getting_ours, paging
+from benchmarks.replay import Series, recorded, send_on_file
+from benchmarks.scale import QUICK
 from benchmarks.timing import Slice
 from benchmarks.writes import leases, repositories
-from forgedb.dao.objects import INSERT
-from forgedb.dao.repositories import LIST_LIVE, SELECT_BY_ID
 
 SIDES = ("neither", "raw", "ours")
-
-PAGE = 100
 
 COUNTED = QUICK._replace(repositories=200, objects=5_000, gets=200, pages=20, writes=20)
 
@@ -36,90 +34,62 @@ class Prepared(NamedTuple):
     ours: Slice
 
 
-Work: TypeAlias = Callable[[Path, Scale], Prepared]
+Work: TypeAlias = Callable[[Files, str], Prepared]
 
 
-def get(path: Path, scale: Scale) -> Prepared:
+def get(place: Files, url: str) -> Prepared:
     """Repositories by id."""
-    db, raw = open_ours(path), open_raw(path, writes=False)
-    found = raw.execute("SELECT id FROM repositories ORDER BY id").fetchall()
-    wanted = random.Random(0).choices([str(row[0]) for row in found], k=scale.gets)
-    execute, text = raw.cursor().execute, SELECT_BY_ID.sqlite
-    return Prepared(
-        lambda: [execute(text, {"id": one}).fetchall() for one in wanted],
-        lambda: [db.repositories.get(one) for one in wanted],
-    )
+    db = open_ours(url)
+    wanted = chosen(all_ids(db), place.scale.gets)
+    execute = open_raw(url, writes=False).cursor().execute
+    return Prepared(getting(execute, url, wanted), getting_ours(db, wanted))
 
 
-def page(path: Path, scale: Scale) -> Prepared:
+def page(place: Files, url: str) -> Prepared:
     """Pages of a project's repositories."""
-    db, raw = open_ours(path), open_raw(path, writes=False)
-    project = db.projects.get_by_slug(PROJECT).id
-    found = raw.execute("SELECT id FROM repositories ORDER BY id").fetchall()
-    wanted = random.Random(0).choices([str(row[0]) for row in found[:-PAGE]], k=scale.pages)
-    execute, text = raw.cursor().execute, LIST_LIVE.sqlite
-
-    def asked(after: str) -> dict[str, Any]:
-        return {"project_id": project, "after": after, "limit": PAGE}
-
-    return Prepared(
-        lambda: [execute(text, asked(one)).fetchall() for one in wanted],
-        lambda: [db.repositories.list(project, after=one, limit=PAGE) for one in wanted],
-    )
+    execute = open_raw(url, writes=False).cursor().execute
+    return Prepared(*paging(execute, url, open_ours(url), place.scale))
 
 
-def lease(path: Path, scale: Scale) -> Prepared:
-    """Leases acquired and released."""
-    return _beside_statements(leases, path, scale)
-
-
-def repository(path: Path, scale: Scale) -> Prepared:
-    """Repositories created."""
-    return _beside_statements(repositories, path, scale)
-
-
-def _beside_statements(writes: Series, path: Path, scale: Scale) -> Prepared:
+def writes(series: Series, place: Files, url: str) -> Prepared:
     """The writes, and the statements that they send raw."""
-    slices = iter(recorded(copy(path, "recorded"), writes, scale.writes, slices=2))
-    raw, db = open_raw(copy(path, "raw"), writes=True), open_ours(copy(path, "ours"))
-    series = writes(db)
+    count = place.scale.writes
+    slices = iter(recorded(place.copy(url, "recorded"), series, count, slices=2))
+    raw = open_raw(place.copy(url, "raw"))
+    operations = series(open_ours(place.copy(url, "ours")))
     return Prepared(
-        lambda: send(raw, next(slices)),
-        lambda: [next(series)() for _ in range(scale.writes)],
+        lambda: send_on_file(raw, next(slices)),
+        lambda: [next(operations)() for _ in range(count)],
     )
 
 
-def add_many(path: Path, scale: Scale) -> Prepared:
+def add_many(place: Files, url: str) -> Prepared:
     """Objects in the order of their oids, into an empty repository each time."""
-    objects = generated(scale.objects)
-    db, raw = open_ours(copy(path, "ours")), open_raw(copy(path, "raw"), writes=True)
-    project = db.projects.get_by_slug(PROJECT).id
-    items = db.repositories.list(project, limit=2).items
-    ready = iter([rows_of(one.id, objects) for one in items])
-    leased = iter([db.leases.acquire(one.id) for one in items])
-
-    def with_executemany() -> None:
-        with raw:
-            raw.cursor().executemany(INSERT.sqlite, next(ready))
+    objects = generated(place.scale.objects)
+    db, raw = open_ours(place.copy(url, "ours")), open_raw(place.copy(url, "raw"))
+    ids = ids_of(db, 2)
+    ready = iter([rows_of(one, objects) for one in ids])
+    leased = iter([db.leases.acquire(one) for one in ids])
 
     def with_forgedb() -> None:
         lease = next(leased)
         db.objects.add_many(lease.repository_id, objects, lease.fencing_token)
 
-    return Prepared(with_executemany, with_forgedb)
+    return Prepared(lambda: add(raw, next(ready)), with_forgedb)
 
 
 WORKS: dict[str, Work] = {
     "get": get,
     "page": page,
-    "lease": lease,
-    "repository": repository,
+    "lease": partial(writes, leases),
+    "repository": partial(writes, repositories),
     "add-many": add_many,
 }
 
 
 def main(work: str, side: str, base: str, folder: str) -> None:
-    prepared = WORKS[work](copy(Path(base), "counted", Path(folder)), COUNTED)
+    place = Files(COUNTED, Path(folder))
+    prepared = WORKS[work](place, place.copy(base, "counted"))
     for run in prepared:
         run()
     # What was prepared is no garbage: a collection that walks it belongs to neither side.

@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.counted import COUNTED, SIDES, WORKS
-from benchmarks.databases import base, copy
 from benchmarks.migrations import IMPORTS
+from benchmarks.places import Files
 from benchmarks.processes import environment
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ def ratios() -> dict[str, float]:
     """The ratio of each work."""
     _compile()
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
-        filled = base(COUNTED, Path(folder))
+        filled = Files(COUNTED, Path(folder)).base
         runs = [(work, side) for work in WORKS for side in SIDES]
         runs += [(MIGRATE, side) for side in SIDES[1:]]
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as together:
@@ -59,13 +59,13 @@ def _compile() -> None:
         subprocess.run(command, check=True, cwd=ROOT, env=_alike())
 
 
-def _count(work: str, side: str, filled: Path) -> int:
+def _count(work: str, side: str, filled: str) -> int:
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
         if work != MIGRATE:
-            return instructions("-m", "benchmarks.counted", work, side, str(filled), folder)
+            return instructions("-m", "benchmarks.counted", work, side, filled, folder)
         if side == "raw":
             return instructions("-c", IMPORTS)
-        url = f"sqlite:///{copy(filled, 'migrated', Path(folder))}"
+        url = Files(COUNTED, Path(folder)).copy(filled, "migrated")
         return instructions("-m", "forgedb", "--url", url, "migrate")
 
 

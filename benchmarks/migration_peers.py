@@ -8,23 +8,19 @@ yoyo-migrations takes no such setting, and syncs every commit.
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-import psycopg
-
-from benchmarks.migrations import check_applied, migrate, run, written
-from benchmarks.postgres.server import Server
-from benchmarks.scale import Scale
+from benchmarks.migrations import check_applied, migrate, written
+from benchmarks.places import Files, Place
+from benchmarks.processes import run
 from benchmarks.timing import Contender, Row, Slice, interleave
 
 NAMES = ("yoyo-migrations", "Alembic", "dbmate")
-
-Connect: TypeAlias = Callable[[str], "sqlite3.Connection | psycopg.Connection"]
 
 ALEMBIC_INI = """
 [alembic]
@@ -84,50 +80,23 @@ def peers_of(python: Path) -> list[Peer]:
     return found
 
 
-def on_sqlite(scale: Scale, peers: list[Peer]) -> Iterator[Row]:
-    """Into new files, and into files that have all migrations."""
-    with TemporaryDirectory(prefix="forgedb-benchmarks-") as name:
-        folder = Path(name)
-
-        def fresh(kind: str) -> str:
-            path = folder / f"{kind}.db"
-            for old in folder.glob(f"{path.name}*"):
-                old.unlink()
-            new = sqlite3.connect(path)
-            new.execute("PRAGMA journal_mode = WAL")
-            new.close()
-            return f"sqlite:///{path}"
-
-        def connect(url: str) -> sqlite3.Connection:
-            return sqlite3.connect(url.removeprefix("sqlite:///"))
-
-        yield from _rows("migrate-files", scale, peers, folder, "SQLite", fresh, connect)
-
-
-def on_postgres(scale: Scale, server: Server, peers: list[Peer]) -> Iterator[Row]:
+def rows(place: Place, peers: list[Peer]) -> Iterator[Row]:
     """Into new databases, and into databases that have all migrations."""
-    with TemporaryDirectory(prefix="forgedb-benchmarks-") as name:
-        yield from _rows(
-            "postgres-migrate",
-            scale,
-            peers,
-            Path(name),
-            "PostgreSQL",
-            lambda kind: server.empty(kind.lower()),
-            psycopg.connect,
-        )
+    with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
+        yield from _rows(place, peers, Path(folder))
 
 
-def _rows(
-    name: str,
-    scale: Scale,
-    peers: list[Peer],
-    folder: Path,
-    database: str,
-    fresh: Callable[[str], str],
-    connect: Connect,
-) -> Iterator[Row]:
+def _fresh(place: Place, kind: str) -> str:
+    url = place.empty(kind.lower())
+    if isinstance(place, Files):
+        with closing(place.connect(url)) as new:
+            new.execute("PRAGMA journal_mode = WAL")
+    return url
+
+
+def _rows(place: Place, peers: list[Peer], folder: Path) -> Iterator[Row]:
     """All take turns with one another, so that one run of forgedb's is beside all of theirs."""
+    scale, database = place.scale, place.words
     files = written(folder / "files", scale.files, 1)
     runners: dict[str, Callable[[str], object]] = {"forgedb": lambda url: migrate(url, files)}
     for peer in peers:
@@ -139,7 +108,7 @@ def _rows(
 
     def anew(kind: str) -> Contender:
         def prepare() -> Slice:
-            urls[kind] = fresh(kind)
+            urls[kind] = _fresh(place, kind)
             return partial(runners[kind], urls[kind])
 
         return prepare
@@ -154,8 +123,9 @@ def _rows(
     for contender, work, operations in works:
         taken, *theirs = interleave([contender(kind) for kind in runners], scale.bulk_rounds)
         for url in urls.values():
-            check_applied(connect(url), scale.files)
+            check_applied(place.connect(url), scale.files)
         for peer, times in zip(peers, theirs, strict=True):
+            name = "migrate-files" if isinstance(place, Files) else "postgres-migrate"
             yield Row(name, work, peer.name, operations, None, times, taken)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psycopg
 
-from benchmarks.postgres.server import Server
+from benchmarks.databases import path_of
+from benchmarks.places import Files, Place
 from benchmarks.processes import run
-from benchmarks.scale import Scale
-from benchmarks.timing import Contender, Row, Slice, interleave
+from benchmarks.timing import Row, Slice, interleave
 
 INSTALLED = Path(sys.executable).with_name("forgedb")
 OURS = [str(INSTALLED)] if INSTALLED.exists() else [sys.executable, "-m", "forgedb"]
@@ -59,75 +60,40 @@ ROWS = {
 """What is done by each: what a runner adds is the same for both."""
 
 
-def on_sqlite(scale: Scale, folder: Path) -> Iterator[Row]:
-    """Into a new file each time; then into one that has them all."""
-    name, made = "migrate-files", 0
-
-    def fresh(run: Callable[[str], object]) -> Contender:
-        def prepare() -> Slice:
-            nonlocal made
-            made += 1
-            path = str(folder / f"migrated-{made}.db")
-            return lambda: run(path)
-
-        return prepare
-
-    for words, rows in ROWS.items():
-        files = written(folder / f"files-{rows}", scale.files, rows)
-        contenders = [
-            fresh(lambda path, of=files: run(sys.executable, "-c", BARE_SQLITE, path, str(of))),
-            fresh(lambda path, of=files: migrate(f"sqlite:///{path}", of)),
-        ]
-        raw, taken = interleave(contenders, scale.bulk_rounds)
-        _check(sqlite3.connect(folder / f"migrated-{made}.db"), scale.files)
-        work = f"{scale.files} {words}, SQLite"
-        yield Row(name, work, "a bare loop in apsw", scale.files, 1.1, raw, taken)
-    url = f"sqlite:///{folder}/migrated-{made}.db"
-    raw, taken = interleave(
-        [
-            lambda: lambda: run(sys.executable, "-c", IMPORTS),
-            lambda: lambda: migrate(url, files),
-        ],
-        scale.process_rounds,
-    )
-    yield Row(name, f"{scale.files} files, nothing pending, SQLite", IMPORTS, 1, 1.3, raw, taken)
-
-
-def on_postgres(scale: Scale, server: Server) -> Iterator[Row]:
+def rows(place: Place) -> Iterator[Row]:
     """Into a new database each time; then into one that has them all."""
-    name = "postgres-migrate"
+    on_file, scale = isinstance(place, Files), place.scale
+    name = "migrate-files" if on_file else "postgres-migrate"
+    bare, imports = (BARE_SQLITE, IMPORTS) if on_file else (BARE_POSTGRES, CONNECTS)
+    url = ""
 
-    def fresh(database: str, run: Callable[[str], object]) -> Contender:
-        def prepare() -> Slice:
-            url = server.empty(database)
-            return lambda: run(url)
+    def bare_loop() -> Slice:
+        new = path_of(place.empty("migrated_raw"))
+        return partial(run, sys.executable, "-c", bare, new, str(files))
 
-        return prepare
+    def forgedb() -> Slice:
+        nonlocal url
+        url = place.empty("migrated_ours")
+        return partial(migrate, url, files)
 
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
-        for words, rows in ROWS.items():
-            files = written(Path(folder) / f"files-{rows}", scale.files, rows)
-            contenders = [
-                fresh(
-                    "raw",
-                    lambda url, of=files: run(sys.executable, "-c", BARE_POSTGRES, url, str(of)),
-                ),
-                fresh("ours", lambda url, of=files: migrate(url, of)),
-            ]
-            raw, taken = interleave(contenders, scale.bulk_rounds)
-            _check(psycopg.connect(server.url_of("ours")), scale.files)
-            work = f"{scale.files} {words}, PostgreSQL"
-            yield Row(name, work, "a bare loop in psycopg", scale.files, 1.1, raw, taken)
-        url = server.url_of("ours")
-        raw, taken = interleave(
-            [
-                lambda: lambda: run(sys.executable, "-c", CONNECTS, url),
-                lambda: lambda: migrate(url, files),
-            ],
+        for words, moved in ROWS.items():
+            files = written(Path(folder) / f"files-{moved}", scale.files, moved)
+            raw, ours = interleave([bare_loop, forgedb], scale.bulk_rounds)
+            _check(place.connect(url), scale.files)
+            work, against = (
+                f"{scale.files} {words}, {place.words}",
+                f"a bare loop in {place.driver}",
+            )
+            yield Row(name, work, against, scale.files, 1.1, raw, ours)
+        least = [sys.executable, "-c", imports, *(() if on_file else (url,))]
+        raw, ours = interleave(
+            [lambda: partial(run, *least), lambda: partial(migrate, url, files)],
             scale.process_rounds,
         )
-        against = "imports, one connection"
-        yield Row(name, f"{scale.files} files, nothing pending", against, 1, 1.2, raw, taken)
+    work = f"{scale.files} files, nothing pending, {place.words}"
+    against, bound = (IMPORTS, 1.3) if on_file else ("imports, one connection", 1.2)
+    yield Row(name, work, against, 1, bound, raw, ours)
 
 
 def written(folder: Path, count: int, rows: int) -> Path:

@@ -3,39 +3,77 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from benchmarks.databases import base, copy, first_repository, open_ours, open_raw
-from benchmarks.places import Place
-from benchmarks.scale import Scale
+import apsw
+import psycopg
+
+from benchmarks.databases import PAGE, fingerprint, ids_of, is_file, open_ours, open_raw
+from benchmarks.places import Files, Place
 from benchmarks.timing import Contender, Row, Slice, Times, interleave
-from forgedb.dao.objects import INSERT
+from forgedb.dao.objects import COPY, INSERT
 from forgedb.models import NewObject
 
-PAGE = 100
+RowValues: TypeAlias = tuple[Any, ...]
+Add: TypeAlias = Callable[[Any, Sequence[RowValues]], None]
+
 SORTED_ROWS = 100_000
-"""Rows that forgedb sorts together, where they come in no order."""
+"""Rows that forgedb sorts together on SQLite, where they come in no order."""
 
 CREATED_AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 CREATED_AT_TEXT = "2026-11-22T10:00:00.000000Z"
 """The same, as SQLite keeps it."""
 
+TABLE = "object_metadata"
+TO_TEMPORARY = COPY.text.replace(f"COPY {TABLE}", "COPY given").encode()
 
-def add_many(scale: Scale, folder: Path) -> Iterator[Row]:
-    """All objects in one transaction, in Git's order and in none."""
-    path = base(scale, folder)
-    objects = generated(scale.objects)
-    work = "add_many of 1 M objects"
-    raw, ours = _added(path, objects, scale)
-    yield Row("add-many", f"{work}, in order", "executemany", len(objects), 1.3, raw, ours)
-    random.Random(1).shuffle(objects)
-    raw, ours = _added(path, objects, scale)
-    against = "executemany of sorted rows"
-    yield Row("add-many", f"{work}, shuffled", against, len(objects), None, raw, ours)
+MAKE_TEMPORARY = f"CREATE TEMPORARY TABLE given (LIKE {TABLE}) ON COMMIT DROP"
+
+FROM_TEMPORARY = f"""
+INSERT INTO {TABLE}
+SELECT * FROM given ORDER BY repository_id, oid
+ON CONFLICT DO NOTHING
+"""
+
+
+def add_many(place: Place) -> Iterator[Row]:
+    """All objects in one transaction: in Git's order and in none; on a server, whose table may have
+    others already, beside a tenth as many, too."""
+    objects = generated(place.scale.objects)
+    shuffled = random.Random(1).sample(objects, k=len(objects))
+    with open_ours(place.base) as db:
+        (repository_id,) = ids_of(db, 1)
+    name, count = f"{place.prefix}add-many", len(objects)
+    by, bound, together = ("executemany", 1.3, SORTED_ROWS)
+    if not isinstance(place, Files):
+        by, bound, together = ("COPY", 1.2, count)
+
+    def row(words: str, against: str, most: float | None, times: tuple[Times, Times]) -> Row:
+        work = f"add_many of 1 M objects, {words}{place.suffix}"
+        return Row(name, work, against, count, most, *times)
+
+    def ready(given: Sequence[NewObject]) -> list[RowValues]:
+        rows = rows_of(repository_id, given, created_at_in(place.base))
+        starts = range(0, count, together)
+        return [row for start in starts for row in sorted(rows[start : start + together])]
+
+    in_order = ready(objects)
+    times = _added(place, place.base, add, in_order, objects)
+    yield row("in order", by, bound, times)
+    times = _added(place, place.base, add, ready(shuffled), shuffled)
+    yield row("shuffled", f"{by} of sorted rows", None, times)
+    if isinstance(place, Files):
+        return
+    begun = place.copy(place.base, "begun")
+    there = generated(max(1, count // 10), seed=2)
+    with open_raw(begun) as first:
+        add(first, rows_of(repository_id, there, CREATED_AT))
+        first.execute(f"VACUUM ANALYZE {TABLE}")
+    times = _added(place, begun, _copy_and_insert, in_order, objects)
+    yield row("beside others", "COPY, INSERT … SELECT", None, times)
 
 
 class Deep(NamedTuple):
@@ -43,61 +81,57 @@ class Deep(NamedTuple):
 
     url: str
     repository_id: str
-    after: str
+    objects: list[NewObject]
+    after: bytes
 
 
-def deep(place: Place, scale: Scale) -> Deep:
-    """A copy of the place's base with the objects of one repository."""
-    objects = generated(scale.objects)
-    url = place.copy(place.base(), "deep")
-    with place.open(url) as db:
-        repository_id = first_repository(db)
+def deep(place: Place) -> Deep:
+    """A copy of the place's base with the objects of one repository, in the order of their oids."""
+    objects = generated(place.scale.objects)
+    url = place.copy(place.base, "deep")
+    with open_ours(url) as db:
+        (repository_id,) = ids_of(db, 1)
         with db.leases.hold(repository_id) as held:
             db.objects.add_many(repository_id, objects, held.fencing_token)
     place.settle(url)
-    last_before = objects[len(objects) * 9 // 10 - 1].oid
-    assert isinstance(last_before, bytes)
-    return Deep(url, repository_id, last_before.hex())
+    return Deep(url, repository_id, objects, bytes(objects[len(objects) * 9 // 10 - 1].oid))
 
 
-def depth(place: Place, scale: Scale) -> Iterator[Row]:
+def depth(place: Place) -> Iterator[Row]:
     """Pages at nine tenths of a repository's objects, and at their beginning."""
-    url, repository_id, after = deep(place, scale)
-    with place.open(url) as db:
+    url, repository_id, _, after = deep(place)
+    scale = place.scale
+    with open_ours(url) as db:
 
-        def at(after: str | None) -> Contender:
-            listed = partial(db.objects.list, repository_id, after=after, limit=PAGE)
+        def at(oid: str | None) -> Contender:
+            listed = partial(db.objects.list, repository_id, after=oid, limit=PAGE)
             return lambda: lambda: [listed() for _ in range(scale.pages)]
 
-        shallow, ours = interleave([at(None), at(after)], scale.rounds)
+        shallow, ours = interleave([at(None), at(after.hex())], scale.rounds)
     work = f"page of 100 at depth 900,000 of 1 M{place.suffix}"
     yield Row(f"{place.prefix}depth", work, "the first page", scale.pages, 1.1, shallow, ours)
 
 
-def _added(path: Path, objects: Sequence[NewObject], scale: Scale) -> tuple[Times, Times]:
-    """The driver sends the rows that forgedb sends, sorted batch by batch."""
-    with open_ours(path) as db:
-        repository_id = first_repository(db)
-    batches = [
-        sorted(rows_of(repository_id, objects[start : start + SORTED_ROWS]))
-        for start in range(0, len(objects), SORTED_ROWS)
-    ]
+def _added(
+    place: Place, base: str, send: Add, rows: Sequence[RowValues], objects: Sequence[NewObject]
+) -> tuple[Times, Times]:
+    """The driver sends the rows that forgedb makes of the objects."""
+    repository_id = rows[0][0]
+    urls: dict[str, str] = {}
 
-    def with_executemany() -> Slice:
-        raw = open_raw(copy(path, "raw"), writes=True)
+    def by_driver() -> Slice:
+        urls["raw"] = place.copy(base, "raw")
+        raw = open_raw(urls["raw"])
 
         def run() -> None:
-            cursor = raw.cursor()
-            cursor.execute("BEGIN IMMEDIATE")
-            for rows in batches:
-                cursor.executemany(INSERT.sqlite, rows)
-            cursor.execute("COMMIT")
+            send(raw, rows)
             raw.close()
 
         return run
 
-    def with_forgedb() -> Slice:
-        db = open_ours(copy(path, "ours"))
+    def by_forgedb() -> Slice:
+        urls["ours"] = place.copy(base, "ours")
+        db = open_ours(urls["ours"], clock=lambda: CREATED_AT)
         token = db.leases.acquire(repository_id).fencing_token
 
         def run() -> None:
@@ -106,8 +140,38 @@ def _added(path: Path, objects: Sequence[NewObject], scale: Scale) -> tuple[Time
 
         return run
 
-    raw, ours = interleave([with_executemany, with_forgedb], scale.bulk_rounds, warm_up=False)
+    raw, ours = interleave([by_driver, by_forgedb], place.scale.bulk_rounds, warm_up=False)
+    assert fingerprint(urls["raw"], TABLE) == fingerprint(urls["ours"], TABLE), (
+        "both wrote the same"
+    )
     return raw, ours
+
+
+def add(raw: apsw.Connection | psycopg.Connection[Any], rows: Sequence[RowValues]) -> None:
+    """Record the rows in a transaction, as is fastest with the driver."""
+    if isinstance(raw, apsw.Connection):
+        cursor = raw.cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        cursor.executemany(INSERT.sqlite, rows)
+        cursor.execute("COMMIT")
+    else:
+        with raw.transaction():
+            copy_in(raw, COPY.text.encode(), rows)
+
+
+def copy_in(raw: psycopg.Connection[Any], text: bytes, rows: Sequence[RowValues]) -> None:
+    with raw.cursor().copy(text) as copy:
+        copy.set_types(COPY.types)
+        write_row = copy.write_row
+        for row in rows:
+            write_row(row)
+
+
+def _copy_and_insert(raw: psycopg.Connection[Any], rows: Sequence[RowValues]) -> None:
+    with raw.transaction():
+        raw.execute(MAKE_TEMPORARY)
+        copy_in(raw, TO_TEMPORARY, rows)
+        raw.execute(FROM_TEMPORARY)
 
 
 def generated(count: int, seed: int = 0) -> list[NewObject]:
@@ -120,9 +184,14 @@ def generated(count: int, seed: int = 0) -> list[NewObject]:
     ]
 
 
+def created_at_in(url: str) -> object:
+    """When they were recorded, as such a database has it."""
+    return CREATED_AT_TEXT if is_file(url) else CREATED_AT
+
+
 def rows_of(
     repository_id: str, objects: Sequence[NewObject], created_at: object = CREATED_AT_TEXT
-) -> list[tuple[Any, ...]]:
+) -> list[RowValues]:
     """The objects' rows, as tuples."""
     return [
         (repository_id, each.oid, each.type, each.size, each.disk_size, created_at)

@@ -1,15 +1,20 @@
-"""The databases that a work is measured on: files, or databases of a server; each by its URL."""
+"""Where a work is measured: files, or databases of a server; each by its URL."""
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-import forgedb
-from benchmarks import databases
-from benchmarks.peers.settings import path_of
-from benchmarks.postgres import server
+import apsw
+import psycopg
+
+from benchmarks.databases import HERE, fill, open_ours, open_raw, path_of
 from benchmarks.scale import Scale
+from benchmarks.server import Server
 
 
 class Place(Protocol):
@@ -18,18 +23,23 @@ class Place(Protocol):
     words: str
     suffix: str
     prefix: str
+    driver: str
+    scale: Scale
+    connect: Callable[[str], Any]
+    """A connection of what people have at hand: Python's own module, or psycopg."""
 
+    @property
     def base(self) -> str:
-        """One of a project and its repositories."""
+        """One of a project and its repositories; filled when it is first asked for."""
+
+    def empty(self, name: str) -> str:
+        """One that isn't there yet, or holds nothing, in place of the last of the name."""
 
     def copy(self, url: str, name: str) -> str:
         """Another with the same content, in place of the last of the name."""
 
     def settle(self, url: str) -> None:
         """Make it as it would be some time after it was filled."""
-
-    def open(self, url: str) -> forgedb.Database:
-        """forgedb on it."""
 
 
 class Files:
@@ -38,22 +48,41 @@ class Files:
     words = "SQLite"
     suffix = ""
     prefix = ""
+    driver = "apsw"
 
     def __init__(self, scale: Scale, folder: Path) -> None:
-        self._scale = scale
-        self._folder = folder
+        self.scale = scale
+        self.folder = folder
 
+    @property
     def base(self) -> str:
-        return f"sqlite:///{databases.base(self._scale, self._folder)}"
+        path = self.folder / "base.db"
+        if not path.exists():
+            with open_ours(f"sqlite:///{path}") as db:
+                fill(db, self.scale)
+        return f"sqlite:///{path}"
+
+    def empty(self, name: str) -> str:
+        path = self.folder / f"{name}.db"
+        for ending in ("", "-wal", "-shm"):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+        return f"sqlite:///{path}"
 
     def copy(self, url: str, name: str) -> str:
-        return f"sqlite:///{databases.copy(Path(path_of(url)), name)}"
+        """Known to be where it is."""
+        target = self.empty(name)
+        shutil.copyfile(path_of(url), path_of(target))
+        with closing(open_raw(target)) as raw:
+            raw.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+            raw.execute(HERE)
+        return target
 
     def settle(self, url: str) -> None:
         """A file that was closed has nothing left in its log."""
 
-    def open(self, url: str) -> forgedb.Database:
-        return databases.open_ours(Path(path_of(url)))
+    @staticmethod
+    def connect(url: str) -> sqlite3.Connection:
+        return sqlite3.connect(path_of(url))
 
 
 class Databases:
@@ -62,20 +91,18 @@ class Databases:
     words = "PostgreSQL"
     suffix = ", PostgreSQL"
     prefix = "postgres-"
+    driver = "psycopg"
+    connect = staticmethod(psycopg.connect)
 
-    def __init__(self, scale: Scale, on: server.Server) -> None:
-        self._scale = scale
-        self._server = on
+    def __init__(self, scale: Scale, server: Server) -> None:
+        self.scale = scale
+        self.empty, self.copy = server.empty, server.copy
+        self._server = server
 
+    @property
     def base(self) -> str:
-        return self._server.base(self._scale)
-
-    def copy(self, url: str, name: str) -> str:
-        return self._server.copy(url, name)
+        return self._server.base(self.scale)
 
     def settle(self, url: str) -> None:
-        with server.open_raw(url) as raw:
+        with open_raw(url) as raw:
             raw.execute("VACUUM ANALYZE")
-
-    def open(self, url: str) -> forgedb.Database:
-        return server.open_ours(url)

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.timing import Row
 
 HEADER = ("work", "against", "raw", "forgedb", "ratio", "quartiles", "CPU", "bound", "")
-WIDTHS = (50, 28, 9, 9, 6, 11, 6, 5, 4)
+WIDTHS = (57, 28, 9, 9, 6, 11, 6, 5, 4)
 
 VERDICTS = {True: "ok", False: "over", None: ""}
 

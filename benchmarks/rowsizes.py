@@ -1,12 +1,13 @@
-"""``python -m benchmarks.rowsizes``: bytes of a row in each table and index on PostgreSQL, and what
+"""Bytes of a row in each table and index on PostgreSQL, and what
 each kind of write leaves behind: WAL, transaction ids, dead rows."""
 
 from __future__ import annotations
 
-import argparse
 import random
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, TypeAlias
 
 import psycopg
@@ -15,8 +16,9 @@ from psycopg.rows import dict_row
 from psycopg.types.string import TextLoader
 
 import forgedb
-from benchmarks.postgres.server import Server, open_ours, open_raw
+from benchmarks.databases import copy_rows, open_ours, open_raw
 from benchmarks.record import save
+from benchmarks.server import Server
 from forgedb.ids import new_ulid
 
 Row: TypeAlias = dict[str, Any]
@@ -70,11 +72,7 @@ FROM pg_stat_user_tables
 """Bytes of WAL and transaction ids so far; rows updated, those of them in their page, inserted."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.rowsizes", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="too few rows to judge by")
-    parser.add_argument("--save", action="store_true", help="keep it in benchmarks/results")
-    asked = parser.parse_args()
+def main(asked: Namespace) -> None:
     with Server(on_disk=True) as server:
         words = server.words()
         print(words, flush=True)
@@ -268,7 +266,9 @@ def _writes(db: forgedb.Database, raw: psycopg.Connection[Any], count: int) -> I
 
 def _position(db: forgedb.Database, raw: psycopg.Connection[Any]) -> tuple[int, ...]:
     # What a session has counted is otherwise told to others once a second at most.
-    db.client.query("SELECT pg_stat_force_next_flush()")
+    flush = "SELECT pg_stat_force_next_flush()"
+    db.client.query(flush)
+    raw.execute(flush)
     found = raw.execute(POSITION).fetchone()
     assert found is not None
     return tuple(int(value) for value in found)
@@ -283,13 +283,8 @@ def _since(
 def _copy(raw: psycopg.Connection[Any], table: str, rows: Iterator[Template]) -> int:
     """How many there are then."""
     first = next(rows)
-    text = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, first))
-    )
-    with raw.transaction(), raw.cursor().copy(text) as copy:
-        copy.write_row([*first.values()])
-        for row in rows:
-            copy.write_row([*row.values()])
+    with raw.transaction():
+        copy_rows(raw, table, first, ([*row.values()] for row in chain([first], rows)))
     found = raw.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
     assert found is not None
     return int(found[0])
@@ -308,7 +303,3 @@ def _new_objects(count: int) -> list[forgedb.NewObject]:
 
 def _actor(source: random.Random) -> str:
     return f"user:member-{source.randrange(ACTORS)}"
-
-
-if __name__ == "__main__":
-    main()

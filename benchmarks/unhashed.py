@@ -4,14 +4,14 @@ place, by one writer and by several that write to repositories of their own."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import forgedb
-from benchmarks.databases import PROJECT, base, copy, open_ours
+from benchmarks.databases import ids_of, open_ours
+from benchmarks.places import Place
 from benchmarks.scale import Scale
 from benchmarks.timing import Contender, Row, Slice, interleave
 from forgedb.audit import stream
@@ -24,34 +24,24 @@ CYCLES_A_WRITER = 25
 NUMBERS = itertools.count(1)
 """The database wants another end of a stream with each entry."""
 
-Open: TypeAlias = Callable[[str], forgedb.Database]
-"""Opens a copy of the database under a name."""
 
-
-def leases(scale: Scale, folder: Path) -> Iterator[Row]:
-    """Leases acquired and released, in a file."""
-    path = base(scale, folder)
-    yield from rows("audit-hash", "", scale, lambda name: open_ours(copy(path, name)))
-
-
-def rows(name: str, where: str, scale: Scale, opened: Open) -> Iterator[Row]:
-    """One for each number of writers."""
+def leases(place: Place) -> Iterator[Row]:
+    """Leases acquired and released: a row for each number of writers."""
+    scale = place.scale
     for writers in WRITERS:
         with ExitStack() as stack:
+            urls = [place.copy(place.base, f"{kind}{writers}") for kind in ("hashed", "unhashed")]
             hashed, unhashed = (
-                _turns(stack.enter_context(opened(f"{kind}{writers}")), writers, scale, stack)
-                for kind in ("hashed", "unhashed")
+                _turns(stack.enter_context(open_ours(url)), writers, scale, stack) for url in urls
             )
             raw, ours = interleave([_without_hash(unhashed), hashed], scale.rounds)
         who = "1 writer" if writers == 1 else f"{writers} writers"
-        work = f"lease acquire + release, {who}{where}"
+        work = f"lease acquire + release, {who}{place.suffix}"
         count = min(CYCLES_A_WRITER, scale.writes) * writers
-        yield Row(name, work, "same, no audit hash", count, BOUND, raw, ours)
+        yield Row(f"{place.prefix}audit-hash", work, "same, no audit hash", count, BOUND, raw, ours)
 
 
 def _turns(db: forgedb.Database, writers: int, scale: Scale, stack: ExitStack) -> Contender:
-    project = db.projects.get_by_slug(PROJECT)
-    repositories = db.repositories.list(project.id, limit=writers).items
     cycles = min(CYCLES_A_WRITER, scale.writes)
 
     def write(repository_id: str) -> None:
@@ -59,7 +49,7 @@ def _turns(db: forgedb.Database, writers: int, scale: Scale, stack: ExitStack) -
             granted = db.leases.acquire(repository_id, purpose="nightly import")
             db.leases.release(granted.id)
 
-    ids = [each.id for each in repositories]
+    ids = ids_of(db, writers)
     if writers == 1:
         return lambda: lambda: write(ids[0])
     threads = stack.enter_context(ThreadPoolExecutor(writers))

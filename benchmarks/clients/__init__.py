@@ -1,2 +1,1 @@
-"""Many clients at once: ``python -m benchmarks.clients`` tells how many operations they do, and how
-long each takes."""
+"""Many clients at once: how many operations they do, and how long each takes."""

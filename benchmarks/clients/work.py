@@ -8,21 +8,16 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import count, cycle, islice
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
-from urllib.parse import urlsplit
 
 import forgedb
-from benchmarks.databases import open_raw as open_apsw
-from benchmarks.postgres.server import open_ours, raw_text
-from benchmarks.postgres.server import open_raw as open_psycopg
+from benchmarks.databases import PAGE, is_file, open_ours, open_raw, raw_text
 from forgedb.dao.repositories import LIST_LIVE, SELECT_BY_ID
 from forgedb.models import NewObject
 
 GETS_A_PAGE = 9
 """How many repositories a reader gets by id before it reads a page of them."""
 
-PAGE = 100
 BATCH = 100
 OID_BYTES = 20
 
@@ -152,15 +147,9 @@ def _new_objects() -> list[NewObject]:
 @contextmanager
 def _raw(url: str) -> Iterator[list[Callable[[dict[str, Any]], object]]]:
     """What gets a repository, and a page of them, by the driver alone."""
-    statements = (SELECT_BY_ID, LIST_LIVE)
-    parts = urlsplit(url)
-    if parts.scheme == "sqlite":
-        with closing(open_apsw(Path(parts.path[1:]), writes=False)) as file:
-            execute = file.cursor().execute
-            yield [partial(_fetch_all, execute, each.sqlite) for each in statements]
-    else:
-        with open_psycopg(url) as server:
-            yield [partial(_fetch_all, server.execute, raw_text(each)) for each in statements]
+    with closing(open_raw(url, writes=False)) as raw:
+        execute = raw.cursor().execute if is_file(url) else raw.execute
+        yield [partial(_fetch_all, execute, raw_text(url, of)) for of in (SELECT_BY_ID, LIST_LIVE)]
 
 
 def _fetch_all(execute: Callable[..., Any], text: Any, params: dict[str, Any]) -> object:

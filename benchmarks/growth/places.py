@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import forgedb
-from benchmarks.databases import PROJECT, open_raw
-from benchmarks.databases import open_ours as open_sqlite
-from benchmarks.objects import CREATED_AT, rows_of
-from benchmarks.postgres import server as postgres
-from benchmarks.postgres.objects import copy_in
-from forgedb.dao.objects import INSERT
+from benchmarks.databases import PROJECT, open_ours, open_raw
+from benchmarks.objects import TABLE, add, created_at_in, rows_of
+from benchmarks.places import Files, Place
+from benchmarks.server import FILLED
 from forgedb.models import NewObject
 
 OBJECTS_A_REPOSITORY = 100
@@ -49,34 +46,23 @@ class Grown(NamedTuple):
 
 
 @contextmanager
-def on_sqlite(folder: Path) -> Iterator[tuple[forgedb.Database, Put, Callable[[], object]]]:
-    path = folder / "growing.db"
-    with open_sqlite(path) as db:
+def growing(place: Place) -> Iterator[tuple[forgedb.Database, Put, Callable[[], object]]]:
+    """A new database, what records objects in it, and what settles it."""
+    url = place.empty("growing")
+    with open_ours(url) as db:
         db.migrate()
-        with closing(open_raw(path, writes=True)) as raw:
+        with closing(open_raw(url)) as raw:
 
             def put(repository_id: str, objects: Sequence[NewObject]) -> None:
-                with raw:
-                    raw.executemany(INSERT.sqlite, rows_of(repository_id, objects))
+                add(raw, rows_of(repository_id, objects, created_at_in(url)))
 
-            yield db, put, lambda: raw.pragma("wal_checkpoint(TRUNCATE)")
+            def settle() -> None:
+                if isinstance(place, Files):
+                    raw.pragma("wal_checkpoint(TRUNCATE)")
+                else:
+                    raw.execute(f"VACUUM ANALYZE {', '.join((*FILLED, TABLE))}".encode())
 
-
-@contextmanager
-def on_postgres(
-    server: postgres.Server,
-) -> Iterator[tuple[forgedb.Database, Put, Callable[[], object]]]:
-    url = server.empty("growing")
-    with ExitStack() as stack:
-        db = stack.enter_context(postgres.open_ours(url))
-        db.migrate()
-        raw = stack.enter_context(postgres.open_raw(url))
-
-        def put(repository_id: str, objects: Sequence[NewObject]) -> None:
-            copy_in(raw, rows_of(repository_id, objects, CREATED_AT))
-
-        tables = ", ".join((*postgres.FILLED, "object_metadata"))
-        yield db, put, lambda: raw.execute(f"VACUUM ANALYZE {tables}".encode())
+            yield db, put, settle
 
 
 def grow(

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any, NamedTuple
 
+from benchmarks.databases import PAGE
 from benchmarks.growth.places import Grown, made
 from benchmarks.timing import Contender, Slice, interleave, quartiles
-
-PAGE = 100
 
 
 class Scale(NamedTuple):

@@ -13,31 +13,15 @@ from typing import Any
 
 import aiosqlite
 
+from benchmarks.databases import path_of
 from benchmarks.objects import rows_of
-from benchmarks.peers.settings import PRAGMAS, path_of
-from benchmarks.peers.statements import (
-    ADVANCE,
-    END,
-    GET,
-    INSERT_ENTRY,
-    INSERT_LEASE,
-    INSERT_OBJECT,
-    INSERT_REPOSITORY,
-    LAST,
-    LOCK,
-    PAGE,
-    VISIBILITY,
-)
-from benchmarks.peers.values import (
-    as_texts,
-    end_of_lease,
-    new_lease,
-    new_repository,
-)
+from benchmarks.peers.settings import PRAGMAS
+from benchmarks.peers.statements import GET, INSERT_OBJECT, LAST, PAGE, Awaited
+from benchmarks.peers.values import as_texts
 from forgedb.models import NewObject
 
 
-class Aiosqlite:
+class Aiosqlite(Awaited):
     """One connection."""
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
@@ -51,13 +35,16 @@ class Aiosqlite:
             found.append(row)
         return found
 
-    async def create(self, project_id: str, slugs: Sequence[str]) -> None:
-        for slug in slugs:
-            async with self._immediate():
-                ((visibility,),) = await self._all(VISIBILITY, {"id": project_id})
-                repository, entry = new_repository(project_id, visibility, slug)
-                await self._connection.execute(INSERT_REPOSITORY, as_texts(repository))
-                await self._connection.execute(INSERT_ENTRY, as_texts(entry))
+    async def row(self, text: str, **values: Any) -> Sequence[Any] | None:
+        for row in await self._all(text, values):
+            if text is not LAST:
+                return row
+            lease_id, ended_at, expires_at = row
+            return lease_id, ended_at, datetime.fromisoformat(expires_at)
+        return None
+
+    async def send(self, text: str, values: dict[str, Any]) -> None:
+        await self._connection.execute(text, as_texts(values))
 
     async def page(self, repository_id: str, after: bytes, limit: int, times: int) -> list[Any]:
         asked = {"repository_id": repository_id, "after": after, "limit": limit}
@@ -67,49 +54,11 @@ class Aiosqlite:
         return rows_of(repository_id, objects)
 
     async def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        async with self._immediate():
+        async with self.transaction():
             await self._connection.executemany(INSERT_OBJECT, rows)
 
-    async def lease(self, repository_ids: Sequence[str]) -> None:
-        for repository_id in repository_ids:
-            await self._release(repository_id, await self._acquire(repository_id))
-
-    async def _acquire(self, repository_id: str) -> str:
-        async with self._immediate():
-            ((epoch, seq),) = await self._all(LOCK, {"id": repository_id})
-            last = await self._last(repository_id)
-            lease, entry = new_lease(repository_id, epoch, seq, last)
-            await self._connection.execute(INSERT_LEASE, as_texts(lease))
-            await self._record(entry, lease["fencing_token"])
-        return str(lease["id"])
-
-    async def _release(self, repository_id: str, lease_id: str) -> None:
-        async with self._immediate():
-            ((epoch, seq),) = await self._all(LOCK, {"id": repository_id})
-            last = await self._last(repository_id)
-            ended, entry = end_of_lease(repository_id, seq, lease_id, last)
-            await self._connection.execute(END, {"id": lease_id, **as_texts(ended)})
-            await self._record(entry, epoch)
-
-    async def _last(self, repository_id: str) -> tuple[Any, ...] | None:
-        for lease_id, ended_at, expires_at in await self._all(
-            LAST, {"repository_id": repository_id}
-        ):
-            return lease_id, ended_at, datetime.fromisoformat(expires_at)
-        return None
-
-    async def _record(self, entry: dict[str, Any], epoch: int) -> None:
-        await self._connection.execute(INSERT_ENTRY, as_texts(entry))
-        stream = {
-            "id": entry["stream_id"],
-            "lease_epoch": epoch,
-            "audit_seq": entry["seq"],
-            "audit_head": entry["entry_hash"],
-        }
-        await self._connection.execute(ADVANCE, stream)
-
     @asynccontextmanager
-    async def _immediate(self) -> AsyncIterator[None]:
+    async def transaction(self) -> AsyncIterator[None]:
         await self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield

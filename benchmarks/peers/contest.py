@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
-from benchmarks.databases import PROJECT
-from benchmarks.objects import generated
+from benchmarks.databases import ids_of, open_ours, project_of
+from benchmarks.objects import Deep, deep
 from benchmarks.peers.sides import Side
 from benchmarks.places import Place
-from benchmarks.scale import Scale
 from benchmarks.timing import Contender, Row, Times, interleave
-from forgedb.models import NewObject
 
 Taken: TypeAlias = Sequence[tuple[Side, Times]]
 
@@ -25,19 +23,11 @@ class Work(NamedTuple):
     """Gives how many operations a slice has, and each side's times."""
 
 
-class Large(NamedTuple):
-    """A database whose first repository has many objects, in the order of their oids."""
-
-    url: str
-    repository_id: str
-    objects: list[NewObject]
-
-
 class Contest:
     """forgedb's sides and its peers', on databases of one kind."""
 
-    def __init__(self, scale: Scale, place: Place, sides: Sequence[Side]) -> None:
-        self.scale = scale
+    def __init__(self, place: Place, sides: Sequence[Side]) -> None:
+        self.scale = place.scale
         self.place = place
         self.sides = sides
 
@@ -65,30 +55,20 @@ class Contest:
         return [*zip(self.sides, times, strict=True)]
 
     @cached_property
-    def base(self) -> str:
-        return self.place.base()
-
-    @cached_property
     def project_id(self) -> str:
-        with self.place.open(self.base) as db:
-            return db.projects.get_by_slug(PROJECT).id
+        with open_ours(self.place.base) as db:
+            return project_of(db)
 
     def repositories(self, count: int) -> list[str]:
         """The ids of the first of them."""
-        with self.place.open(self.base) as db:
-            return [one.id for one in db.repositories.list(self.project_id, limit=count).items]
+        with open_ours(self.place.base) as db:
+            return ids_of(db, count)
 
     @cached_property
-    def large(self) -> Large:
-        objects = generated(self.scale.objects)
-        url = self.place.copy(self.base, "large")
-        (repository_id,) = self.repositories(1)
-        with self.place.open(url) as db, db.leases.hold(repository_id) as lease:
-            db.objects.add_many(repository_id, objects, lease.fencing_token)
-        self.place.settle(url)
-        return Large(url, repository_id, objects)
+    def large(self) -> Deep:
+        return deep(self.place)
 
     def content(self, url: str, *texts: str) -> list[list[tuple[Any, ...]]]:
         """What the queries give there."""
-        with self.place.open(url) as db:
+        with open_ours(url) as db:
             return [db.client.query(text) for text in texts]

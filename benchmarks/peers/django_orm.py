@@ -6,16 +6,20 @@ on that database advise; PostgreSQL is spoken to by psycopg 3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import django
 from django.conf import settings
 
+from benchmarks.databases import path_of
 from benchmarks.objects import CREATED_AT, rows_of
-from benchmarks.peers.settings import PRAGMAS, path_of
+from benchmarks.peers.settings import PRAGMAS
 from benchmarks.peers.values import (
+    COLUMNS,
+    KEYS,
     OBJECT,
     as_text,
     end_of_lease,
@@ -46,86 +50,30 @@ class Unmanaged(models.Model):
         managed = False
 
 
-class Project(Unmanaged):
-    id = models.TextField(primary_key=True)
-    visibility = models.TextField()
-    deleted_at = TimeField(null=True)
-
-    class Meta(Unmanaged.Meta):
-        db_table = "projects"
-
-
-class Repository(Unmanaged):
-    id = models.TextField(primary_key=True)
-    project_id = models.TextField()
-    slug = models.TextField()
-    description = models.TextField()
-    default_branch = models.TextField()
-    object_format = models.TextField()
-    visibility = models.TextField()
-    state = models.TextField()
-    lease_epoch = models.BigIntegerField()
-    created_at = TimeField()
-    updated_at = TimeField()
-    deleted_at = TimeField(null=True)
-    audit_seq = models.BigIntegerField()
-    audit_head = models.BinaryField()
-
-    class Meta(Unmanaged.Meta):
-        db_table = "repositories"
+KINDS: dict[str, Callable[[], models.Field]] = {
+    "text": partial(models.TextField, null=True),
+    "int": partial(models.BigIntegerField, null=True),
+    "short": models.SmallIntegerField,
+    "bytes": models.BinaryField,
+    "json": models.TextField,
+    "time": partial(TimeField, null=True),
+}
 
 
-class Lease(Unmanaged):
-    id = models.TextField(primary_key=True)
-    repository_id = models.TextField()
-    holder = models.TextField()
-    purpose = models.TextField()
-    fencing_token = models.BigIntegerField()
-    idempotency_key = models.TextField(null=True)
-    acquired_at = TimeField()
-    expires_at = TimeField()
-    ended_at = TimeField(null=True)
-    end_reason = models.TextField(null=True)
-    previous_lease_id = models.TextField(null=True)
-    ended_by = models.TextField(null=True)
-    end_note = models.TextField(null=True)
-
-    class Meta(Unmanaged.Meta):
-        db_table = "leases"
+def _model(name: str, table: str) -> Any:
+    """As `inspectdb` would write its class."""
+    fields: dict[str, Any] = {column: KINDS[kind]() for column, kind in COLUMNS[table].items()}
+    if len(KEYS[table]) > 1:
+        fields["pk"] = models.CompositePrimaryKey(*KEYS[table])
+    else:
+        fields["id"] = models.TextField(primary_key=True)
+    meta = type("Meta", (Unmanaged.Meta,), {"db_table": table, "abstract": False})
+    return type(name, (Unmanaged,), {"__module__": __name__, "Meta": meta, **fields})
 
 
-class AuditEntry(Unmanaged):
-    pk = models.CompositePrimaryKey("stream_id", "seq")
-    stream_id = models.TextField()
-    seq = models.BigIntegerField()
-    id = models.TextField(unique=True)
-    at = TimeField()
-    actor = models.TextField()
-    action = models.TextField()
-    target_type = models.TextField()
-    target_id = models.TextField()
-    request_id = models.TextField(null=True)
-    source_ip = models.TextField(null=True)
-    reason = models.TextField(null=True)
-    changes = models.TextField()
-    hash_version = models.BigIntegerField()
-    entry_hash = models.BinaryField()
-
-    class Meta(Unmanaged.Meta):
-        db_table = "audit_entries"
-
-
-class ObjectMetadata(Unmanaged):
-    pk = models.CompositePrimaryKey("repository_id", "oid")
-    repository_id = models.TextField()
-    oid = models.BinaryField()
-    type = models.SmallIntegerField()
-    size = models.BigIntegerField()
-    disk_size = models.BigIntegerField(null=True)
-    created_at = TimeField()
-
-    class Meta(Unmanaged.Meta):
-        db_table = "object_metadata"
+Project, Repository = _model("Project", "projects"), _model("Repository", "repositories")
+Lease, AuditEntry = _model("Lease", "leases"), _model("AuditEntry", "audit_entries")
+ObjectMetadata = _model("ObjectMetadata", "object_metadata")
 
 
 class Django:
@@ -139,7 +87,7 @@ class Django:
         connections.settings = connections.configure_settings({"default": _database(url)})
         del connections["default"]
 
-    def get(self, ids: Sequence[str]) -> list[Repository]:
+    def get(self, ids: Sequence[str]) -> list[Any]:
         return [Repository.objects.get(pk=one) for one in ids]
 
     def create(self, project_id: str, slugs: Sequence[str]) -> None:
@@ -160,11 +108,11 @@ class Django:
             for _ in range(times)
         ]
 
-    def rows(self, repository_id: str, objects: Sequence[NewObject]) -> list[ObjectMetadata]:
+    def rows(self, repository_id: str, objects: Sequence[NewObject]) -> list[Any]:
         rows = rows_of(repository_id, objects, CREATED_AT)
         return [ObjectMetadata(**dict(zip(OBJECT, row, strict=True))) for row in rows]
 
-    def add(self, rows: Sequence[ObjectMetadata]) -> None:
+    def add(self, rows: Sequence[Any]) -> None:
         # In one transaction; it finds out by itself how many rows a statement takes.
         ObjectMetadata.objects.bulk_create(rows)
 
@@ -179,8 +127,8 @@ class Django:
             lease, entry = new_lease(
                 repository_id, repository.lease_epoch, repository.audit_seq, last
             )
-            Lease.objects.create(**lease)
             _record(repository, entry, lease_epoch=lease["fencing_token"])
+            Lease.objects.create(**lease)
         return str(lease["id"])
 
     def _release(self, repository_id: str, lease_id: str) -> None:
@@ -188,8 +136,8 @@ class Django:
             repository = _locked(repository_id)
             last = _last(repository_id)
             ended, entry = end_of_lease(repository_id, repository.audit_seq, lease_id, last)
-            Lease.objects.filter(pk=lease_id).update(**ended)
             _record(repository, entry)
+            Lease.objects.filter(pk=lease_id).update(**ended)
 
     def missing(self, repository_id: str, oids: Sequence[bytes]) -> list[bytes]:
         found = ObjectMetadata.objects.filter(repository_id=repository_id, oid__in=oids)
@@ -226,7 +174,7 @@ def _database(url: str) -> dict[str, Any]:
     }
 
 
-def _locked(repository_id: str) -> Repository:
+def _locked(repository_id: str) -> Any:
     """The repository, locked where the database has such locks: SQLite's transaction is one."""
     return Repository.objects.select_for_update(no_key=True).get(pk=repository_id)
 
@@ -236,7 +184,7 @@ def _last(repository_id: str) -> tuple[Any, ...] | None:
     return found.values_list("id", "ended_at", "expires_at").first()
 
 
-def _record(repository: Repository, entry: dict[str, Any], **more: Any) -> None:
+def _record(repository: Any, entry: dict[str, Any], **more: Any) -> None:
     AuditEntry.objects.create(**entry)
     Repository.objects.filter(pk=repository.id).update(
         audit_seq=entry["seq"], audit_head=entry["entry_hash"], **more

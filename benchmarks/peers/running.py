@@ -1,28 +1,67 @@
-"""The peers' own process: the interpreter that has them, with forgedb from this checkout."""
+"""Prints the rows of the peers, by the interpreter that has them."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Sequence
+import asyncio
+import sys
+from argparse import Namespace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from benchmarks.postgres import server
+from benchmarks import report
+from benchmarks.peers.contest import Contest
+from benchmarks.peers.settings import use_newest_sqlite
+from benchmarks.peers.sides import sides_of
+from benchmarks.peers.table import PEERS, Peer
+from benchmarks.peers.works import WORKS
+from benchmarks.places import Databases, Files, Place
+from benchmarks.record import load_at_first, update
+from benchmarks.scale import FULL, QUICK
+from benchmarks.server import Server
 
-ROOT = Path(__file__).parents[2]
 
-WORKS = ("get", "create", "page", "offset", "lease", "missing", "add")
-"""Their names, known without importing what does them."""
+def main(asked: Namespace) -> None:
+    names = [peer.module for peer in PEERS]
+    scale = QUICK if asked.quick else FULL
+    peers = [peer for peer in _installed(asked.on) if peer.module in (asked.peer or names)]
+    with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder, Server() as server:
+        place: Place
+        if asked.on == "sqlite":
+            words = use_newest_sqlite()
+            place = Files(scale, Path(folder))
+        else:
+            words = server.words()
+            place = Databases(scale, server)
+        if not asked.json:
+            print(words, flush=True)
+        notes = f"{load_at_first()} {words}."
+        found = _measured(place, peers, asked.work or [*WORKS], as_json=asked.json)
+    if asked.save:
+        print(update("peers", found, notes=notes))
 
 
-def run(python: Path, on: str, works: Sequence[str], *options: str, url: str | None = None) -> None:
-    """Measure the works and print their rows; ``url`` is of a server to measure on."""
-    command = [str(python), "-m", "benchmarks.peers", "--on", on, *options]
-    for work in works:
-        command += ["--work", work]
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    if url is not None:
-        environment[server.URL] = url
-    done = subprocess.run(command, check=False, env=environment)
-    if done.returncode:
-        raise SystemExit(f"the peers' process ended with {done.returncode}: {' '.join(command)}")
+def _installed(on: str) -> list[Peer]:
+    """Those that have such databases; who isn't there is named and left out."""
+    able = [peer for peer in PEERS if (peer.on_sqlite if on == "sqlite" else peer.on_postgres)]
+    for peer in able:
+        if not peer.is_installed:
+            print(
+                f"{peer.name} is not installed beside {sys.executable}: left out", file=sys.stderr
+            )
+    return [peer for peer in able if peer.is_installed]
+
+
+def _measured(
+    place: Place, peers: list[Peer], names: list[str], *, as_json: bool
+) -> list[dict[str, Any]]:
+    """The rows, as they are kept; each is printed when it is known."""
+    found: list[dict[str, Any]] = []
+    show = report.as_json if as_json else report.line
+    with asyncio.Runner() as loop:
+        contest = Contest(place, sides_of(peers, loop))
+        for name in names:
+            for row in contest.rows(name, WORKS[name]):
+                print(show(row), flush=True)
+                found.append({**report.values(row), "awaited": row.work.startswith("await ")})
+    return found

@@ -20,11 +20,6 @@ SCHEMA_NEEDS = (3, 43)
 """The SQLite from which the schema's checks run: they call octet_length()."""
 
 
-def path_of(url: str) -> str:
-    """The file that a URL of SQLite's names."""
-    return url.removeprefix("sqlite:///")
-
-
 def in_utc(url: str) -> str:
     """The URL for libpq, of a session that reads times in UTC: another zone would cost more."""
     return f"{url}?options=-c%20TimeZone%3DUTC"

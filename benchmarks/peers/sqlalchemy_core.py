@@ -14,9 +14,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam, event, insert, select, update
 
+from benchmarks.databases import path_of
 from benchmarks.objects import CREATED_AT, rows_of
-from benchmarks.peers.settings import PRAGMAS, in_utc, path_of
+from benchmarks.peers.settings import PRAGMAS, in_utc
 from benchmarks.peers.values import (
+    COLUMNS,
+    KEYS,
     OBJECT,
     as_text,
     as_time,
@@ -41,81 +44,27 @@ class Time(sa.types.UserDefinedType[datetime]):
 
 TIME = sa.DateTime(timezone=True).with_variant(Time(), "sqlite")
 
+KINDS = {
+    "text": sa.Text,
+    "int": sa.BigInteger,
+    "short": sa.SmallInteger,
+    "bytes": sa.LargeBinary,
+    "json": sa.JSON,
+    "time": TIME,
+}
+
 metadata = sa.MetaData()
 
-projects = sa.Table(
-    "projects",
-    metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("visibility", sa.Text),
-    sa.Column("deleted_at", TIME),
-)
-
-repositories = sa.Table(
-    "repositories",
-    metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("project_id", sa.Text),
-    sa.Column("slug", sa.Text),
-    sa.Column("description", sa.Text),
-    sa.Column("default_branch", sa.Text),
-    sa.Column("object_format", sa.Text),
-    sa.Column("visibility", sa.Text),
-    sa.Column("state", sa.Text),
-    sa.Column("lease_epoch", sa.BigInteger),
-    sa.Column("created_at", TIME),
-    sa.Column("updated_at", TIME),
-    sa.Column("deleted_at", TIME),
-    sa.Column("audit_seq", sa.BigInteger),
-    sa.Column("audit_head", sa.LargeBinary),
-)
-
-leases = sa.Table(
-    "leases",
-    metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("repository_id", sa.Text),
-    sa.Column("holder", sa.Text),
-    sa.Column("purpose", sa.Text),
-    sa.Column("fencing_token", sa.BigInteger),
-    sa.Column("idempotency_key", sa.Text),
-    sa.Column("acquired_at", TIME),
-    sa.Column("expires_at", TIME),
-    sa.Column("ended_at", TIME),
-    sa.Column("end_reason", sa.Text),
-    sa.Column("previous_lease_id", sa.Text),
-    sa.Column("ended_by", sa.Text),
-    sa.Column("end_note", sa.Text),
-)
-
-audit_entries = sa.Table(
-    "audit_entries",
-    metadata,
-    sa.Column("stream_id", sa.Text, primary_key=True),
-    sa.Column("seq", sa.BigInteger, primary_key=True),
-    sa.Column("id", sa.Text),
-    sa.Column("at", TIME),
-    sa.Column("actor", sa.Text),
-    sa.Column("action", sa.Text),
-    sa.Column("target_type", sa.Text),
-    sa.Column("target_id", sa.Text),
-    sa.Column("request_id", sa.Text),
-    sa.Column("source_ip", sa.Text),
-    sa.Column("reason", sa.Text),
-    sa.Column("changes", sa.JSON),
-    sa.Column("hash_version", sa.BigInteger),
-    sa.Column("entry_hash", sa.LargeBinary),
-)
-
-object_metadata = sa.Table(
-    "object_metadata",
-    metadata,
-    sa.Column("repository_id", sa.Text, primary_key=True),
-    sa.Column("oid", sa.LargeBinary, primary_key=True),
-    sa.Column("type", sa.SmallInteger),
-    sa.Column("size", sa.BigInteger),
-    sa.Column("disk_size", sa.BigInteger),
-    sa.Column("created_at", TIME),
+projects, repositories, leases, audit_entries, object_metadata = (
+    sa.Table(
+        table,
+        metadata,
+        *(
+            sa.Column(name, KINDS[kind], primary_key=name in KEYS[table])
+            for name, kind in of.items()
+        ),
+    )
+    for table, of in COLUMNS.items()
 )
 
 SHOWN = [each for each in repositories.c if each.name not in ("audit_seq", "audit_head")]
@@ -214,8 +163,8 @@ class Core:
             epoch, seq = connection.execute(LOCK, {"id": repository_id}).one()
             last = connection.execute(LAST, {"repository_id": repository_id}).first()
             lease, entry = new_lease(repository_id, epoch, seq, last)
-            connection.execute(insert(leases), lease)
             self._record(entry, lease_epoch=lease["fencing_token"])
+            connection.execute(insert(leases), lease)
         return str(lease["id"])
 
     def _release(self, repository_id: str, lease_id: str) -> None:
@@ -224,8 +173,8 @@ class Core:
             _, seq = connection.execute(LOCK, {"id": repository_id}).one()
             last = connection.execute(LAST, {"repository_id": repository_id}).one()
             ended, entry = end_of_lease(repository_id, seq, lease_id, last)
-            connection.execute(END, {"lease_id": lease_id, **ended})
             self._record(entry)
+            connection.execute(END, {"lease_id": lease_id, **ended})
 
     def _record(self, entry: dict[str, Any], **more: Any) -> None:
         self._writing.execute(insert(audit_entries), entry)

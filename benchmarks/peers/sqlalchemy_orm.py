@@ -105,9 +105,12 @@ class Orm:
             lease, entry = new_lease(
                 repository_id, repository.lease_epoch, repository.audit_seq, before
             )
-            session.add_all([Lease(**lease), AuditEntry(**entry)])
+            session.add(AuditEntry(**entry))
             repository.lease_epoch = lease["fencing_token"]
             repository.audit_seq, repository.audit_head = entry["seq"], entry["entry_hash"]
+            # The schema wants the entry first, which no relation here says.
+            session.flush()
+            session.add(Lease(**lease))
         return str(lease["id"])
 
     def _release(self, repository_id: str, lease_id: str) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from benchmarks.databases import path_of
 from benchmarks.objects import rows_of
-from benchmarks.peers.settings import PRAGMAS, path_of
+from benchmarks.peers.settings import PRAGMAS
 from benchmarks.peers.values import (
     OBJECT,
     as_texts,
@@ -82,8 +83,8 @@ class SqliteUtils:
             lease, entry = new_lease(
                 repository_id, repository["lease_epoch"], repository["audit_seq"], last
             )
-            self._db.table("leases").insert(as_texts(lease))
             self._record(entry, lease_epoch=lease["fencing_token"])
+            self._db.table("leases").insert(as_texts(lease))
         return str(lease["id"])
 
     def _release(self, repository_id: str, lease_id: str) -> None:
@@ -91,8 +92,8 @@ class SqliteUtils:
             repository = self._db.table("repositories").get(repository_id)
             last = self._last(repository_id)
             ended, entry = end_of_lease(repository_id, repository["audit_seq"], lease_id, last)
-            self._db.table("leases").update(lease_id, as_texts(ended))
             self._record(entry)
+            self._db.table("leases").update(lease_id, as_texts(ended))
 
     def _last(self, repository_id: str) -> tuple[Any, ...] | None:
         found = self._db.table("leases").rows_where(

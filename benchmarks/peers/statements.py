@@ -1,43 +1,32 @@
-"""The statements that a user of a bare driver writes, in SQLite's named parameters."""
+"""The statements that a user of a bare driver writes, in SQLite's named parameters; and the writes
+of one who awaits it, which are the same for each."""
 
 from __future__ import annotations
 
-_SHOWN = (
-    "id, project_id, slug, description, default_branch, object_format, visibility, state,"
-    " lease_epoch, created_at, updated_at, deleted_at"
-)
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from benchmarks.peers.values import COLUMNS, OBJECT, end_of_lease, new_lease, new_repository
+
+_SHOWN = ", ".join([*COLUMNS["repositories"]][:-2])
+
+
+def _insert(table: str) -> str:
+    columns = COLUMNS[table]
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES (:{', :'.join(columns)})"
+
 
 GET = f"SELECT {_SHOWN} FROM repositories WHERE id = :id"
 
 VISIBILITY = "SELECT visibility FROM projects WHERE id = :id AND deleted_at IS NULL"
 
-INSERT_REPOSITORY = f"""
-INSERT INTO repositories ({_SHOWN}, audit_seq, audit_head)
-VALUES (
-    :id, :project_id, :slug, :description, :default_branch, :object_format, :visibility, :state,
-    :lease_epoch, :created_at, :updated_at, :deleted_at, :audit_seq, :audit_head)
-"""
+INSERT_REPOSITORY, INSERT_ENTRY, INSERT_LEASE = map(
+    _insert, ("repositories", "audit_entries", "leases")
+)
 
-INSERT_ENTRY = """
-INSERT INTO audit_entries (
-    stream_id, seq, id, at, actor, action, target_type, target_id,
-    request_id, source_ip, reason, changes, hash_version, entry_hash)
-VALUES (
-    :stream_id, :seq, :id, :at, :actor, :action, :target_type, :target_id,
-    :request_id, :source_ip, :reason, :changes, :hash_version, :entry_hash)
-"""
-
-INSERT_LEASE = """
-INSERT INTO leases (
-    id, repository_id, holder, purpose, fencing_token, idempotency_key, acquired_at, expires_at,
-    ended_at, end_reason, previous_lease_id, ended_by, end_note)
-VALUES (
-    :id, :repository_id, :holder, :purpose, :fencing_token, :idempotency_key, :acquired_at,
-    :expires_at, :ended_at, :end_reason, :previous_lease_id, :ended_by, :end_note)
-"""
-
-INSERT_OBJECT = """
-INSERT INTO object_metadata (repository_id, oid, type, size, disk_size, created_at)
+INSERT_OBJECT = f"""
+INSERT INTO object_metadata ({", ".join(OBJECT)})
 VALUES (?, ?, ?, ?, ?, ?)
 """
 
@@ -71,3 +60,55 @@ UPDATE repositories
 SET lease_epoch = :lease_epoch, audit_seq = :audit_seq, audit_head = :audit_head
 WHERE id = :id
 """
+
+
+class Awaited(Protocol):
+    """One connection of a driver that is awaited; how it sends a statement is its own."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """A block that commits at its end, with the lock that a lease needs."""
+
+    async def row(self, text: str, **values: Any) -> Sequence[Any] | None:
+        """What the first row has, times read."""
+
+    async def send(self, text: str, values: dict[str, Any]) -> None:
+        """A statement that gives nothing."""
+
+    async def create(self, project_id: str, slugs: Sequence[str]) -> None:
+        for slug in slugs:
+            async with self.transaction():
+                (visibility,) = await self.row(VISIBILITY, id=project_id)
+                repository, entry = new_repository(project_id, visibility, slug)
+                await self.send(INSERT_REPOSITORY, repository)
+                await self.send(INSERT_ENTRY, entry)
+
+    async def lease(self, repository_ids: Sequence[str]) -> None:
+        for repository_id in repository_ids:
+            await self._release(repository_id, await self._acquire(repository_id))
+
+    async def _acquire(self, repository_id: str) -> str:
+        async with self.transaction():
+            epoch, seq = await self.row(LOCK, id=repository_id)
+            last = await self.row(LAST, repository_id=repository_id)
+            lease, entry = new_lease(repository_id, epoch, seq, last)
+            await self._record(entry, lease["fencing_token"])
+            await self.send(INSERT_LEASE, lease)
+        return str(lease["id"])
+
+    async def _release(self, repository_id: str, lease_id: str) -> None:
+        async with self.transaction():
+            epoch, seq = await self.row(LOCK, id=repository_id)
+            last = await self.row(LAST, repository_id=repository_id)
+            ended, entry = end_of_lease(repository_id, seq, lease_id, last)
+            await self._record(entry, epoch)
+            await self.send(END, {"id": lease_id, **ended})
+
+    async def _record(self, entry: dict[str, Any], epoch: int) -> None:
+        await self.send(INSERT_ENTRY, entry)
+        stream = {
+            "id": entry["stream_id"],
+            "lease_epoch": epoch,
+            "audit_seq": entry["seq"],
+            "audit_head": entry["entry_hash"],
+        }
+        await self.send(ADVANCE, stream)

@@ -18,7 +18,39 @@ LEASE = timedelta(hours=72)
 
 PURPOSE = "nightly import"
 
-OBJECT = ("repository_id", "oid", "type", "size", "disk_size", "created_at")
+_KINDS = {
+    "projects": "id text, visibility text, deleted_at time",
+    "repositories": """
+        id text, project_id text, slug text, description text, default_branch text,
+        object_format text, visibility text, state text, lease_epoch int, created_at time,
+        updated_at time, deleted_at time, audit_seq int, audit_head bytes""",
+    "leases": """
+        id text, repository_id text, holder text, purpose text, fencing_token int,
+        idempotency_key text, acquired_at time, expires_at time, ended_at time, end_reason text,
+        previous_lease_id text, ended_by text, end_note text""",
+    "audit_entries": """
+        stream_id text, seq int, id text, at time, actor text, action text, target_type text,
+        target_id text, request_id text, source_ip text, reason text, changes json,
+        hash_version int, entry_hash bytes""",
+    "object_metadata": """
+        repository_id text, oid bytes, type short, size int, disk_size int, created_at time""",
+}
+
+COLUMNS: dict[str, dict[str, str]] = {
+    table: dict(each.split() for each in kinds.split(",")) for table, kinds in _KINDS.items()
+}
+"""The columns of each table, and their kinds."""
+
+KEYS = {
+    "projects": ("id",),
+    "repositories": ("id",),
+    "leases": ("id",),
+    "audit_entries": ("stream_id", "seq"),
+    "object_metadata": ("repository_id", "oid"),
+}
+"""Each table's primary key."""
+
+OBJECT = (*COLUMNS["object_metadata"],)
 """The columns of an object's row, in the order of its values here."""
 
 

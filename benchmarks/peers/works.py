@@ -11,7 +11,7 @@ from functools import partial
 from itertools import count, islice
 from typing import Any
 
-from benchmarks.objects import PAGE
+from benchmarks.databases import PAGE
 from benchmarks.peers.contest import Contest, Taken, Work
 from benchmarks.peers.sides import Side
 from benchmarks.peers.values import as_time
@@ -50,11 +50,11 @@ SHOWN = ("id", "project_id", "slug", "description", "default_branch", "visibilit
 
 def get(contest: Contest) -> tuple[int, Taken]:
     """Repositories by id, none twice in a slice: no session may remember one."""
-    ((*found,),) = contest.content(contest.base, "SELECT id FROM repositories ORDER BY id")
+    ((*found,),) = contest.content(contest.place.base, "SELECT id FROM repositories ORDER BY id")
     ids = [row[0] for row in found]
     wanted = random.Random(0).sample(ids, k=min(contest.scale.gets, len(ids)))
     with ExitStack() as stack:
-        opened = _opened(stack, contest.sides, contest.base)
+        opened = _opened(stack, contest.sides, contest.place.base)
         _check_same(contest.sides, [[*map(_repository, each.get(wanted))] for each in opened])
         return len(wanted), contest.turns([_each(one.get, wanted) for one in opened])
 
@@ -84,8 +84,7 @@ def lease(contest: Contest) -> tuple[int, Taken]:
 def page(contest: Contest) -> tuple[int, Taken]:
     """Pages at nine tenths of a repository's objects, by their key."""
     large = contest.large
-    after = large.objects[len(large.objects) * 9 // 10 - 1].oid
-    asked = (large.repository_id, after, PAGE, contest.scale.pages)
+    asked = (large.repository_id, large.after, PAGE, contest.scale.pages)
     with ExitStack() as stack:
         opened = _opened(stack, contest.sides, large.url)
         _check_same(contest.sides, [[*map(_object, one.page(*asked)[-1])] for one in opened])
@@ -96,12 +95,11 @@ def offset(contest: Contest) -> tuple[int, Taken]:
     """The same page, which a peer finds by OFFSET, as many write; forgedb has no such way."""
     large = contest.large
     depth = len(large.objects) * 9 // 10
-    after = large.objects[depth - 1].oid
     with ExitStack() as stack:
         calls: list[tuple[Side, Callable[[], Any]]] = []
         for side, one in zip(contest.sides, _opened(stack, contest.sides, large.url), strict=True):
             if side.is_ours:
-                calls.append((side, partial(_first, one.page, large.repository_id, after)))
+                calls.append((side, partial(_first, one.page, large.repository_id, large.after)))
             elif hasattr(one, "page_by_offset"):
                 at = (large.repository_id, depth, PAGE)
                 calls.append((side, partial(one.page_by_offset, *at)))
@@ -133,7 +131,7 @@ def add(contest: Contest) -> tuple[int, Taken]:
 
     def contender(number: int, side: Side) -> Contender:
         def prepare() -> Slice:
-            urls[number] = contest.place.copy(contest.base, f"added_{number}")
+            urls[number] = contest.place.copy(contest.place.base, f"added_{number}")
             opened = side.open(urls[number])
             rows = opened.rows(large.repository_id, large.objects)
             # What is given isn't garbage: no collection need walk it in anyone's turn.
@@ -181,7 +179,7 @@ def _first(page: Callable[..., Any], repository_id: str, after: bytes) -> Any:
 def _written(contest: Contest, contender: Callable[[Any], Contender]) -> Taken:
     """Times on a copy of the base for each side; at the end all copies count the same."""
     urls = [
-        contest.place.copy(contest.base, f"written_{number}")
+        contest.place.copy(contest.place.base, f"written_{number}")
         for number, _ in enumerate(contest.sides)
     ]
     with ExitStack() as stack:

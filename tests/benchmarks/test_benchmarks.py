@@ -9,13 +9,13 @@ from contextlib import closing
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import record
-from benchmarks.__main__ import BENCHMARKS, ON_POSTGRES
-from benchmarks.databases import base, open_ours, open_raw
+from benchmarks import limit, record, server
+from benchmarks.databases import fingerprint, open_ours, open_raw
+from benchmarks.limit import BENCHMARKS, ON_POSTGRES
 from benchmarks.migration_peers import _as_revisions, _copied, _marked, peers_of
 from benchmarks.migrations import run as run_program
 from benchmarks.migrations import written
-from benchmarks.postgres import server as on_postgres
+from benchmarks.places import Files
 from benchmarks.scale import QUICK
 from benchmarks.timing import Row, Times
 
@@ -26,8 +26,6 @@ ROWS = {
     "add-many": 2,
     "repository": 1,
     "depth": 1,
-    "migrate": 1,
-    "migrate-files": 4,
     "await-get": 2,
     "await-page": 1,
     "await-lease": 1,
@@ -36,14 +34,14 @@ ROWS = {
     "await-depth": 1,
     "audit-hash": 2,
     "audit-verify": 3,
+    "migrate": 1,
+    "migrate-files": 4,
     "postgres-get": 2,
     "postgres-page": 1,
     "postgres-lease": 2,
     "postgres-add-many": 3,
     "postgres-repository": 2,
     "postgres-depth": 1,
-    "postgres-partitions": 2,
-    "postgres-migrate": 4,
     "postgres-await-get": 2,
     "postgres-await-page": 1,
     "postgres-await-lease": 1,
@@ -52,6 +50,8 @@ ROWS = {
     "postgres-await-depth": 1,
     "postgres-audit-hash": 2,
     "postgres-audit-verify": 3,
+    "postgres-partitions": 2,
+    "postgres-migrate": 4,
 }
 
 SETTINGS = ("foreign_keys", "recursive_triggers", "cache_size", "journal_mode", "synchronous")
@@ -66,7 +66,7 @@ def run(*arguments):
 
 @pytest.fixture
 def on_the_tests_server(postgres_url, monkeypatch):
-    monkeypatch.setenv(on_postgres.URL, postgres_url)
+    monkeypatch.setenv(server.URL, postgres_url)
 
 
 def test_every_benchmark_is_run_here():
@@ -120,8 +120,8 @@ def test_a_ratio_compares_neighbours_so_that_a_slow_spell_cancels_out():
 
 @pytest.mark.parametrize("writes", [True, False])
 def test_the_raw_connection_has_the_settings_of_forgedbs(tmp_path, writes):
-    path = base(QUICK, tmp_path)
-    with open_ours(path) as db, closing(open_raw(path, writes=writes)) as raw:
+    url = Files(QUICK, tmp_path).base
+    with open_ours(url) as db, closing(open_raw(url, writes=writes)) as raw:
         pool = db._runner.writer if writes else db._runner.readers
         ours = pool.take()
         assert [raw.pragma(name) for name in SETTINGS] == [
@@ -133,8 +133,8 @@ def test_the_raw_connection_has_the_settings_of_forgedbs(tmp_path, writes):
 def test_the_raw_connection_to_postgresql_has_the_settings_of_forgedbs(postgres):
     with (
         postgres.new(migrated=True) as url,
-        on_postgres.open_ours(url) as db,
-        on_postgres.open_raw(url) as raw,
+        open_ours(url) as db,
+        open_raw(url) as raw,
     ):
         for name in POSTGRES_SETTINGS:
             ours = db.client.query_value("SELECT current_setting(:name)", {"name": name})
@@ -144,14 +144,14 @@ def test_the_raw_connection_to_postgresql_has_the_settings_of_forgedbs(postgres)
 def test_what_both_sides_wrote_to_postgresql_is_compared_to_the_last_value(postgres):
     with (
         postgres.new(migrated=True) as url,
-        on_postgres.open_ours(url) as db,
-        on_postgres.open_raw(url) as raw,
+        open_ours(url) as db,
+        open_raw(url) as raw,
     ):
         project = db.projects.create(slug="platform", name="Platform")
-        before = on_postgres.fingerprint(url, "projects")
-        assert before == on_postgres.fingerprint(url, "projects")
+        before = fingerprint(url, "projects")
+        assert before == fingerprint(url, "projects")
         raw.execute("UPDATE projects SET name = 'platform' WHERE id = %s", [project.id])
-        assert before != on_postgres.fingerprint(url, "projects")
+        assert before != fingerprint(url, "projects")
 
 
 def test_other_migration_runners_are_not_kept_in_the_place_of_our_own_rows(tmp_path, monkeypatch):
@@ -159,21 +159,11 @@ def test_other_migration_runners_are_not_kept_in_the_place_of_our_own_rows(tmp_p
         "migrate-files", "x", "a", 1, None, Times([1.0, 1.0], [1.0]), Times([1.0, 1.0], [1.0])
     )
     monkeypatch.setattr(record, "RESULTS", tmp_path)
-    monkeypatch.setattr(benchmarks, "_runners_of", lambda python: ["a runner"])
-    monkeypatch.setattr(benchmarks.library_peers, "run", lambda *arguments, **more: None)
-    monkeypatch.setitem(benchmarks.ON_SQLITE, "migrate-files", lambda scale, folder: [row])
-    monkeypatch.setattr(benchmarks.migration_peers, "on_sqlite", lambda scale, peers: [row] * 2)
-    asked = [
-        "benchmarks",
-        "--quick",
-        "--save",
-        "--only",
-        "migrate-files",
-        "--peers",
-        sys.executable,
-    ]
-    monkeypatch.setattr(sys, "argv", asked)
-    benchmarks.main()
+    monkeypatch.setattr(limit, "_runners_of", lambda python: ["a runner"])
+    monkeypatch.setattr(limit, "run_peers", lambda *arguments, **more: None)
+    monkeypatch.setitem(limit.ON_SQLITE, "migrate-files", lambda place: [row])
+    monkeypatch.setattr(limit.migration_peers, "rows", lambda place, peers: [row] * 2)
+    benchmarks.main(["--quick", "--save", "--only", "migrate-files", "--peers", sys.executable])
     assert len(record.load("limit")["rows"]) == 1
     assert len(record.load("migration-peers")["rows"]) == 2
 

@@ -1,19 +1,19 @@
 """The benchmark of many clients runs on both databases without an error, tells every figure, and
 keeps none where a client failed."""
 
-import sys
 from array import array
 
 import pytest
 
-from benchmarks.clients.__main__ import QUICK_COUNTS, main
+from benchmarks.__main__ import main
 from benchmarks.clients.crowd import ClientFailed, Done, crowd
 from benchmarks.clients.rows import figures
+from benchmarks.clients.running import QUICK_COUNTS
 from benchmarks.clients.work import READS, WORK, WRITES, Place, writes
-from benchmarks.databases import PROJECT, base
-from benchmarks.postgres import server as on_postgres
-from benchmarks.postgres.server import Server, open_ours
+from benchmarks.databases import all_ids, open_ours, project_of
+from benchmarks.places import Files
 from benchmarks.scale import QUICK
+from benchmarks.server import URL, Server
 
 KINDS = {
     "mix": (*READS, "read", *WRITES, "write"),
@@ -30,11 +30,9 @@ RATES = {
 
 @pytest.fixture
 def place(tmp_path):
-    url = f"sqlite:///{base(QUICK, tmp_path)}"
+    url = Files(QUICK, tmp_path).base
     with open_ours(url) as db:
-        project_id = db.projects.get_by_slug(PROJECT).id
-        ids = tuple(each.id for each in db.repositories.list(project_id, limit=1000).items)
-    return Place(url, project_id, ids)
+        return Place(url, project_of(db), tuple(all_ids(db)))
 
 
 @pytest.fixture
@@ -47,20 +45,16 @@ def saved(monkeypatch):
         kept[name] = rows
         return name
 
-    monkeypatch.setattr("benchmarks.clients.__main__.save", save)
+    monkeypatch.setattr("benchmarks.clients.running.save", save)
     return kept
 
 
 @pytest.fixture
 def run(postgres_url, monkeypatch):
     """The command, in this process."""
-    monkeypatch.setenv(on_postgres.URL, postgres_url)
+    monkeypatch.setenv(URL, postgres_url)
 
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["benchmarks.clients", *arguments])
-        main()
-
-    return command
+    return lambda *arguments: main(["clients", *arguments])
 
 
 def test_a_quick_run_tells_every_figure_on_both_databases_and_has_no_error(run, saved, capsys):
@@ -119,7 +113,7 @@ def test_a_run_whose_client_failed_says_so_and_keeps_nothing(run, saved, monkeyp
     def failing(*_):
         raise ClientFailed("NotFound: there is no repository")
 
-    monkeypatch.setattr("benchmarks.clients.__main__.rows", failing)
+    monkeypatch.setattr("benchmarks.clients.running.rows", failing)
     with pytest.raises(SystemExit, match="nothing is kept:\nNotFound: there is no repository"):
         run("--quick", "--only", "sqlite", "--save")
     assert not saved
@@ -141,6 +135,6 @@ def test_the_rate_is_the_middle_one_of_the_turns_and_percentiles_are_over_all_of
 
 
 def test_a_server_on_disk_waits_for_the_disk(monkeypatch):
-    monkeypatch.delenv(on_postgres.URL, raising=False)
+    monkeypatch.delenv(URL, raising=False)
     with Server(on_disk=True) as server:
         assert server.words().endswith("fsync on, synchronous_commit on, full_page_writes on")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -10,12 +9,15 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from benchmarks import tables
-from benchmarks.growth import __main__ as growth
+from benchmarks.__main__ import main
 from benchmarks.growth import places, works
-from benchmarks.plots import __main__ as plots
+from benchmarks.growth import running as growth
+from benchmarks.places import Files
 from benchmarks.plots import lines as by_number
 from benchmarks.plots import ratios
-from benchmarks.postgres import server as on_postgres
+from benchmarks.plots import running as plots
+from benchmarks.scale import QUICK
+from benchmarks.server import URL
 
 WORKS = {"get", "page", "objects", "missing", "add_many", "lease", "bytes"}
 
@@ -23,7 +25,7 @@ WORKS = {"get", "page", "objects", "missing", "add_many", "lease", "bytes"}
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "postgres":
-        monkeypatch.setenv(on_postgres.URL, request.getfixturevalue("postgres_url"))
+        monkeypatch.setenv(URL, request.getfixturevalue("postgres_url"))
     return str(request.param)
 
 
@@ -34,8 +36,7 @@ def test_everything_is_measured_at_each_size(
     there = {"database": "other", "objects": 1, "work": "get"}
     monkeypatch.setattr(growth, "load", lambda name: {"rows": [there], "notes": "As before."})
     monkeypatch.setattr(growth, "save", lambda name, rows, notes: kept.extend(rows))
-    monkeypatch.setattr(sys, "argv", ["growth", "--quick", "--save", "--only", database])
-    growth.main()
+    main(["growth", "--quick", "--save", "--only", database])
     # What is known of other databases stays.
     assert kept.pop(0) == there
     for size in growth.QUICK_SIZES:
@@ -53,7 +54,7 @@ def test_everything_is_measured_at_each_size(
 
 
 def test_a_grown_database_has_as_many_objects_as_it_says(tmp_path: Path) -> None:
-    with places.on_sqlite(tmp_path) as (db, put, settle):
+    with places.growing(Files(QUICK, tmp_path)) as (db, put, settle):
         for grown in places.grow(db, put, settle, [300, 1000]):
             found = db.client.query(
                 "SELECT repository_id, count(*) FROM object_metadata GROUP BY 1 ORDER BY 1"

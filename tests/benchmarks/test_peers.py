@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peers import ours, running, table
+from benchmarks import limit, server
+from benchmarks.peers import ours, table
 from benchmarks.peers.contest import Contest
 from benchmarks.peers.sides import Blocking, Side
 from benchmarks.peers.table import PEERS, Opened
 from benchmarks.peers.works import WORKS
 from benchmarks.places import Databases, Files
-from benchmarks.postgres import server
 from benchmarks.scale import QUICK
 
 ROOT = Path(__file__).parents[2]
@@ -54,8 +54,14 @@ def test_a_peer_has_a_file_of_its_own_that_does_all_works(peer):
 
 
 def _methods(node):
+    """Its own, and those of the class that drivers which are awaited share."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return {each.name: each for each in node.body if isinstance(each, kinds)}
+    own = {each.name: each for each in node.body if isinstance(each, kinds)}
+    if "Awaited" in map(ast.unparse, node.bases):
+        tree = ast.parse((FOLDER / "statements.py").read_text())
+        (shared,) = (each for each in tree.body if isinstance(each, ast.ClassDef))
+        return _methods(shared) | own
+    return own
 
 
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
@@ -77,7 +83,7 @@ def _lock(name):
 
 def test_nothing_imports_a_peer_before_it_is_asked_for():
     program = (
-        "import sys, benchmarks.__main__, benchmarks.peers.__main__;"
+        "import sys, benchmarks.limit, benchmarks.peers.running;"
         "print(*[m for m in sys.modules if m.startswith('benchmarks.peers.')], sep='\\n')"
     )
     ran = subprocess.run(
@@ -89,7 +95,7 @@ def test_nothing_imports_a_peer_before_it_is_asked_for():
 
 
 def test_the_works_are_known_by_name_without_what_does_them():
-    assert [*running.WORKS] == [*WORKS]
+    assert [*limit.PEERS_WORKS] == [*WORKS]
 
 
 def test_a_peer_that_is_not_installed_says_so():
@@ -123,7 +129,7 @@ def place(request, tmp_path, monkeypatch):
 
 def contest(place, peer):
     forgedb = Side("forgedb", True, False, ours.opened)
-    return Contest(QUICK, place, [forgedb, Side("a peer", False, False, peer)])
+    return Contest(place, [forgedb, Side("a peer", False, False, peer)])
 
 
 def test_every_work_gives_a_row_for_each_peer(place):
@@ -147,7 +153,7 @@ def test_a_peer_of_asyncio_is_compared_with_forgedb_awaited(tmp_path):
             Side("forgedb, async", True, True, awaited),
             Side("a peer", False, True, awaited),
         ]
-        met = Contest(QUICK, Files(QUICK, tmp_path), sides)
+        met = Contest(Files(QUICK, tmp_path), sides)
         for name in WORKS.keys() - {"offset"}:
             _, taken = WORKS[name].measure(met)
             times = {side.words: each for side, each in taken}
@@ -196,17 +202,17 @@ def test_the_peers_interpreter_gets_the_works_the_options_and_this_checkout(tmp_
         f"open({str(said)!r}, 'w').write(json.dumps(told))\n"
     )
     python.chmod(0o755)
-    running.run(python, "postgres", ["get", server.URL], "--quick", url="postgresql://h/d")
+    limit.run_peers(python, "postgres", ["get", server.URL], "--quick", url="postgresql://h/d")
     arguments, path, url = json.loads(said.read_text())
-    assert arguments[:5] == ["-m", "benchmarks.peers", "--on", "postgres", "--quick"]
-    assert arguments[5:7] == ["--work", "get"]
+    assert arguments[:6] == ["-m", "benchmarks", "peers", "--on", "postgres", "--quick"]
+    assert arguments[6:8] == ["--work", "get"]
     assert path.split(":") == [str(ROOT / "src"), str(ROOT)]
     assert url == "postgresql://h/d"
 
 
 def test_a_failure_of_the_peers_process_ends_the_run(tmp_path):
     with pytest.raises(SystemExit, match="the peers' process ended with 1"):
-        running.run(Path("/bin/false"), "sqlite", ["get"])
+        limit.run_peers(Path("/bin/false"), "sqlite", ["get"])
 
 
 def test_a_work_with_peers_is_refused_where_there_are_none():
@@ -216,5 +222,5 @@ def test_a_work_with_peers_is_refused_where_there_are_none():
         text=True,
         cwd=ROOT,
     )
-    assert refused.returncode == 2
+    assert refused.returncode == 1
     assert "peers-get needs --peers: see `make bench-peers`" in refused.stderr

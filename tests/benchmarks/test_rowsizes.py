@@ -1,12 +1,10 @@
 """The benchmark of row sizes loads rows that the schema takes, and tells what each table, index and
 write costs."""
 
-import sys
-
 import pytest
 
-from benchmarks.postgres import server as on_postgres
-from benchmarks.rowsizes import main
+from benchmarks.__main__ import main
+from benchmarks.server import URL
 
 TABLES = {
     "audit_entries": 7,
@@ -37,10 +35,9 @@ def rows(postgres_url):
         return name
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(on_postgres.URL, postgres_url)
+        patch.setenv(URL, postgres_url)
         patch.setattr("benchmarks.rowsizes.save", save)
-        patch.setattr(sys, "argv", ["benchmarks.rowsizes", "--quick", "--save"])
-        main()
+        main(["rowsizes", "--quick", "--save"])
     return kept["rowsizes"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import imports
+from benchmarks import startup
 from forgedb import connect
 
 
@@ -17,7 +17,7 @@ def modules_of(*arguments: str) -> set[str]:
     with pytest.MonkeyPatch.context() as patched:
         for name in [name for name in os.environ if name.startswith("COV")]:
             patched.delenv(name)
-        return {name for name, _ in imports.modules(arguments)}
+        return {name for name, _ in startup.modules(arguments)}
 
 
 def tops(modules: set[str]) -> set[str]:
@@ -60,8 +60,8 @@ def test_a_command_imports_no_more_than_it_needs(
 
 
 def test_every_start_is_measured(tmp_path: Path, url: str) -> None:
-    rows = imports.measured(imports.starts(url), 1)
-    assert [row["start"] for row in rows] == [*imports.starts(url)]
+    rows = startup.measured(startup.starts(url), 1)
+    assert [row["start"] for row in rows] == [*startup.starts(url)]
     modules = {row["start"]: row["modules"] for row in rows}
     assert modules["nothing"] < modules["import forgedb"] < modules["forgedb --version"]
     (connecting,) = (row for row in rows if row["start"] == "forgedb.connect")

@@ -1,8 +1,8 @@
-"""``python -m benchmarks.clients``: 1 to 64 clients on PostgreSQL, 1 to 8 on a SQLite file."""
+"""1 to 64 clients on PostgreSQL, 1 to 8 on a SQLite file."""
 
 from __future__ import annotations
 
-import argparse
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory
 from benchmarks.clients.crowd import ClientFailed
 from benchmarks.clients.rows import Row, rows
 from benchmarks.clients.work import Place
-from benchmarks.databases import PROJECT, base
-from benchmarks.postgres.server import Server, open_ours
+from benchmarks.databases import all_ids, open_ours, project_of
+from benchmarks.places import Files
 from benchmarks.record import load_at_first, save
 from benchmarks.scale import FULL, QUICK
+from benchmarks.server import Server
 
 COUNTS = {"sqlite": (1, 2, 4, 8), "postgres": (1, 2, 4, 8, 16, 32, 64)}
 QUICK_COUNTS = (1, 3)
@@ -39,13 +40,7 @@ COLUMNS = (
 """Of the table: the heading, the row's field, and the width."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.clients", description=__doc__)
-    parser.add_argument("--only", choices=[*COUNTS], help="one of the databases")
-    parser.add_argument("--seconds", type=float, help=f"of each kind of work; {SECONDS:g}")
-    parser.add_argument("--quick", action="store_true", help="too little work to judge by")
-    parser.add_argument("--save", action="store_true", help="keep it in benchmarks/results")
-    asked = parser.parse_args()
+def main(asked: Namespace) -> None:
     seconds = asked.seconds or (QUICK_SECONDS if asked.quick else SECONDS)
     scale = QUICK if asked.quick else FULL
     print(_line([name for name, _, _ in COLUMNS]), flush=True)
@@ -55,7 +50,7 @@ def main() -> None:
     try:
         if asked.only != "postgres":
             with TemporaryDirectory(prefix="forgedb-clients-") as folder:
-                url = f"sqlite:///{base(scale, Path(folder))}"
+                url = Files(scale, Path(folder)).base
                 found += map(_shown, _measured("sqlite", url, seconds, counts))
         if asked.only != "sqlite":
             with Server(on_disk=True) as server:
@@ -73,9 +68,7 @@ def _measured(
     database: str, url: str, seconds: float, counts: Mapping[str, tuple[int, ...]]
 ) -> Iterator[Row]:
     with open_ours(url) as db:
-        project_id = db.projects.get_by_slug(PROJECT).id
-        found = db.client.query("SELECT id FROM repositories ORDER BY id")
-    place = Place(url, project_id, tuple(str(each) for (each,) in found))
+        place = Place(url, project_of(db), tuple(all_ids(db)))
     yield from rows(database, place, counts[database], seconds)
 
 
@@ -87,7 +80,3 @@ def _shown(row: Row) -> Row:
 def _line(cells: list[str]) -> str:
     widths = [width for _, _, width in COLUMNS]
     return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-
-
-if __name__ == "__main__":
-    main()

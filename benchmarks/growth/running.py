@@ -1,17 +1,19 @@
-"""``python -m benchmarks.growth``: the same work in a database that grows, on both databases."""
+"""The same work in a database that grows, on both databases."""
 
 from __future__ import annotations
 
-import argparse
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 from benchmarks.growth import imports, works
-from benchmarks.growth.places import grow, on_postgres, on_sqlite
-from benchmarks.postgres.server import Server
+from benchmarks.growth.places import grow, growing
+from benchmarks.places import Databases, Files
 from benchmarks.record import load, load_at_first, save
+from benchmarks.scale import FULL
+from benchmarks.server import Server
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 QUICK_SIZES = (200, 400)
@@ -24,13 +26,7 @@ DATABASES = ("sqlite", "postgres")
 Found: TypeAlias = dict[str, Any]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.growth", description=__doc__)
-    parser.add_argument("--only", choices=DATABASES, help="one of the databases")
-    parser.add_argument("--sizes", type=int, nargs="+", help="of objects, ascending")
-    parser.add_argument("--quick", action="store_true", help="too little work to judge by")
-    parser.add_argument("--save", action="store_true", help="keep it in benchmarks/results")
-    asked = parser.parse_args()
+def main(asked: Namespace) -> None:
     sizes = sorted(asked.sizes or (QUICK_SIZES if asked.quick else SIZES))
     scale = works.QUICK if asked.quick else works.FULL
     notes = [load_at_first()]
@@ -63,12 +59,11 @@ def _measured(
     importing: Sequence[int],
     scale: works.Scale,
 ) -> Iterator[Found]:
-    on_file = database == "sqlite"
-    with on_sqlite(folder) if on_file else on_postgres(server) as (db, put, settle):
+    place = Files(FULL, folder) if database == "sqlite" else Databases(FULL, server)
+    with growing(place) as (db, put, settle):
         for grown in grow(db, put, settle, sizes):
             yield from works.rows(database, grown, scale)
-    url = f"sqlite:///{folder}/imports.db" if on_file else server.empty("imports")
-    yield from imports.measured(database, url, folder, importing)
+    yield from imports.measured(database, place.empty("imports"), folder, importing)
 
 
 def line(row: Found) -> str:
@@ -82,7 +77,3 @@ def line(row: Found) -> str:
         first, third = (each * 1e6 for each in row["quartiles"])
         what = f"{row['seconds'] * 1e6:,.2f} µs ({first:,.2f} to {third:,.2f})"
     return f"{row['database']:<9} {row['objects']:>11,}  {row['work']:<9} {row['of']:<26} {what}"
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,8 @@
-"""``python -m benchmarks.plots``: draws all figures anew, and writes the tables beside them."""
+"""Draws all figures anew, and writes the tables beside them."""
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 from benchmarks import tables
@@ -11,7 +12,7 @@ from benchmarks.record import load
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 
-def main() -> None:
+def main(_asked: Namespace) -> None:
     IMAGES.mkdir(exist_ok=True)
     for name, drawn in drawings().items():
         path = IMAGES / f"{name}.svg"
@@ -28,7 +29,3 @@ def drawings() -> dict[str, str]:
         "growth": lines.drawing(load("growth")["rows"], "objects", lines.GROWTH),
         "clients": lines.drawing(load("clients")["rows"], "clients", lines.CLIENTS),
     }
-
-
-if __name__ == "__main__":
-    main()

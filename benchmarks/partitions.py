@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.objects import CREATED_AT, generated
-from benchmarks.postgres.objects import RowValues
-from benchmarks.postgres.server import Server, fingerprint, open_raw, raw_text
+from benchmarks.databases import fingerprint, open_raw, raw_text
+from benchmarks.objects import CREATED_AT, RowValues, copy_in, generated
+from benchmarks.places import Place
 from benchmarks.scale import Scale
 from benchmarks.timing import Contender, Row, Slice, interleave
 from forgedb.dao.objects import COPY, SELECT_ONE
@@ -28,9 +28,9 @@ REPOSITORIES = 100
 """Over how many repositories the objects are spread."""
 
 
-def partitions(scale: Scale, server: Server) -> Iterator[Row]:
+def partitions(place: Place) -> Iterator[Row]:
     """COPY into both, of rows in key order; then single rows by their keys."""
-    url = server.copy(server.base(scale), "partitions")
+    url, scale = place.copy(place.base, "partitions"), place.scale
     with open_raw(url) as raw:
         raw.execute(MAKE_WHOLE)
         rows = _spread(raw, scale)
@@ -45,7 +45,8 @@ def partitions(scale: Scale, server: Server) -> Iterator[Row]:
         raw.execute("VACUUM ANALYZE")
         wanted = random.Random(0).choices([row[:2] for row in rows], k=scale.gets)
         whole, partitioned = interleave(
-            [_getting(raw, WHOLE, wanted), _getting(raw, PARTITIONED, wanted)], scale.rounds
+            [_getting(raw, url, WHOLE, wanted), _getting(raw, url, PARTITIONED, wanted)],
+            scale.rounds,
         )
         yield Row(name, "get from 16 partitions", against, len(wanted), None, whole, partitioned)
 
@@ -68,18 +69,18 @@ def _copying(raw: psycopg.Connection[Any], table: str, rows: list[RowValues]) ->
         raw.execute(f"TRUNCATE {table}".encode())
 
         def run() -> None:
-            with raw.transaction(), raw.cursor().copy(text) as copy:
-                copy.set_types(COPY.types)
-                for row in rows:
-                    copy.write_row(row)
+            with raw.transaction():
+                copy_in(raw, text, rows)
 
         return run
 
     return prepare
 
 
-def _getting(raw: psycopg.Connection[Any], table: str, wanted: list[RowValues]) -> Contender:
-    text = raw_text(SELECT_ONE).replace(PARTITIONED, table)
+def _getting(
+    raw: psycopg.Connection[Any], url: str, table: str, wanted: list[RowValues]
+) -> Contender:
+    text = raw_text(url, SELECT_ONE).replace(PARTITIONED, table)
 
     def prepare() -> Slice:
         execute = raw.cursor().execute

@@ -12,11 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-import forgedb
-from benchmarks.databases import ACTOR, HERE, fill
+from benchmarks.databases import HERE, fill, open_ours, open_raw
 from benchmarks.scale import Scale
-from forgedb.sql.catalogue import Sql
-from forgedb.sql.placeholders import compile_text
 from tests.servers.postgres import PostgresServer, embedded_programs
 
 URL = "FORGEDB_BENCH_POSTGRES_URL"
@@ -29,9 +26,6 @@ ON_DISK = {**dict.fromkeys(DURABILITY, "on"), "autovacuum": "on", "shared_buffer
 
 FILLED = ("projects", "repositories", "audit_entries")
 """The tables that have rows in the base."""
-
-UTC = "-c TimeZone=UTC"
-"""forgedb's connections read times so: a zone of its own would cost the raw one more."""
 
 
 class Server:
@@ -140,26 +134,3 @@ class Server:
         found = admin.execute("SELECT current_setting(%s)", [setting]).fetchone()
         assert found is not None
         return str(found[0])
-
-
-def open_ours(url: str, **options: Any) -> forgedb.Database:
-    return forgedb.connect(url, actor=ACTOR, **options)
-
-
-def open_raw(url: str) -> psycopg.Connection[Any]:
-    """A connection of the driver's own, with nothing of forgedb."""
-    return psycopg.connect(url, autocommit=True, options=UTC)
-
-
-def raw_text(statement: Sql) -> Any:
-    """The statement in the driver's own format."""
-    return compile_text(statement.postgres, "postgres")[0]
-
-
-def fingerprint(url: str, table: str) -> tuple[Any, ...]:
-    """How many rows a table has, and a sum over their content, in whatever order they are."""
-    text = sql.SQL("SELECT count(*), sum(hashtextextended(t::text, 0)) FROM {} AS t")
-    with open_raw(url) as raw:
-        found = raw.execute(text.format(sql.Identifier(table))).fetchone()
-    assert found is not None
-    return found

@@ -1,1 +1,0 @@
-"""The async surface at the works that are bound, beside the drivers awaited."""

@@ -1,1 +1,0 @@
-"""The rows measured on PostgreSQL, beside psycopg."""
