@@ -13,12 +13,20 @@ project = "forgedb"
 author = "the forgedb maintainers"
 version = release = forgedb.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "navigation", "reference"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx_click",
+    "diagram",
+    "navigation",
+    "reference",
+]
 smartquotes = False
 exclude_patterns = ["_site"]
 
 # Headings are linked to as on a forge, down to this level.
 myst_heading_anchors = 4
+myst_fence_as_directive = ["mermaid"]
 
 # A type in a signature that leads nowhere is a warning where it is forgedb's.
 nitpicky = True

@@ -13,6 +13,11 @@ MODULES = (
     "forgedb.importing",
     "forgedb.migrations",
     "forgedb.testing.history",
+    "forgedb.testing.servers.cluster",
+    "forgedb.testing.servers.network",
+    "forgedb.testing.servers.patroni",
+    "forgedb.testing.servers.programs",
+    "forgedb.testing.servers.server",
 )
 
 FORMER = {"forgedb.migrations.Runner"}

@@ -13,23 +13,26 @@ import sys
 from datetime import timedelta
 from enum import Enum
 from types import ModuleType
-from typing import Any, ForwardRef
+from typing import Any, ForwardRef, get_origin
 
 import msgspec
 import public
 from docutils.nodes import Element
-from sphinx.addnodes import pending_xref
+from sphinx.addnodes import desc_annotation, pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.logging import getLogger
 
 from forgedb.handle import Handle
-from forgedb.operations.binding import Dao, Operation
+from forgedb.operations.binding import Dao, H_co, Operation
 
 _log = getLogger(__name__)
 
-_RAISES = re.compile(r"\bRaises\b[^\n]*(?:\n(?!\n)[^\n]+)*")
+_RAISES = re.compile(r"\b[Rr]aises?\b[^\n]*(?:\n(?!\n)[^\n]+)*")
 """From the word on to the end of its paragraph."""
+
+_CAPITAL = re.compile(r"(?<![\w.'\"])[A-Z]\w+")
 
 _NAME = re.compile(r"(?<![\w`.])[A-Z]\w+(?![\w`])")
 
@@ -37,6 +40,15 @@ PUBLIC = public.names()
 
 PATHS = {path.rpartition(".")[2]: path for path in reversed(PUBLIC)}
 """By the last part of a name, what it is in full; a name of forgedb's own goes first."""
+
+SPOKEN = {
+    "Handle[SyncRunner] | SyncRunner": "Database",
+    "Handle[SyncRunner]": "Database",
+    "Handle[AsyncRunner] | AsyncRunner": "AsyncDatabase",
+    "Hold[H_co]": "ContextManager[HeldLease]",
+    "[H_co]": "",
+}
+"""What callers say for the words of an annotation that are forgedb's own."""
 
 ERRORS = {
     name
@@ -122,21 +134,33 @@ def told(signature: inspect.Signature, module: ModuleType) -> tuple[str, str]:
 
 
 def linked(annotation: Any, module: ModuleType) -> Any:
-    """An annotation that is a text, with the paths of public names in it; shown without them."""
+    """An annotation that is a text, in callers' words, with the paths of public names in it."""
     if isinstance(annotation, ForwardRef):
         annotation = annotation.__forward_arg__
     if not isinstance(annotation, str):
         return annotation
+    for words, known_as in SPOKEN.items():
+        annotation = annotation.replace(words, known_as)
+    return Verbatim(_CAPITAL.sub(lambda found: path_or_meaning(found[0], module), annotation))
 
-    def path_of(found: re.Match[str]) -> str:
-        named = getattr(module, found[0], None)
-        path = next((path for path, thing in PUBLIC.items() if thing is named), None)
-        if path is None and named is None:
-            # Imported by type checkers alone.
-            path = PATHS.get(found[0])
-        return f"~{path}" if path else found[0]
 
-    return Verbatim(re.sub(r"(?<![\w.'\"])[A-Z]\w+", path_of, annotation))
+def path_or_meaning(name: str, module: ModuleType) -> str:
+    """What a name of a module leads to: its public path; an alias is told by what it stands for."""
+    # What type checkers alone import is somewhere else.
+    thing = getattr(module, name, None) or _anywhere(name)
+    path = next((path for path, public_thing in PUBLIC.items() if public_thing is thing), None)
+    if path is not None:
+        return f"~{path}"
+    if get_origin(thing) is None:
+        return name
+    return re.sub(r"\b(?:\w+\.)+", "", inspect.formatannotation(thing))
+
+
+def _anywhere(name: str) -> Any:
+    if name in PATHS:
+        return PUBLIC[PATHS[name]]
+    modules = [module for path, module in sys.modules.items() if path.startswith("forgedb.")]
+    return next((vars(module)[name] for module in modules if name in vars(module)), None)
 
 
 def shown(default: Any) -> Any:
@@ -145,11 +169,10 @@ def shown(default: Any) -> Any:
         return Verbatim(f"{type(default).__name__}.{default.name}")
     if isinstance(default, timedelta):
         hours, rest = divmod(default.total_seconds(), 3600)
-        return Verbatim(
-            f"timedelta(seconds={default.total_seconds():g})"
-            if rest
-            else f"timedelta(hours={hours:g})"
-        )
+        in_seconds = f"timedelta(seconds={default.total_seconds():g})"
+        return Verbatim(in_seconds if rest else f"timedelta(hours={hours:g})")
+    if inspect.isfunction(default):
+        return Verbatim("...")
     return default
 
 
@@ -177,6 +200,14 @@ def on_missing_reference(
     return domain.resolve_xref(env, env.docname, app.builder, "obj", path, node, text)
 
 
+def on_described(_app: Sphinx, _domain: str, kind: str, content: Element) -> None:
+    """Leave out of a property's type which surface it is of: the page says what is awaited."""
+    assert content.parent is not None
+    for annotation in content.parent.findall(desc_annotation) if kind == "property" else ():
+        if annotation.astext().endswith(f"[{H_co.__name__}]"):
+            del annotation[-3:]
+
+
 def on_all_read(_app: Sphinx, env: BuildEnvironment) -> None:
     """Warn of what is public and on no page, or without a docstring."""
     on_a_page = env.domains.python_domain.objects
@@ -195,8 +226,14 @@ def on_all_read(_app: Sphinx, env: BuildEnvironment) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
+    # The overloads of a function are for type checkers; a reader has its own signature, and words.
+    for thing in filter(inspect.isroutine, PUBLIC.values()):
+        analyzer = ModuleAnalyzer.for_module(thing.__module__)
+        analyzer.analyze()
+        analyzer.overloads.clear()
     app.connect("autodoc-process-signature", on_signature)
     app.connect("autodoc-process-docstring", on_docstring)
+    app.connect("object-description-transform", on_described)
     app.connect("missing-reference", on_missing_reference)
     app.connect("env-check-consistency", on_all_read)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

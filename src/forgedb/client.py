@@ -162,7 +162,7 @@ class DbClient(Dao[H_co]):
 
 
 class Statement(Dao[H_co]):
-    """A prepared statement: the client's methods, without the text."""
+    """A prepared statement: the client's methods, without the text; they raise what those do."""
 
     def __init__(self, runner: H_co, context: Context, text: str) -> None:
         super().__init__(runner, context)

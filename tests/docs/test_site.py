@@ -62,12 +62,32 @@ def test_every_public_name_has_a_place_in_the_reference(site):
     assert "forgedb.Database.migrate" in places
 
 
-def test_the_reference_shows_what_a_caller_gets(site):
-    page = (site / "reference/leases.html").read_text()
-    text = unescape(re.sub(r"<[^>]+>", "", page))
-    assert "Steps[" not in text
-    assert re.search(r"release\(lease_id: Ulid, holder: str \| None = None\) → Lease\b", text)
-    assert 'href="errors.html#forgedb.LeaseHeld"' in page
+def signatures_of(page: Path) -> list[str]:
+    found = re.findall(r'<dt class="sig[^>]*>(.*?)</dt>', page.read_text(), re.DOTALL)
+    return [
+        " ".join(unescape(re.sub(r"<[^>]+>", "", each)).rstrip("¶\n").split()) for each in found
+    ]
+
+
+def test_the_reference_shows_what_a_caller_gives_and_gets(site):
+    leases = signatures_of(site / "reference/leases.html")
+    assert "release(lease_id: Ulid, holder: str | None = None) → Lease" in leases
+    assert any(each.endswith("→ ContextManager[HeldLease]") for each in leases)
+    assert 'href="errors.html#forgedb.LeaseHeld"' in (site / "reference/leases.html").read_text()
+
+
+def test_no_signature_of_the_reference_has_a_word_that_callers_do_not_know(site):
+    pages = [*(site / "reference").glob("*.html")]
+    signatures = [each for page in pages for each in signatures_of(page) if "--" not in each]
+    assert len(signatures) > 300
+    unknown = re.compile(r"Steps\[|H_co|SyncRunner|ForwardRef|[<~]|\w+\.\w+\.")
+    assert [each for each in signatures if unknown.search(each)] == []
+
+
+def test_the_data_model_leads_from_its_diagram_to_each_table(site):
+    page = (site / "data-model.html").read_text()
+    assert "erDiagram" not in page
+    assert 'href="#lease_import_lines"' in page
 
 
 def test_a_public_name_without_a_docstring_is_found(monkeypatch):

@@ -292,6 +292,8 @@ class AuditDao(Dao[H_co]):
         """Write every entry as a line of JSON, stream after stream; returns how many.
 
         ``file`` is open for writing, as text or as bytes.  Hashes are in hexadecimal.
+
+        Raises InvalidValue (it isn't).
         """
         write_line = line_writer(file)
         last_stream, last_seq, count = "", 0, 0

@@ -88,7 +88,10 @@ class MigrationStatus:
         """What a rehearsal has told of, by its label: it may begin anew, and go on with a copy."""
 
     def on(self, database: Handle[SyncRunner] | SyncRunner) -> Self:
-        """The same on another database of this kind; what was checked isn't read again for it."""
+        """The same on another database of this kind; what was checked isn't read again for it.
+
+        Raises UsageError (it is a task's database, or a transaction).
+        """
         other = copy(self)
         other._database = runner_of(database)
         other._files = self._checked
@@ -105,7 +108,10 @@ class MigrationStatus:
         return words + self._place.options
 
     def applied(self) -> list[AppliedMigration]:
-        """What the database has, in the order of the numbers, and then the repeatable files."""
+        """What the database has, in the order of the numbers, and then the repeatable files.
+
+        Raises UsageError (the history's table is another program's), MigrationDrift.
+        """
         return [*self._history().applied, *self._repeatable_applied()]
 
     def states(self) -> list[MigrationState]:
@@ -187,11 +193,17 @@ class MigrationStatus:
         return pending
 
     def unfinished(self) -> list[BegunMigration]:
-        """The files that were begun outside a transaction, and didn't come to their end."""
+        """The files that were begun outside a transaction, and didn't come to their end.
+
+        Raises UsageError (the history's table is another program's), MigrationDrift.
+        """
         return [*self._history().begun]
 
     def invalid_indexes(self) -> list[str]:
-        """The indexes that PostgreSQL doesn't use, since making them failed: schema and name."""
+        """The indexes that PostgreSQL doesn't use, since making them failed: schema and name.
+
+        There are none on SQLite.  Raises Unavailable.
+        """
         from forgedb.migrations.invalid_indexes import invalid_indexes
 
         found = self._database.read(invalid_indexes(self._place.schema))
@@ -208,7 +220,10 @@ class MigrationStatus:
         return self._database.snapshot(self._differences())
 
     def place(self) -> str:
-        """The table of the history, with its schema on PostgreSQL."""
+        """The table of the history, with its schema on PostgreSQL.
+
+        Raises UsageError (the table is another program's), MigrationDrift.
+        """
         self._history()
         return self._table.shown
 
@@ -231,7 +246,10 @@ class MigrationStatus:
         return frozenset(f"{self._table.name}{end}" for end in ("", *BESIDE))
 
     def marks(self) -> list[Mark]:
-        """What was changed in the history by hand, the oldest first."""
+        """What was changed in the history by hand, the oldest first.
+
+        Raises UsageError (the history's table is another program's), MigrationDrift.
+        """
         from forgedb.migrations.marks import marks_of
 
         return [*self._database.read(marks_of(self._table))]

@@ -283,6 +283,8 @@ class LeasesDao(Dao[H_co]):
 
         ``file`` is open for writing, as text or as bytes.  Leases that were imported have the ids
         that they had in their log.
+
+        Raises InvalidValue (it isn't open for writing).
         """
         from forgedb.dao.leases.log_export import export_log
 

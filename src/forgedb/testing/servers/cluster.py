@@ -17,6 +17,8 @@ from forgedb.testing.servers.programs import Programs
 from forgedb.testing.servers.room import Room
 from forgedb.testing.servers.server import Server
 
+__all__ = ["Cluster"]
+
 Replication = Literal["asynchronous", "on", "remote_apply"]
 """Whether a COMMIT waits for one of the standbys, and until it has flushed or applied it."""
 

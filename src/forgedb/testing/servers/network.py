@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+__all__ = ["Network"]
+
 T = TypeVar("T")
 
 Side = Literal["client", "server"]

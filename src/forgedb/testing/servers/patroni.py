@@ -28,6 +28,8 @@ from forgedb.testing.servers.programs import Programs
 from forgedb.testing.servers.room import Room
 from forgedb.testing.servers.server import free_port
 
+__all__ = ["Node", "PatroniCluster"]
+
 NODES: Final = 3
 
 START_SECONDS_MAX: Final = 90.0

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from forgedb import InvalidValue, Unavailable
 
+__all__ = ["installed_programs"]
+
 DEBIAN = Path("/usr/lib/postgresql")
 
 RUN_SECONDS_MAX = 300.0

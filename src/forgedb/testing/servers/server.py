@@ -17,6 +17,8 @@ from forgedb import Unavailable
 from forgedb.testing.servers import processes
 from forgedb.testing.servers.programs import Programs
 
+__all__ = ["Server"]
+
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
 PROMOTE_SECONDS_MAX = 30
