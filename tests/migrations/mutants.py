@@ -47,14 +47,14 @@ class _Trusting(FileTransaction):
 class ReadsTheHistoryOnce(Runner):
     """Decides by what was pending when it began, and takes the lock only to apply."""
 
-    def _applying(self) -> FileTransaction:
+    def _transaction(self) -> FileTransaction:
         return _Trusting(self._table, self._lock_wait_seconds)
 
 
 class _Slow(FileTransaction):
-    def unlocked(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
+    def under_lock(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
         time.sleep(GAP_SECONDS)
-        return super().unlocked(script, began, at)
+        return super().under_lock(script, began, at)
 
 
 class _Unlocked(_Slow):
@@ -65,7 +65,7 @@ class _Unlocked(_Slow):
 class AsksForNoLock(Runner):
     """Has a transaction for each file, and no more: PostgreSQL lets many write."""
 
-    def _applying(self) -> FileTransaction:
+    def _transaction(self) -> FileTransaction:
         return _Unlocked(self._table, self._lock_wait_seconds)
 
 
@@ -77,7 +77,7 @@ class _Hurried(FileTransaction):
 class TakesItsSnapshotWithoutTheTablesLock(Runner):
     """Begins a transaction as its file asks for, and locks nothing before the first look."""
 
-    def _applying(self) -> FileTransaction:
+    def _transaction(self) -> FileTransaction:
         return _Hurried(self._table, self._lock_wait_seconds)
 
 
@@ -89,10 +89,10 @@ class _Hasty(LockRetry):
 class BeginsNoTransaction(Runner):
     """Runs the same statements each by itself: every lock ends as soon as it is had."""
 
-    def _applying(self) -> FileTransaction:
+    def _transaction(self) -> FileTransaction:
         return _Slow(self._table, self._lock_wait_seconds)
 
-    def _patience(self) -> LockRetry:
+    def _retry(self) -> LockRetry:
         return _Hasty(self._database, self._lock_timeout_seconds, None)
 
 
@@ -100,9 +100,9 @@ class RecordsAfterTheBatch(Batches):
     """Notes how far a file came in a transaction behind the batch's: a crash may come between."""
 
     def run_one(self, script: Script, began: float) -> BegunMigration | AppliedMigration | None:
-        history = self._patience.write(self._applying.locked_history)
+        history = self._retry.write(self._transaction.locked_history)
         version = script.migration.version
         begun = next((each for each in history.begun if each.version == version), None)
         cursor = None if begun is None else begun.cursor
-        after = self._patience.write(partial(self._applying.called_batch, script, cursor))
-        return self._patience.write(partial(self.note, script, begun, after, began))
+        after = self._retry.write(partial(self._transaction.called_batch, script, cursor))
+        return self._retry.write(partial(self.note, script, begun, after, began))

@@ -10,6 +10,7 @@ import pytest
 
 from forgedb import Database
 from forgedb.migrations import Runner
+from tests.migrations import mutants
 from tests.migrations.mutants import (
     AsksForNoLock,
     BeginsNoTransaction,
@@ -64,6 +65,14 @@ if pgbouncer_program() is not None or os.environ.get("CI"):
         assert faults_of(url, told, FILES) == []
 
 
+def test_each_mutant_is_one_of_the_code_that_is_there() -> None:
+    for mutant in vars(mutants).values():
+        if isinstance(mutant, type) and mutant.__module__ == mutants.__name__:
+            own = {name for name in vars(mutant) if not name.startswith("__")}
+            assert own
+            assert own <= {*dir(mutant.__base__)}, mutant
+
+
 def _is_caught(mutant: type[Runner], race: Race, url: str, db: Database, steps: Path) -> bool:
     write_steps(steps, FILES_OF_A_MUTANT)
     for _ in range(RACES_OF_A_MUTANT):
@@ -71,7 +80,7 @@ def _is_caught(mutant: type[Runner], race: Race, url: str, db: Database, steps: 
         faults = faults_of(url, race(mutant, url, steps), FILES_OF_A_MUTANT)
         if any("is done" in fault for fault in faults):
             return True
-        for table in ("log", "schema_migrations"):
+        for table in ("log", "app_schema_migrations"):
             db.client.execute(f"DROP TABLE {table}")
     return False
 
