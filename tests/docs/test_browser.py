@@ -43,11 +43,6 @@ TEXT_PIXELS_MIN = 16
 SMALL_PIXELS_MIN = 12
 """Of prose, and of everything else."""
 
-WAIT_MILLISECONDS_MAX = 60_000
-"""For what comes at once on a machine that has nothing else to do."""
-
-expect.set_options(timeout=WAIT_MILLISECONDS_MAX)
-
 TEXTS = (Path(__file__).parent / "texts.js").read_text()
 
 
@@ -90,7 +85,6 @@ def served() -> Iterator[str]:
 
 def listen(context: BrowserContext) -> Heard:
     heard = Heard([], [])
-    context.set_default_timeout(WAIT_MILLISECONDS_MAX)
     context.on("request", lambda request: heard.requests.append(request.url))
     context.on("weberror", lambda error: heard.complaints.append(str(error.error)))
     context.on(

@@ -13,6 +13,7 @@ import pytest
 
 import forgedb
 from forgedb import Database, MigrationError
+from forgedb.drivers.sqlite.guard import Guard
 from forgedb.migrations import Progress
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.operations.steps import run
@@ -138,6 +139,25 @@ def test_each_file_is_told_of_once_in_a_rehearsal_that_goes_on_with_a_copy(begun
     assert _legacy(begun.db) == 0
 
 
+NEEDING = ['CREATE TABLE "TemP".b (id)', "SELECT /* DROP */ 1", "SELECT 'pragma'"]
+
+
+@pytest.mark.parametrize("text", ["CREATE TABLE b (id); INSERT INTO b VALUES (1)", *NEEDING])
+def test_sqlite_is_asked_only_of_files_that_have_a_word_for_it(
+    begun: Folder, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    asked: list[int] = []
+
+    class Asked(Guard):
+        def authorize(self, action: int, *words: str | None) -> int:
+            asked.append(action)
+            return apsw.SQLITE_OK
+
+    monkeypatch.setattr("forgedb.drivers.sqlite.guard.Guard", Asked)
+    begun.write(m0002_b=text).runner.migrate()
+    assert bool(asked) is (text in NEEDING)
+
+
 @pytest.mark.parametrize("header", ["", ALONE])
 def test_what_a_file_sets_holds_to_its_end(begun: Folder, header: str) -> None:
     begun.write(
@@ -213,6 +233,14 @@ def test_a_rehearsal_on_a_copy_writes_to_no_other_file(begun: Folder, tmp_path: 
     with pytest.raises(MigrationError, match=r"^0002_b\.sql:1:1: .* that file would be written to"):
         begun.runner.rehearse()
     assert apsw.Connection(str(other)).execute("SELECT id FROM kept").fetchall() == []
+
+
+def test_nor_does_it_write_a_copy_of_its_own(begun: Folder, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    begun.write(m0002_b=f"{ALONE}VACUUM INTO '{other}'")
+    with pytest.raises(MigrationError, match=r"^0002_b\.sql:2:1: .* that file would be written to"):
+        begun.runner.rehearse()
+    assert not other.exists()
 
 
 def test_a_database_in_memory_keeps_its_rows_when_its_connection_is_made_anew() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from forgedb.operations.binding import SyncRunner
@@ -10,7 +12,9 @@ from forgedb.operations.steps import Call, Steps
 R = TypeVar("R")
 
 
-def calling(steps: Steps[R], transaction: SyncRunner) -> Steps[R]:
+def calling(
+    steps: Steps[R], savepoint: Callable[[], AbstractContextManager[SyncRunner]]
+) -> Steps[R]:
     """The same steps, their calls done here: each in a savepoint, whose handle ends with it."""
     answer: Any = None
     raised: BaseException | None = None
@@ -20,7 +24,7 @@ def calling(steps: Steps[R], transaction: SyncRunner) -> Steps[R]:
             answer = raised = None
             try:
                 if isinstance(step, Call):
-                    with transaction.transaction() as inner:
+                    with savepoint() as inner:
                         answer = step.function(inner)
                 else:
                     answer = yield step

@@ -30,7 +30,7 @@ class BlockingDatabase(SyncFacade, MigrationRunner):
 
     def attempt(self, steps: Steps[R], wait_seconds: float, *, no_foreign_keys: bool = False) -> R:
         with as_long_as_it_lives(), self.transaction() as transaction:
-            return transaction.read(calling(steps, transaction))
+            return transaction.read(calling(steps, transaction.transaction))
 
     def autocommit(self, steps: Steps[R]) -> R:
         with as_long_as_it_lives():

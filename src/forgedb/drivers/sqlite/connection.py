@@ -21,6 +21,7 @@ from forgedb.drivers.sqlite.checkpoints import CUT_SECONDS, LOG_BYTES_MAX, Check
 from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, overdue, translate
 from forgedb.drivers.sqlite.file_identity import identifier
 from forgedb.drivers.sqlite.files import FileId, Place, file_id, make_file
+from forgedb.drivers.sqlite.guarded_words import may_need_guard
 from forgedb.drivers.sqlite.options import SqliteOptions
 from forgedb.drivers.sqlite.timeouts import Waiting
 from forgedb.drivers.sqlite.values import DECODERS, bind, kept
@@ -127,8 +128,6 @@ class SqliteConnection:
         # Who interrupts the one before just now keeps it until that is done.
         self.raw, self.waiting, self.file = raw, waiting, file
         self._cursor: apsw.Cursor | Guard = raw.cursor()
-        if self._is_guarded:
-            self._set_guard()
 
     def _configure(self, raw: apsw.Connection, file: FileId | None) -> Waiting:
         options, writes = self._options, self._writes
@@ -324,6 +323,8 @@ class SqliteConnection:
         if self.raw.in_transaction:
             # It is the whole file, and what the one before has inserted last is none of its.
             self.raw.set_last_insert_rowid(0)
+        if self._is_guarded and may_need_guard(step.texts):
+            self.guard()
         for number, text in enumerate(step.texts):
             try:
                 for _ in self._cursor.execute(text):
@@ -390,24 +391,27 @@ class SqliteConnection:
 
     @contextmanager
     def guarded(self) -> Generator[None]:
-        """Run the block's statements as a migration's."""
+        """Run the block's statements as a migration's: guarded, from the first that may need it."""
         self._is_guarded = True
-        self._set_guard()
         try:
             yield
         finally:
-            self.session_changed = self._changes_session()
-            self._is_guarded, self._guard = False, None
-            self.raw.authorizer = None
-            self._cursor = self.raw.cursor()
+            self._is_guarded = False
+            if self._guard is not None:
+                self.session_changed = self._changes_session()
+                self._guard = None
+                self.raw.authorizer = None
+                self._cursor = self.raw.cursor()
 
-    def _set_guard(self) -> None:
-        # Most programs migrate nothing.
-        from forgedb.drivers.sqlite.guard import Guard
+    def guard(self) -> None:
+        """Have SQLite tell what the statements would do, to the end of the block."""
+        if self._guard is None:
+            # Most programs migrate nothing.
+            from forgedb.drivers.sqlite.guard import Guard
 
-        guard = Guard(self.raw, attaches=self._options.attaches)
-        self._guard = self._cursor = guard
-        self.raw.authorizer = guard.authorize
+            guard = Guard(self.raw, attaches=self._options.attaches)
+            self._guard = self._cursor = guard
+            self.raw.authorizer = guard.authorize
 
     def _changes_session(self) -> bool:
         return self.session_changed or (self._guard is not None and self._guard.session_changed)

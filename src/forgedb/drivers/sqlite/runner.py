@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from threading import get_ident
 from time import monotonic
 from typing import NoReturn, TypeVar
@@ -142,7 +143,7 @@ class SqliteRunner(MigrationRunner):
                     connection.no_foreign_keys() if no_foreign_keys else nullcontext(),
                     connection.guarded(),
                 ):
-                    return self._with_calls(connection, steps)
+                    return connection.write(calling(steps, partial(self._lent, connection)))
             except LockTimeout as error:
                 who = writer_of(self.options.path)
                 if who is None:
@@ -155,12 +156,16 @@ class SqliteRunner(MigrationRunner):
                 if not was_changed:
                     connection.renew()
 
-    def _with_calls(self, connection: SqliteConnection, steps: Steps[R]) -> R:
+    @contextmanager
+    def _lent(self, connection: SqliteConnection) -> Generator[SqliteTransaction]:
+        """A savepoint of the open transaction, for what a migration in Python does."""
+        connection.guard()
         transaction = SqliteTransaction(self, Checkout(connection), read_only=False)
         thread = get_ident()
         self._in_transaction[thread] = transaction
         try:
-            return connection.write(calling(steps, transaction))
+            with transaction.transaction() as inner:
+                yield inner
         finally:
             del self._in_transaction[thread]
             transaction.end()
