@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING, Generic
 
 from forgedb.drivers.url import DatabaseUrl, parse_url, url_from_environment
 from forgedb.errors import InvalidValue
+from forgedb.limits import ACTOR_CHARS_MAX, REASON_CHARS_MAX, REQUEST_ID_CHARS_MAX
 from forgedb.operations.binding import Context, FirstWrite, H_co
 from forgedb.operations.steps import Steps
-from forgedb.validation import (
-    REASON_CHARS_MAX,
-    check_ip_address,
-    check_name,
-    check_optional_text,
-    check_time,
-)
+from forgedb.validation import check_ip_address, check_name, check_optional_text, check_time
 
 if TYPE_CHECKING:
     from forgedb.dao.audit import AuditDao
@@ -29,8 +24,6 @@ if TYPE_CHECKING:
     from forgedb.dao.relationships import RelationshipsDao
     from forgedb.dao.repositories import RepositoriesDao
 
-ACTOR_CHARS_MAX = 200
-REQUEST_ID_CHARS_MAX = 200
 
 CLOCK_YEAR_MIN, CLOCK_YEAR_MAX = 2, 9997
 """Leases, intervals and runs are counted from it, up to a year."""

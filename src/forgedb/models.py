@@ -15,16 +15,17 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from forgedb import limits
+from forgedb.limits import CHECKPOINT_HEADS_MAX
+
 Ulid: TypeAlias = str
 """An id: 26 characters of upper-case Crockford base32, the first 0-7."""
 
 
 T = TypeVar("T")
 
-LEASE_DURATION_MAX = timedelta(hours=72)
-
-CHECKPOINT_HEADS_MAX = 100_000
-"""A checkpoint is one row: this many heads make some 10 MB of it."""
+LEASE_DURATION_MAX = limits.LEASE_DURATION_MAX
+"""The longest that a lease may be, and how long it is where nothing else is asked for."""
 
 
 class Visibility(StrEnum):

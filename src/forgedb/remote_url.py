@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 
 from forgedb.errors import InvalidValue
+from forgedb.limits import REMOTE_URL_CHARS_MAX
 from forgedb.validation import check_text
-
-URL_CHARS_MAX = 2048
 
 NOT_SHOWN = "(not shown)"
 
@@ -36,8 +35,8 @@ def check_remote_url(field: str, value: object) -> str:
     """
     if not isinstance(value, str):
         raise InvalidValue(field, type(value), "it must be text")
-    if not 0 < len(value) <= URL_CHARS_MAX:
-        raise InvalidValue(field, NOT_SHOWN, f"it must have 1 to {URL_CHARS_MAX} characters")
+    if not 0 < len(value) <= REMOTE_URL_CHARS_MAX:
+        raise InvalidValue(field, NOT_SHOWN, f"it must have 1 to {REMOTE_URL_CHARS_MAX} characters")
     stripped, had_credentials = strip_credentials(value)
     if had_credentials or _may_have_password(value):
         raise InvalidValue(
@@ -46,7 +45,7 @@ def check_remote_url(field: str, value: object) -> str:
             "a password or token has no place in a URL that is kept: leave it out, and name where"
             " it is kept safely",
         )
-    check_text(field, value, URL_CHARS_MAX)
+    check_text(field, value, REMOTE_URL_CHARS_MAX)
     if value.startswith("-"):
         raise InvalidValue(field, value, "git would take it for an option: write ./ before a path")
     if any(character < " " or character == "\x7f" for character in value):

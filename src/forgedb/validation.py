@@ -15,21 +15,22 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from forgedb.durations import span_text
 from forgedb.errors import InvalidValue
+from forgedb.limits import (
+    INTEGER_MAX,
+    IP_ADDRESS_CHARS_MAX,
+    PAGE_ITEMS_MAX,
+    PATH_CHARS_MAX,
+    REASON_CHARS_MAX,
+)
 
 if TYPE_CHECKING:
     from forgedb.models import ObjectFormat
 
 E = TypeVar("E", bound=Enum)
 
-PAGE_ITEMS_DEFAULT = 100
-PAGE_ITEMS_MAX = 1000
-INTEGER_MAX = 2**63 - 1
-REASON_CHARS_MAX = 2000
 
 SLUG_PATTERN = "[a-z0-9][a-z0-9._-]{0,99}"
 
-IP_ADDRESS_CHARS_MAX = 45
-PATH_CHARS_MAX = 4096
 
 _NOT_SEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of controls, formats (among them marks of direction) and line ends."""

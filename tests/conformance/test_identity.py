@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from forgedb import Conflict, Database, InvalidValue, Lease, Repository
-from forgedb.dao.identity import ERA_CLOCK_MAX, ERA_MAX, later_era
+from forgedb.dao.identity import ERA_CLOCK_MAX, later_era
+from forgedb.limits import ERA_MAX
 from tests.conformance.conftest import Clock
 
 ERA = 1 << 32

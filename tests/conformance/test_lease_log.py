@@ -28,7 +28,8 @@ from forgedb import (
     UnknownRepository,
     new_ulid,
 )
-from forgedb.lease_log.lines import LINE_BYTES_MAX, parse
+from forgedb.lease_log.lines import parse
+from forgedb.limits import LOG_LINE_BYTES_MAX
 from tests.conformance.conftest import START, Clock
 from tests.conformance.logs import (
     acquired,
@@ -409,7 +410,7 @@ def bad_lines() -> list[Any]:
         ),
         pytest.param([good | {"holder": "a\0b"}], 1, "holder", "NUL", id="NUL"),
         pytest.param([text.replace("bob", "\\ud800")], 1, "holder", "surrogate", id="surrogate"),
-        pytest.param([good | {"purpose": "x" * LINE_BYTES_MAX}], 1, "line", "bytes", id="huge"),
+        pytest.param([good | {"purpose": "x" * LOG_LINE_BYTES_MAX}], 1, "line", "bytes", id="huge"),
         pytest.param([good | {"purpose": "x" * 1001}], 1, "purpose", "1000", id="long purpose"),
         pytest.param(
             [good | {"event": "renewed"}], 1, "event", "no such event", id="unknown event"

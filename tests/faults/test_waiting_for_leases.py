@@ -23,13 +23,14 @@ import pytest
 import forgedb
 from forgedb import Database, Lease, LeaseHeld, Repository, UsageError
 from forgedb.dao.leases import hold
-from forgedb.dao.leases.notice import CHANNEL, LOCK_CLASS, ends_of
+from forgedb.dao.leases.notice import CHANNEL, ends_of
 from forgedb.drivers.postgres import listener as listener_module
 from forgedb.drivers.postgres.listener import Listener
 from forgedb.drivers.postgres.options import postgres_options
 from forgedb.drivers.postgres.url import postgres_url
 from forgedb.drivers.sync_facade import finish
 from forgedb.drivers.waiters import ThreadWaiter
+from forgedb.sql.advisory_locks import LEASE_WAITERS
 from forgedb.testing.servers.network import Network
 from tests.faults.surfaces import OTHERS, Surface, beside, fill_pool, terminate_others, until, value
 from tests.servers.pgbouncer import pgbouncer_program
@@ -74,7 +75,7 @@ def listens_for(session: psycopg.Connection[Any], *repository_ids: str) -> bool:
                 SELECT hashtext(id)::bigint & 4294967295 FROM unnest(%s::text[]) AS id)
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     """
-    return bool(value(session, query, LOCK_CLASS, [*repository_ids]) >= len(repository_ids))
+    return bool(value(session, query, LEASE_WAITERS, [*repository_ids]) >= len(repository_ids))
 
 
 def sessions(session: psycopg.Connection[Any]) -> int:
@@ -366,7 +367,7 @@ def test_who_has_the_lock_to_itself_delays_the_hint_alone(
     repository: Repository,
     threads: ThreadPoolExecutor,
 ) -> None:
-    params = [LOCK_CLASS, repository.id]
+    params = [LEASE_WAITERS, repository.id]
     admin.execute("SELECT pg_advisory_lock(%s::integer, hashtext(%s))", params)
     lease = db.leases.acquire(repository.id)
     waiting = threads.submit(hold_once, db, repository.id)

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forgedb import InvalidValue
-from forgedb.lease_log.lines import LINE_BYTES_MAX, Acquired, Forced, Released, parse, written
+from forgedb.lease_log.lines import Acquired, Forced, Released, parse, written
 from forgedb.lease_log.rules import Waiting
+from forgedb.limits import LOG_LINE_BYTES_MAX
 
 AT = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)
 TIMES = st.integers(0, 3_000_000 * 24 * 3600 * 10**6).map(
@@ -38,7 +39,7 @@ EVENTS = st.one_of(
 def test_what_is_written_says_the_same_when_it_is_read(event: Acquired | Released | Forced) -> None:
     line = written(event)
     assert parse(line) == event
-    assert len(line) <= LINE_BYTES_MAX
+    assert len(line) <= LOG_LINE_BYTES_MAX
     assert b"\n" not in line
 
 
@@ -109,9 +110,9 @@ def test_whatever_a_line_is_made_of_it_is_refused_in_words(line: bytes) -> None:
 
 def test_a_line_of_the_greatest_length_is_read_and_one_byte_more_is_not() -> None:
     line = written(Released("l-1", AT, "b"))
-    assert parse(line + b" " * (LINE_BYTES_MAX - len(line))) == Released("l-1", AT, "b")
+    assert parse(line + b" " * (LOG_LINE_BYTES_MAX - len(line))) == Released("l-1", AT, "b")
     with pytest.raises(InvalidValue, match="more than 65,536 bytes"):
-        parse(line + b" " * (LINE_BYTES_MAX - len(line) + 1))
+        parse(line + b" " * (LOG_LINE_BYTES_MAX - len(line) + 1))
 
 
 def test_the_longest_event_fits_a_line_with_every_character_escaped() -> None:

@@ -23,6 +23,7 @@ import pytest
 import forgedb
 from forgedb.drivers.postgres.values import ADAPTERS
 from forgedb.migrations import history, marks, repeatable
+from forgedb.sql import advisory_locks
 from forgedb.sql.catalogue import CATALOGUE, Sql
 from forgedb.sql.placeholders import compile_text
 from tests.servers.postgres import Databases
@@ -351,3 +352,17 @@ def test_a_scan_and_a_sort_would_be_seen(migrated: apsw.Connection, text: str, f
 )
 def test_what_reads_no_table_is_no_fault(migrated: apsw.Connection, text: str) -> None:
     assert faults(plan(migrated, Sql(text, text))) == []
+
+
+def test_every_advisory_lock_has_its_key_from_the_one_list_of_them() -> None:
+    keys = [
+        str(key)
+        for name, key in vars(advisory_locks).items()
+        if name.isupper() and name != "FORGEDB"
+    ]
+    assert len({*keys}) == len(keys)
+    takes = re.compile(r"pg_(?:try_)?advisory_(?:xact_)?lock\(\s*")
+    texts = [statement.postgres for statement in CATALOGUE]
+    taken = [text[found.end() :] for text in texts for found in takes.finditer(text)]
+    assert taken, "no statement takes a lock"
+    assert [text for text in taken if not text.startswith(tuple(keys))] == []

@@ -7,9 +7,8 @@ delete nor truncate an entry, nor alter the table or its triggers, which need it
 from __future__ import annotations
 
 from forgedb.errors import InvalidValue
+from forgedb.limits import POSTGRES_NAME_BYTES_MAX
 from forgedb.validation import check_text
-
-NAME_BYTES_MAX = 63
 
 PRIVILEGES = {
     "projects": (
@@ -54,7 +53,9 @@ def grants(role: str, schema: str = "public") -> list[str]:
 
 
 def _quoted(field: str, name: object) -> str:
-    checked = check_text(field, name, NAME_BYTES_MAX, length_min=1)
-    if len(checked.encode()) > NAME_BYTES_MAX:
-        raise InvalidValue(field, name, f"PostgreSQL's names have up to {NAME_BYTES_MAX} bytes")
+    checked = check_text(field, name, POSTGRES_NAME_BYTES_MAX, length_min=1)
+    if len(checked.encode()) > POSTGRES_NAME_BYTES_MAX:
+        raise InvalidValue(
+            field, name, f"PostgreSQL's names have up to {POSTGRES_NAME_BYTES_MAX} bytes"
+        )
     return '"' + checked.replace('"', '""') + '"'

@@ -18,8 +18,8 @@ import msgspec
 from forgedb.audit.chain import HASH_BYTES
 from forgedb.audit.merkle import root_of
 from forgedb.errors import InvalidValue
+from forgedb.limits import INTEGER_MAX
 from forgedb.models import Checkpoint
-from forgedb.validation import INTEGER_MAX
 
 FORMAT_VERSION = 1
 SIGNATURE_BYTES = 64

@@ -7,18 +7,20 @@ from collections.abc import Callable
 from forgedb.audit.checkpoint import FIRST_PREVIOUS, Signer, from_row, signed
 from forgedb.audit.kinds import STREAMS
 from forgedb.errors import AuditViolation
-from forgedb.models import CHECKPOINT_HEADS_MAX, Checkpoint
+from forgedb.limits import CHECKPOINT_HEADS_MAX
+from forgedb.models import Checkpoint
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Steps, change, now, rows
+from forgedb.sql.advisory_locks import CHECKPOINTS
 from forgedb.sql.catalogue import sql
 
 STREAM_CHARS = 26
 
 # Of two who take one at once, the second sees what the first has committed.  SQLite has one writer
-# at a time.  The first number reads "forg", the second "chec".
+# at a time.
 LOCK = sql(
     sqlite="SELECT 1",
-    postgres="SELECT pg_advisory_xact_lock(1718579815, 1667786083)",
+    postgres=f"SELECT pg_advisory_xact_lock({CHECKPOINTS})",
 )
 
 LAST = sql("""

@@ -25,11 +25,11 @@ from forgedb.audit.chain import GENESIS, HASH_VERSION, encoded, microseconds
 from forgedb.audit.kinds import STREAMS
 from forgedb.audit.replay import ROW_COUNTS, SETTLED_MAX, TOKEN_COUNT_BITS, Replay, live_rows
 from forgedb.errors import InvalidValue
+from forgedb.limits import INTEGER_MAX
 from forgedb.models import AuditEntry, Ulid, VerifyProblem, VerifyProgress, VerifyReport
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Select, Steps, rows, together
 from forgedb.sql.catalogue import sql
-from forgedb.validation import INTEGER_MAX
 
 ENTRIES_A_READ = 250
 """So few that they stay in the processor's cache while they are hashed."""

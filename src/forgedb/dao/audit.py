@@ -22,6 +22,7 @@ from forgedb.dao.projects import lock_project
 from forgedb.dao.repositories import advanced, lock_repository, stream_of
 from forgedb.errors import InvalidValue, NotFound, UsageError
 from forgedb.ids import check_ulid
+from forgedb.limits import ACTION_CHARS_MAX, ACTOR_CHARS_MAX, CHANGES_BYTES_MAX
 from forgedb.models import (
     AuditEntry,
     Checkpoint,
@@ -37,10 +38,6 @@ from forgedb.operations.steps import Change, Steps, Together, lookup, many, rows
 from forgedb.schema_check.comparison import differences
 from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import check_integer, check_offers, check_text, check_time
-
-ACTION_CHARS_MAX = 100
-CHANGES_CHARS_MAX = 1_000_000
-ACTOR_CHARS_MAX = 200
 
 EXPORT_ENTRIES_A_READ = 1000
 
@@ -375,9 +372,9 @@ def _checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
         text = msgspec.json.encode(dict(changes))
     except (TypeError, OverflowError, RecursionError, UnicodeError) as error:
         raise InvalidValue("changes", "…", f"JSON can't hold it: {error}") from error
-    if len(text) > CHANGES_CHARS_MAX or b"\\u0000" in text:
+    if len(text) > CHANGES_BYTES_MAX or b"\\u0000" in text:
         raise InvalidValue(
-            "changes", changes, f"it has over {CHANGES_CHARS_MAX} bytes, or a NUL character"
+            "changes", changes, f"it has over {CHANGES_BYTES_MAX} bytes, or a NUL character"
         )
     fields: dict[str, Any] = msgspec.json.decode(text)
     return fields

@@ -20,6 +20,7 @@ from forgedb.audit.replay import TOKEN_COUNT_BITS
 from forgedb.audit.stream import Stream, changed
 from forgedb.dao.audited_rows import plain
 from forgedb.errors import AuditViolation, Conflict
+from forgedb.limits import ERA_MAX
 from forgedb.models import DatabaseIdentity
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
@@ -38,7 +39,6 @@ ERA_CLOCK_MAX = 1_500_000_000
 ERA_STEP = 1024
 """More promotions than a history that was lost can have had: its timelines count as eras."""
 
-ERA_MAX = 2_000_000_000
 
 TOKEN_CHANCE_BITS = 31
 """The first token of an era begins by chance, since two standbys that were both promoted have the

@@ -22,6 +22,14 @@ from forgedb.dao.repositories import (
 )
 from forgedb.errors import AlreadyExists, Conflict, InvalidValue, LeaseLost, NotFound
 from forgedb.ids import check_ulid, new_ulid
+from forgedb.limits import (
+    CREDENTIAL_REF_CHARS_MAX,
+    ERROR_CHARS_MAX,
+    INTERVAL_MAX,
+    INTERVAL_MIN,
+    RUN_FOR_MAX,
+    RUN_FOR_MIN,
+)
 from forgedb.models import Direction, Mirror, MirrorStatus, Page, Ulid
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
@@ -37,15 +45,6 @@ from forgedb.validation import (
     check_text,
     check_time,
 )
-
-CREDENTIAL_REF_CHARS_MAX = 200
-ERROR_CHARS_MAX = 10_000
-
-INTERVAL_MIN = timedelta(minutes=1)
-INTERVAL_MAX = timedelta(days=365)
-
-RUN_FOR_MIN = timedelta(seconds=1)
-RUN_FOR_MAX = timedelta(days=7)
 
 Mirrors: TypeAlias = list[Mirror]
 

@@ -17,6 +17,7 @@ from forgedb.dao.paging import page
 from forgedb.dao.repositories import advanced, stream_of
 from forgedb.errors import Conflict, InvalidValue, NotFound
 from forgedb.ids import check_ulid
+from forgedb.limits import INTEGER_MAX, OIDS_A_CALL_MAX
 from forgedb.models import (
     AddResult,
     NewObject,
@@ -42,7 +43,7 @@ from forgedb.operations.steps import (
     rows,
 )
 from forgedb.sql.catalogue import sql
-from forgedb.validation import INTEGER_MAX, check_enum, check_integer, check_limit, check_oid
+from forgedb.validation import check_enum, check_integer, check_limit, check_oid
 
 T = TypeVar("T")
 
@@ -52,7 +53,6 @@ SORTED_ROWS = 100_000
 SLICE_ROWS = 4096
 """Objects that are checked and sent together, few enough to stay in the processor's cache."""
 
-OIDS_A_CALL_MAX = 1_000_000
 
 Columns: TypeAlias = tuple[Sequence[bytes], Sequence[int], Sequence[int], Sequence[int | None]]
 """Objects as columns, sorted by oid: oids, types, sizes, disk sizes."""

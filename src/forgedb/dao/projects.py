@@ -9,15 +9,13 @@ from forgedb.dao.audited_rows import Checks, checked, establish, revise
 from forgedb.dao.paging import after_id, page
 from forgedb.errors import NotFound, StillReferenced
 from forgedb.ids import check_ulid, new_ulid
+from forgedb.limits import DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX
 from forgedb.models import Page, Project, Ulid, Visibility
 from forgedb.operations.binding import Dao, H_co, read, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import NOW, SelectOne, Steps, lookup, now, rows, together
 from forgedb.sql.catalogue import sql
 from forgedb.validation import check_enum, check_flag, check_slug, check_text
-
-NAME_CHARS_MAX = 200
-DESCRIPTION_CHARS_MAX = 10_000
 
 PROJECT = columns(Project)
 

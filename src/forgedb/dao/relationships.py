@@ -22,18 +22,15 @@ from forgedb.dao.repositories import (
 )
 from forgedb.errors import AlreadyExists, Cycle, InvalidValue, NotFound
 from forgedb.ids import check_ulid, new_ulid
+from forgedb.limits import EDGES_A_WALK_MAX, PATH_CHARS_MAX
 from forgedb.models import Page, Relationship, RelationshipKind, Repository, Ulid
 from forgedb.operations.binding import Dao, H_co, read, write
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Change, SelectOne, Steps, Together, lookup, many, rows
 from forgedb.remote_url import check_remote_url
+from forgedb.sql.advisory_locks import RELATIONSHIP_KIND
 from forgedb.sql.catalogue import Sql, sql
 from forgedb.validation import check_enum, check_text
-
-PATH_CHARS_MAX = 4096
-
-EDGES_A_WALK_MAX = 10_000
-"""How many edges ``ancestors`` and ``descendants`` follow, and the search for a cycle."""
 
 CYCLE_SHOWN_MAX = 6
 """How many repositories of a cycle its error names."""
@@ -93,10 +90,10 @@ ANCESTORS = sql(_walk_text("source_id", "target_id"))
 DESCENDANTS = sql(_walk_text("target_id", "source_id"))
 
 # Two writers that each add one edge of a cycle lock different rows: on PostgreSQL they would not
-# see each other's.  SQLite has one writer at a time.  The number reads "forg".
+# see each other's.  SQLite has one writer at a time.
 LOCK_KIND = sql(
     sqlite="SELECT :kind",
-    postgres="SELECT pg_advisory_xact_lock(1718579815, hashtext(:kind))",
+    postgres=f"SELECT pg_advisory_xact_lock({RELATIONSHIP_KIND})",
 )
 
 INSERT = sql(f"""

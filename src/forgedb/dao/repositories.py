@@ -12,6 +12,7 @@ from forgedb.dao.paging import after_id, page
 from forgedb.dao.projects import check_description, check_visibility
 from forgedb.errors import InvalidValue, NotFound, StillReferenced, named
 from forgedb.ids import check_ulid, new_ulid
+from forgedb.limits import BRANCH_CHARS_MAX
 from forgedb.models import (
     ObjectFormat,
     Page,
@@ -26,8 +27,6 @@ from forgedb.operations.rows import columns
 from forgedb.operations.steps import NOW, Change, SelectOne, Steps, lookup, now, one, rows, together
 from forgedb.sql.catalogue import sql
 from forgedb.validation import check_enum, check_flag, check_slug, check_text
-
-BRANCH_CHARS_MAX = 255
 
 REPOSITORY = columns(Repository)
 

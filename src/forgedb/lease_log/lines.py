@@ -13,18 +13,17 @@ import msgspec
 
 from forgedb.durations import span_text
 from forgedb.errors import InvalidValue
-from forgedb.models import LEASE_DURATION_MAX
+from forgedb.limits import (
+    HOLDER_CHARS_MAX,
+    LEASE_DURATION_MAX,
+    LOG_ID_CHARS_MAX,
+    LOG_LINE_BYTES_MAX,
+    PURPOSE_CHARS_MAX,
+    REASON_CHARS_MAX,
+)
 from forgedb.validation import check_text
 
-LINE_BYTES_MAX = 65_536
-"""No line that says what it may say is longer, not even with every character escaped."""
-
 LINE_CHARS_SHOWN = 200
-
-ID_CHARS_MAX = 200
-NAME_CHARS_MAX = 200
-PURPOSE_CHARS_MAX = 1000
-REASON_CHARS_MAX = 2000
 
 
 class Acquired(msgspec.Struct, frozen=True, tag="acquired", tag_field="event"):
@@ -73,11 +72,11 @@ _is_time = re.compile(
 
 def parse(line: bytes) -> Event:
     """What a line says, without its end of line.  Raises InvalidValue for anything unexpected."""
-    if len(line) > LINE_BYTES_MAX:
+    if len(line) > LOG_LINE_BYTES_MAX:
         raise InvalidValue(
             "line",
             _start(line),
-            f"it has more than {LINE_BYTES_MAX:,} bytes: it is no line of a lease log",
+            f"it has more than {LOG_LINE_BYTES_MAX:,} bytes: it is no line of a lease log",
         )
     fields = _object(line)
     kind = _kind(fields.pop("event", None))
@@ -188,13 +187,13 @@ def _text(length_min: int, length_max: int) -> Callable[[str, object], str]:
 
 
 _CHECKS: Mapping[str, Callable[[str, object], Any]] = {
-    "lease_id": _text(1, ID_CHARS_MAX),
-    "repository_id": _text(1, ID_CHARS_MAX),
-    "holder": _text(1, NAME_CHARS_MAX),
+    "lease_id": _text(1, LOG_ID_CHARS_MAX),
+    "repository_id": _text(1, LOG_ID_CHARS_MAX),
+    "holder": _text(1, HOLDER_CHARS_MAX),
     "purpose": _text(0, PURPOSE_CHARS_MAX),
     "at": _time,
     "expires_at": _time,
-    "by": _text(1, NAME_CHARS_MAX),
+    "by": _text(1, HOLDER_CHARS_MAX),
     "reason": _text(1, REASON_CHARS_MAX),
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from forgedb.errors import LockTimeout
 from forgedb.operations.steps import Now, Select, SelectOne, Steps, rows, together
+from forgedb.sql.advisory_locks import MIGRATIONS
 from forgedb.sql.catalogue import sql
 
 # Said before anything is known of the database, and so with each function's schema and exact types:
@@ -20,10 +21,10 @@ from forgedb.sql.catalogue import sql
 # longer would hold up all who come behind it.
 TRY_LOCK = sql(
     sqlite="SELECT true, :lock_wait",
-    postgres="""
+    postgres=f"""
     SELECT
         pg_catalog.pg_try_advisory_xact_lock(
-            pg_catalog.hashtextextended(CAST('forgedb.migrations' AS text), CAST(0 AS bigint))
+            {MIGRATIONS}
         ),
         pg_catalog.set_config('lock_timeout', :lock_wait, true)
     """,
@@ -36,14 +37,14 @@ QUEUE_BRIEFLY = sql(
 
 HOLDER = sql(
     sqlite="SELECT 0, '', '' WHERE false",
-    postgres="""
+    postgres=f"""
     SELECT held.pid, coalesce(by.usename, ''), coalesce(by.application_name, '')
     FROM pg_locks AS held
     LEFT JOIN pg_stat_activity AS by ON by.pid = held.pid
     WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1
       AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND (held.classid::bigint << 32 | held.objid::bigint)
-        = pg_catalog.hashtextextended(CAST('forgedb.migrations' AS text), CAST(0 AS bigint))
+        = {MIGRATIONS}
     """,
 )
 

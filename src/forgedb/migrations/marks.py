@@ -11,7 +11,7 @@ from functools import partial
 from typing import Literal
 
 from forgedb.errors import UsageError
-from forgedb.handle import ACTOR_CHARS_MAX
+from forgedb.limits import ACTOR_CHARS_MAX
 from forgedb.migrations.applied import Numbered
 from forgedb.migrations.comparison import MigrationState, compare
 from forgedb.migrations.files import MigrationFile

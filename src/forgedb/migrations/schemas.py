@@ -10,11 +10,10 @@ from shlex import quote
 from typing import NamedTuple
 
 from forgedb.errors import UsageError
+from forgedb.limits import POSTGRES_NAME_BYTES_MAX
 from forgedb.operations.steps import Steps, rows
 from forgedb.sql.catalogue import sql
 from forgedb.sql.lexer import Dialect
-
-SCHEMA_BYTES_MAX = 63
 
 # Said before anything is known of the database, and so with each function's schema and exact types.
 WHERE = sql(
@@ -165,7 +164,10 @@ def _check(name: str, option: str, dialect: Dialect) -> None:
             f"{word} is for PostgreSQL: a file of SQLite's has no schemas, and what is attached to"
             " it isn't migrated; give each tenant a file of its own"
         )
-    if not isinstance(name, str) or not 0 < len(name.encode(errors="replace")) <= SCHEMA_BYTES_MAX:
+    if (
+        not isinstance(name, str)
+        or not 0 < len(name.encode(errors="replace")) <= POSTGRES_NAME_BYTES_MAX
+    ):
         raise UsageError(f"{name!r} is no schema's name ({word}): it has 1 to 63 bytes")
     if "\0" in name or name.startswith("pg_") or name == "information_schema":
         raise UsageError(f"{name!r} is no schema for tables of one's own ({word}): name another")

@@ -27,7 +27,8 @@ from forgedb.cli.output import (
     text,
 )
 from forgedb.cli.values import DURATION, find_project, find_repository
-from forgedb.models import LEASE_DURATION_MAX, Lease, LeaseImport, Page
+from forgedb.limits import LEASE_DURATION_MAX
+from forgedb.models import Lease, LeaseImport, Page
 
 if TYPE_CHECKING:
     from forgedb.database import Database

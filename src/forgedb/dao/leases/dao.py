@@ -8,7 +8,6 @@ from typing import IO, Any, TypeAlias
 from forgedb.dao.leases.deadline import HeldLease, held_from, this_moment
 from forgedb.dao.leases.hold import Hold
 from forgedb.dao.leases.steps import (
-    HOLDER_CHARS_MAX,
     LEASE,
     SELECT_BY_ID,
     acquired,
@@ -29,14 +28,8 @@ from forgedb.errors import (
     ActorRequired,
 )
 from forgedb.ids import check_ulid, new_ulid
-from forgedb.models import (
-    LEASE_DURATION_MAX,
-    EndReason,
-    Lease,
-    LeaseImport,
-    Page,
-    Ulid,
-)
+from forgedb.limits import HOLDER_CHARS_MAX, LEASE_DURATION_MAX
+from forgedb.models import EndReason, Lease, LeaseImport, Page, Ulid
 from forgedb.operations.binding import Dao, H_co, locking, read, snapshot, write
 from forgedb.operations.steps import Steps, Together, lookup, many, now, one
 from forgedb.sql.catalogue import sql

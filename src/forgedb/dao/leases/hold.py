@@ -25,12 +25,12 @@ from forgedb.errors import (
     UsageError,
 )
 from forgedb.ids import new_ulid
+from forgedb.limits import LEASE_WAIT_MAX
 from forgedb.models import Ulid
 from forgedb.operations.binding import AsyncRunner, H_co, SyncRunner
 from forgedb.operations.call_timeout import LEAVING_SECONDS, at_most
 from forgedb.validation import check_duration
 
-WAIT_MAX = timedelta(days=30)
 POLL_SECONDS_MIN = 0.05
 POLL_SECONDS_MAX = 2.0
 
@@ -235,16 +235,17 @@ class Hold(Generic[H_co]):
 def _checked_wait(wait: timedelta | float) -> timedelta:
     """The wait, of seconds too.  Raises InvalidValue."""
     if isinstance(wait, int | float) and not isinstance(wait, bool):
-        if not 0 <= wait <= WAIT_MAX.total_seconds():
+        if not 0 <= wait <= LEASE_WAIT_MAX.total_seconds():
             raise InvalidValue(
                 "wait",
                 wait,
-                f"it must be 0 to {WAIT_MAX.total_seconds():.0f} seconds, {span_text(WAIT_MAX)}",
+                f"it must be 0 to {LEASE_WAIT_MAX.total_seconds():.0f} seconds,"
+                f" {span_text(LEASE_WAIT_MAX)}",
             )
         return timedelta(seconds=wait)
     if not isinstance(wait, timedelta):
         raise InvalidValue("wait", wait, "it must be seconds, or a timedelta")
-    return check_duration("wait", wait, greatest=WAIT_MAX, least=timedelta(0))
+    return check_duration("wait", wait, greatest=LEASE_WAIT_MAX, least=timedelta(0))
 
 
 def _in_haste_after(error: BaseException | None) -> AbstractContextManager[None]:

@@ -37,11 +37,7 @@ from forgedb.dao.leases.log_rows import (
     ImportedLine,
     by_ids,
 )
-from forgedb.dao.leases.steps import (
-    CLOCK_BACKSTEP_MAX,
-    end_steps,
-    expired_lease,
-)
+from forgedb.dao.leases.steps import end_steps, expired_lease
 from forgedb.dao.projects import ProjectsDao
 from forgedb.dao.repositories import (
     LockedRepository,
@@ -50,7 +46,7 @@ from forgedb.dao.repositories import (
 )
 from forgedb.errors import InvalidValue, LineRefused, NotFound, named
 from forgedb.ids import ULID_PATTERN, check_ulid, new_ulid
-from forgedb.lease_log.lines import LINE_BYTES_MAX, Acquired, Ended, Event, name_of, parse
+from forgedb.lease_log.lines import Acquired, Ended, Event, name_of, parse
 from forgedb.lease_log.rules import (
     Waiting,
     check_end,
@@ -60,6 +56,12 @@ from forgedb.lease_log.rules import (
     granted,
     is_told_by,
     text,
+)
+from forgedb.limits import (
+    CLOCK_BACKSTEP_MAX,
+    LOG_LINE_BYTES_MAX,
+    LOG_SOURCE_BYTES_MAX,
+    LOG_SOURCE_CHARS_MAX,
 )
 from forgedb.models import (
     EndReason,
@@ -77,10 +79,6 @@ from forgedb.validation import check_offers, check_text, slug_like
 
 CHUNK_LINES = 1000
 """Lines that are read, looked up and written together: what an import needs of memory."""
-
-SOURCE_CHARS_MAX = 1024
-SOURCE_BYTES_MAX = 2048
-"""PostgreSQL's index rows have no room for longer keys."""
 
 
 Lines: TypeAlias = list["_Line"]
@@ -527,10 +525,12 @@ class _Import:
 
 
 def _checked_source(source: object) -> str:
-    checked = check_text("source", source, SOURCE_CHARS_MAX, length_min=1)
-    if len(checked.encode()) > SOURCE_BYTES_MAX:
+    checked = check_text("source", source, LOG_SOURCE_CHARS_MAX, length_min=1)
+    if len(checked.encode()) > LOG_SOURCE_BYTES_MAX:
         raise InvalidValue(
-            "source", source, f"it has over {SOURCE_BYTES_MAX} bytes: give the log a shorter name"
+            "source",
+            source,
+            f"it has over {LOG_SOURCE_BYTES_MAX} bytes: give the log a shorter name",
         )
     return checked
 
@@ -539,7 +539,7 @@ def _numbered(file: IO[bytes]) -> Iterator[_Line]:
     """The file's lines, never more of one in memory than a line may have."""
     number = 0
     # One byte for the end of the line, and one to see that there is more.
-    while read := file.readline(LINE_BYTES_MAX + 2):
+    while read := file.readline(LOG_LINE_BYTES_MAX + 2):
         if not isinstance(read, bytes):
             raise InvalidValue("file", file, "it must be open for reading bytes: open(…, 'rb')")
         number += 1
@@ -549,7 +549,7 @@ def _numbered(file: IO[bytes]) -> Iterator[_Line]:
             event = parse(line)
         except InvalidValue as error:
             refused = error
-            if len(read) == len(line) <= LINE_BYTES_MAX and error.__cause__ is not None:
+            if len(read) == len(line) <= LOG_LINE_BYTES_MAX and error.__cause__ is not None:
                 refused = InvalidValue(
                     "line",
                     line[:200].decode(errors="replace"),

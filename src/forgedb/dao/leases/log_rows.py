@@ -13,6 +13,7 @@ from forgedb.dao.repositories import REPOSITORY
 from forgedb.models import Lease, Repository, Ulid
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Steps, many
+from forgedb.sql.advisory_locks import LEASE_IMPORTS
 from forgedb.sql.catalogue import Sql, sql
 
 
@@ -32,10 +33,10 @@ class ImportedLine(msgspec.Struct, frozen=True):
 LINE = columns(ImportedLine)
 
 # One import at a time: another would not see the lines that this one has written.  SQLite has one
-# writer at a time anyway.  The number reads "forg".
+# writer at a time anyway.
 LOCK_IMPORTS = sql(
     sqlite="SELECT 1",
-    postgres="SELECT pg_advisory_xact_lock(1718579815, hashtext('lease_import_lines'))",
+    postgres=f"SELECT pg_advisory_xact_lock({LEASE_IMPORTS})",
 )
 
 LINES_BETWEEN = sql(f"""

@@ -10,12 +10,10 @@ from __future__ import annotations
 from forgedb.models import Ulid
 from forgedb.operations.steps import Select
 from forgedb.operations.topics import Topic
+from forgedb.sql.advisory_locks import LEASE_WAITERS
 from forgedb.sql.catalogue import sql
 
 CHANNEL = "forgedb_leases"
-
-LOCK_CLASS = 1818583411
-"""The first key of an advisory lock whose second is the hash of a repository's id."""
 
 QUEUE_USAGE_MAX = 0.5
 """A queue that is full, since another program doesn't read its own, would fail the transaction."""
@@ -27,8 +25,8 @@ TELL = sql(
     sqlite="SELECT NULL WHERE :repository_id IS NULL",
     postgres=f"""
 SELECT CASE
-    WHEN pg_try_advisory_lock({LOCK_CLASS}, hashtext(:repository_id))
-    THEN pg_advisory_unlock({LOCK_CLASS}, hashtext(:repository_id))::text
+    WHEN pg_try_advisory_lock({LEASE_WAITERS}, hashtext(:repository_id))
+    THEN pg_advisory_unlock({LEASE_WAITERS}, hashtext(:repository_id))::text
     WHEN pg_notification_queue_usage() < {QUEUE_USAGE_MAX}
     THEN pg_notify('{CHANNEL}', :repository_id)::text
 END
@@ -38,7 +36,7 @@ END
 
 def ends_of(repository_id: Ulid) -> Topic:
     """What who waits for the repository listens for."""
-    return Topic(CHANNEL, LOCK_CLASS, repository_id)
+    return Topic(CHANNEL, LEASE_WAITERS, repository_id)
 
 
 def tell(repository_id: Ulid) -> Select:

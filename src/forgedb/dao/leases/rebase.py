@@ -13,16 +13,11 @@ from msgspec.structs import asdict, replace
 from forgedb.audit.stream import created
 from forgedb.dao.identity import ASK_STANDING, next_token, settled
 from forgedb.dao.leases.notice import tell
-from forgedb.dao.leases.steps import (
-    CLOCK_BACKSTEP_MAX,
-    INSERT,
-    LAST,
-    end_steps,
-    newest_time,
-)
+from forgedb.dao.leases.steps import INSERT, LAST, end_steps, newest_time
 from forgedb.dao.repositories import advanced, lock_and_select, stream_of
 from forgedb.errors import Conflict
 from forgedb.ids import new_ulid
+from forgedb.limits import CLOCK_BACKSTEP_MAX
 from forgedb.models import EndReason, Lease, Ulid
 from forgedb.operations.binding import Context
 from forgedb.operations.steps import Change, SelectOne, Steps, Together

@@ -26,32 +26,26 @@ from forgedb.errors import (
     named,
 )
 from forgedb.ids import check_ulid, new_ulid
-from forgedb.models import (
+from forgedb.limits import (
+    CLOCK_BACKSTEP_MAX,
+    HOLDER_CHARS_MAX,
+    IDEMPOTENCY_KEY_CHARS_MAX,
     LEASE_DURATION_MAX,
-    EndReason,
-    Lease,
-    RepositoryState,
-    Ulid,
+    PURPOSE_CHARS_MAX,
+    REASON_CHARS_MAX,
 )
+from forgedb.models import EndReason, Lease, RepositoryState, Ulid
 from forgedb.operations.binding import Context
 from forgedb.operations.rows import columns
 from forgedb.operations.steps import Change, SelectOne, Steps, Together, lookup, one
 from forgedb.sql.catalogue import sql
 from forgedb.validation import (
-    REASON_CHARS_MAX,
     check_duration,
     check_integer,
     check_name,
     check_optional_text,
     check_text,
 )
-
-HOLDER_CHARS_MAX = 200
-PURPOSE_CHARS_MAX = 1000
-KEY_CHARS_MAX = 200
-
-CLOCK_BACKSTEP_MAX = timedelta(seconds=60)
-"""How far a clock may be behind the repository's last lease before it is not believed."""
 
 LEASE = columns(Lease)
 
@@ -97,7 +91,7 @@ def acquired(
     asked_by = check_name("holder", granted_to, HOLDER_CHARS_MAX)
     check_text("purpose", purpose, PURPOSE_CHARS_MAX)
     check_duration("duration", duration, greatest=LEASE_DURATION_MAX)
-    check_optional_text("idempotency_key", idempotency_key, KEY_CHARS_MAX, length_min=1)
+    check_optional_text("idempotency_key", idempotency_key, IDEMPOTENCY_KEY_CHARS_MAX, length_min=1)
     locked, last, at, standing = yield from lock_and_read(repository_id, ASK_STANDING)
     check_active(repository_id, locked)
     stream = stream_of(context, locked)
