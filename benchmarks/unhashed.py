@@ -73,5 +73,5 @@ def _without_hash(prepare: Contender) -> Contender:
     return prepared
 
 
-def _no_hash(**fields: Any) -> bytes:
+def _no_hash(*fields: Any) -> bytes:
     return next(NUMBERS).to_bytes(32)

@@ -11,6 +11,7 @@ import os
 import re
 import threading
 import time
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from forgedb.errors import InvalidValue
@@ -23,9 +24,16 @@ ULID_PATTERN = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 
 _RANDOM_BITS = 80
 _ULID_MAX = (1 << 128) - 1
-_STEP_BYTES = 4
 _LOW = (1 << 70) - 1
-_POOL_BYTES = 4096
+
+_LAST_BITS = 40
+"""What is added to for the next id of a millisecond; the text before it mostly stays."""
+_LAST_MAX = (1 << _LAST_BITS) - 1
+_LAST_CHARS = 8
+
+_POOL_WORDS = 1024
+_WORDS_AN_ID = 3
+_words = Struct(f">{_POOL_WORDS}I").unpack
 
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
@@ -34,51 +42,59 @@ _matches = re.compile(ULID_PATTERN).fullmatch
 
 
 class _Generator:
-    """The process's last id, and a pool of random bytes that saves a system call an id."""
+    """The process's last id, and a pool of random words that saves a system call an id.
+
+    No number here is larger than a word of the machine's, as a whole id's is: it takes a third of
+    the time.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self._random: list[int] = []
         self.last = 0
-        self._random = b""
-        self._used = 0
 
-    def next(self) -> int:
+    @property
+    def last(self) -> int:
+        """The number of the last id."""
+        return number_of(self._beginning + "0" * _LAST_CHARS) + self._low
+
+    @last.setter
+    def last(self, number: int) -> None:
+        self._at, self._low = number >> _RANDOM_BITS, number & _LAST_MAX
+        self._beginning = ulid_of(number)[:-_LAST_CHARS]
+
+    def next(self) -> Ulid:
+        pairs, random = _PAIRS, self._random
         with self.lock:
+            if len(random) < _WORDS_AN_ID:
+                random += _words(os.urandom(4 * _POOL_WORDS))
             at = time.time_ns() // 1_000_000
-            if at > self.last >> _RANDOM_BITS:
-                fresh = (at << _RANDOM_BITS) | self._take(_RANDOM_BITS // 8)
+            if at > self._at:
+                rest = random.pop()
+                high = random.pop() << 8 | rest & 255
+                low = random.pop() << 8 | rest >> 8 & 255
+                self._at = at
+                self._beginning = (
+                    f"{pairs[at >> 40]}{pairs[at >> 30 & 1023]}{pairs[at >> 20 & 1023]}"
+                    f"{pairs[at >> 10 & 1023]}{pairs[at & 1023]}"
+                    f"{pairs[high >> 30]}{pairs[high >> 20 & 1023]}"
+                    f"{pairs[high >> 10 & 1023]}{pairs[high & 1023]}"
+                )
             else:
-                fresh = self.last + 1 + self._take(_STEP_BYTES)
-            self.last = fresh
-            return fresh
-
-    def _take(self, count: int) -> int:
-        start = self._used
-        self._used = start + count
-        if self._used > len(self._random):
-            self._random = os.urandom(_POOL_BYTES)
-            start, self._used = 0, count
-        return int.from_bytes(self._random[start : self._used], "big")
-
-
-_generator = _Generator()
-
-
-def _forget() -> None:
-    """A forked child starts anew: with the parent's pool it would make the parent's ids."""
-    global _generator
-    last = _generator.last
-    _generator = _Generator()
-    _generator.last = last
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+                low = self._low + 1 + random.pop()
+                if low > _LAST_MAX:
+                    self.last += low - self._low
+                    low = self._low
+            self._low = low
+            return (
+                f"{self._beginning}{pairs[low >> 30]}{pairs[low >> 20 & 1023]}"
+                f"{pairs[low >> 10 & 1023]}{pairs[low & 1023]}"
+            )
 
 
 def new_ulid() -> Ulid:
     """A new id, greater than every one this process made before."""
-    return ulid_of(_generator.next())
+    return _generator.next()
 
 
 def ulid_of(value: int) -> Ulid:
@@ -117,3 +133,18 @@ def check_ulid(field: str, value: object) -> Ulid:
         "an id is a ULID: 26 characters of upper-case Crockford base32"
         " (no I, L, O, U), the first 0-7",
     )
+
+
+_generator = _Generator()
+
+
+def _forget() -> None:
+    """A forked child starts anew: with the parent's pool it would make the parent's ids."""
+    global _generator
+    last = _generator.last
+    _generator = _Generator()
+    _generator.last = last
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -10,6 +10,7 @@ from itertools import count
 import pytest
 
 import forgedb.ids
+from forgedb.ids import ulid_of
 from tests.conformance.conftest import START, Clock
 from tests.conformance.reaching import Connect
 from tests.conformance.rich import make_rich
@@ -23,7 +24,7 @@ class Counting:
 
     def __init__(self) -> None:
         numbers = count(int(START.timestamp() * 1000) << 80)
-        self.next = lambda: next(numbers)
+        self.next = lambda: ulid_of(next(numbers))
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,6 @@ _seq_and_time_and_length = Struct(">IqIqI").pack
 
 
 def entry_hash(
-    *,
     version: int,
     previous_hash: bytes,
     stream_id: str,

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from msgspec.structs import asdict
+from msgspec.structs import astuple
 
 from forgedb.audit.chain import GENESIS, HASH_VERSION, entry_hash
 from forgedb.audit.kinds import ACTIONS
@@ -66,49 +66,67 @@ class Stream:
         context = self._context
         assert context.actor is not None, "a write is bound only for an actor"
         self.seq += 1
-        fields: dict[str, Any] = {
-            "stream_id": self.id,
-            "seq": self.seq,
-            "id": new_ulid(),
-            "at": at,
-            "actor": context.actor,
-            "action": action,
-            "target_type": target_type or ACTIONS[action][0],
-            "target_id": target_id,
-            "request_id": context.request_id,
-            "source_ip": context.source_ip,
-            "reason": context.reason if reason is None else reason,
-            "changes": _to_json(changes).decode(),
-        }
-        self.head = entry_hash(version=HASH_VERSION, previous_hash=self.head, **fields)
-        fields["hash_version"] = HASH_VERSION
-        fields["entry_hash"] = self.head
-        return Change(INSERT_ENTRY, fields)
+        entry_id = new_ulid()
+        target = target_type or ACTIONS[action][0]
+        why = context.reason if reason is None else reason
+        told = _to_json(changes).decode()
+        self.head = entry_hash(
+            HASH_VERSION,
+            self.head,
+            self.id,
+            self.seq,
+            entry_id,
+            at,
+            context.actor,
+            action,
+            target,
+            target_id,
+            context.request_id,
+            context.source_ip,
+            why,
+            told,
+        )
+        return Change(
+            INSERT_ENTRY,
+            {
+                "stream_id": self.id,
+                "seq": self.seq,
+                "id": entry_id,
+                "at": at,
+                "actor": context.actor,
+                "action": action,
+                "target_type": target,
+                "target_id": target_id,
+                "request_id": context.request_id,
+                "source_ip": context.source_ip,
+                "reason": why,
+                "changes": told,
+                "hash_version": HASH_VERSION,
+                "entry_hash": self.head,
+            },
+        )
 
 
 def created(model: msgspec.Struct) -> dict[str, Any]:
     """The changes of a row that is new: every field that has a value, from nothing."""
     return {
         field: (None, value)
-        for field, value in asdict(model).items()
+        for field, value in zip(model.__struct_fields__, astuple(model), strict=True)
         if value is not None and field not in NOT_AUDITED
     }
 
 
 def deleted(model: msgspec.Struct) -> dict[str, Any]:
     """The changes of a row that is gone: every field that had a value, to nothing."""
-    return {
-        field: (before, None)
-        for field in model.__struct_fields__
-        if field not in NOT_AUDITED and (before := getattr(model, field)) is not None
-    }
+    return {field: (before, None) for field, (_, before) in created(model).items()}
 
 
 def changed(before: msgspec.Struct, after: msgspec.Struct) -> dict[str, Any]:
     """The fields in which two states of a row differ."""
     return {
         field: (old, new)
-        for field in before.__struct_fields__
-        if field not in NOT_AUDITED
-        and (old := getattr(before, field)) != (new := getattr(after, field))
+        for field, old, new in zip(
+            before.__struct_fields__, astuple(before), astuple(after), strict=True
+        )
+        if old is not new and old != new and field not in NOT_AUDITED
     }

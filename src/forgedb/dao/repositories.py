@@ -24,7 +24,18 @@ from forgedb.models import (
 )
 from forgedb.operations.binding import Context, Dao, H_co, read, write
 from forgedb.operations.rows import columns
-from forgedb.operations.steps import NOW, Change, SelectOne, Steps, lookup, now, one, rows, together
+from forgedb.operations.steps import (
+    NOW,
+    Change,
+    SelectOne,
+    Steps,
+    Together,
+    lookup,
+    now,
+    one,
+    rows,
+    together,
+)
 from forgedb.sql.catalogue import sql
 from forgedb.validation import check_enum, check_flag, check_slug, check_text
 
@@ -315,7 +326,7 @@ def lock_and_select(
     check_ulid("repository_id", repository_id)
     lock = SelectOne(LOCK, {"id": repository_id}, LockedRepository)
     found: LockedRepository | None
-    found, at, *rest = yield from together(lock, NOW, *then)
+    found, at, *rest = yield Together((lock, NOW, *then))
     if found is None or (found.deleted_at is not None and not include_deleted):
         raise NotFound("repository", repository_id)
     return found, at, rest

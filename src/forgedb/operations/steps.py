@@ -109,7 +109,8 @@ class ChangeMany(msgspec.Struct, gc=False):
 class Together(msgspec.Struct, gc=False):
     """Several steps in this order, in one round trip; the result is the list of their results.
 
-    Where one fails, its error is raised, and those after it may not have run.
+    How many rows a change changed is told only where it is a step by itself.  Where one fails, its
+    error is raised, and those after it may not have run.
     """
 
     steps: tuple[Select | SelectOne | Change | Now, ...]
@@ -202,7 +203,7 @@ def change_many(
     return changed
 
 
-def together(*several: Select | SelectOne | Change | Now) -> Steps[list[Any]]:
+def together(*several: Select | SelectOne | Now) -> Steps[list[Any]]:
     """What each of the steps gives."""
     results: list[Any] = yield Together(several)
     return results

@@ -31,6 +31,7 @@ from forgedb.operations.steps import (
     ChangeMany,
     Lookup,
     Native,
+    Now,
     Run,
     Select,
     SelectOne,
@@ -215,10 +216,17 @@ class SqliteConnection:
                         result = execute(step.statement.sqlite, step.params).fetchall()
                         if step.model is not None:
                             result = DECODERS[step.model][1](result)
-                    elif type(step) is Change:
-                        result = self._change(step)
                     elif type(step) is Together:
-                        result = [self.perform(each) for each in step.steps]
+                        result = []
+                        for each in step.steps:
+                            if type(each) is Change:
+                                execute(each.statement.sqlite, each.params)
+                                result.append(None)
+                            elif type(each) is SelectOne:
+                                row = execute(each.statement.sqlite, each.params).get
+                                result.append(None if row is None else DECODERS[each.model][0](row))
+                            else:
+                                result.append(self.perform(each))
                     else:
                         result = self.perform(step)
                 except InvalidValue as error:
@@ -299,25 +307,26 @@ class SqliteConnection:
         return raw.changes() if raw.total_changes() > before else 0
 
     def perform(self, step: Step) -> Any:
-        if isinstance(step, Change):
+        if type(step) is Now:
+            return self._clock()
+        if type(step) is Change:
             return self._change(step)
-        if isinstance(step, SelectOne):
+        if type(step) is SelectOne:
             row = self._cursor.execute(step.statement.sqlite, step.params).get
             return None if row is None else DECODERS[step.model][0](row)
-        if isinstance(step, Select):
+        if type(step) is Select:
             found = self._cursor.execute(step.statement.sqlite, step.params).fetchall()
             return found if step.model is None else DECODERS[step.model][1](found)
-        if isinstance(step, ChangeMany):
+        if type(step) is ChangeMany:
             before = self.raw.total_changes()
             for columns in step.batches:
                 self.waiting.due = 0.0
                 self._cursor.executemany(step.statement.sqlite, zip(*columns, strict=True))
             return self.raw.total_changes() - before
-        if isinstance(step, Native):
+        if type(step) is Native:
             return kept(step.value)
-        if isinstance(step, Run):
-            return self._run(step)
-        return self._clock()
+        assert type(step) is Run, f"a {type(step).__name__} is carried out by whoever drives it"
+        return self._run(step)
 
     def _run(self, step: Run) -> bool:
         if self.raw.in_transaction:
