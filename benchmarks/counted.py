@@ -1,4 +1,7 @@
-"""``python -m benchmarks.counted WORK SIDE BASE FOLDER``: the process that is counted.
+"""``python -m benchmarks.counted BASE WORK SIDE …``: the processes that are counted.
+
+Each work and side is a child of one that has imported everything and opened nothing: importing is
+nine tenths of what such a process takes.  For each a line says which process it was.
 
 All sides of a work prepare the same; then one side does it, or, for ``neither``, nobody.  What a
 side takes more than ``neither`` is what its work costs.
@@ -7,10 +10,12 @@ side takes more than ``neither`` is what its work costs.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeAlias
 
 from benchmarks.databases import all_ids, ids_of, open_ours, open_raw
@@ -87,7 +92,29 @@ WORKS: dict[str, Work] = {
 }
 
 
-def main(work: str, side: str, base: str, folder: str) -> None:
+def main(base: str, *given: str) -> None:
+    """Count each work and side, one process after the other."""
+    runs = [*zip(given[::2], given[1::2], strict=True)]
+    children: list[int] = []
+    with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
+        for number, _ in enumerate(runs):
+            Path(folder, str(number)).mkdir()
+        # A child has what its parent took until then: so there is as little as can be between two.
+        for _ in runs:
+            child = os.fork()
+            if not child:
+                count(*runs[len(children)], base, f"{folder}/{len(children)}")
+                # Nothing that its parent would do at its end, and no end of what is open.
+                os._exit(0)
+            children.append(child)
+            if os.waitpid(child, 0)[1]:
+                sys.exit(f"{runs[len(children) - 1]} failed")
+    for child, (work, side) in zip(children, runs, strict=True):
+        print(child, work, side)
+
+
+def count(work: str, side: str, base: str, folder: str) -> None:
+    """Do the side's part, once all is warm."""
     place = Files(COUNTED, Path(folder))
     prepared = WORKS[work](place, place.copy(base, "counted"))
     for run in prepared:

@@ -11,7 +11,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,7 +29,8 @@ VALGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
 MIGRATE = "migrate"
 """Whole processes: ``forgedb migrate`` with nothing to do, beside what the command line imports."""
 
-_collected = re.compile(r"Collected : (\d+)")
+_collected = re.compile(r"==(\d+)== Collected : (\d+)")
+_counted = re.compile(r"^(\d+) (\S+) (\S+)$", re.MULTILINE)
 
 
 def is_there() -> bool:
@@ -40,11 +43,13 @@ def ratios() -> dict[str, float]:
     _compile()
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
         filled = Files(COUNTED, Path(folder)).base
-        runs = [(work, side) for work in WORKS for side in SIDES]
-        runs += [(MIGRATE, side) for side in SIDES[1:]]
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as together:
-            taken = together.map(lambda run: _count(*run, filled), runs)
-            counts = dict(zip(runs, taken, strict=True))
+        cores = len(os.sched_getaffinity(0))
+        with ThreadPoolExecutor(cores) as together:
+            migrating = together.map(lambda side: _migrate(side, filled), SIDES[1:])
+            # The sides of a work have one parent: what it took until then is the same.
+            parts = together.map(lambda works: _count(works, filled), _shared(cores))
+            counts = {run: count for part in parts for run, count in part.items()}
+            counts |= {(MIGRATE, side): n for side, n in zip(SIDES[1:], migrating, strict=True)}
     found = {}
     for work in (*WORKS, MIGRATE):
         before = counts.get((work, "neither"), 0)
@@ -59,18 +64,31 @@ def _compile() -> None:
         subprocess.run(command, check=True, cwd=ROOT, env=_alike())
 
 
-def _count(work: str, side: str, filled: str) -> int:
-    with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
-        if work != MIGRATE:
-            return instructions("-m", "benchmarks.counted", work, side, filled, folder)
-        if side == "raw":
-            return instructions("-c", IMPORTS)
-        url = Files(COUNTED, Path(folder)).copy(filled, "migrated")
-        return instructions("-m", "forgedb", "--url", url, "migrate")
+def _shared(cores: int) -> list[list[str]]:
+    """The works, dealt out to so many processes."""
+    return [[*WORKS][first::cores] for first in range(min(cores, len(WORKS)))]
 
 
-def instructions(*arguments: str) -> int:
-    """How many a process of this interpreter takes."""
+def _count(works: Sequence[str], filled: str) -> dict[tuple[str, str], int]:
+    """What each side takes, with what their common parent had imported."""
+    runs = [(work, side) for work in works for side in SIDES]
+    said, of = instructions("-m", "benchmarks.counted", filled, *chain(*runs))
+    return {(work, side): of[child] for child, work, side in _counted.findall(said)}
+
+
+def _migrate(side: str, filled: str) -> int:
+    if side == "raw":
+        _, of = instructions("-c", IMPORTS)
+    else:
+        with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
+            url = Files(COUNTED, Path(folder)).copy(filled, "migrated")
+            _, of = instructions("-m", "forgedb", "--url", url, "migrate")
+    (count,) = of.values()
+    return count
+
+
+def instructions(*arguments: str) -> tuple[str, dict[str, int]]:
+    """What a process of this interpreter says, and how many it and each child of it take."""
     done = subprocess.run(
         [*VALGRIND, sys.executable, *arguments],
         check=False,
@@ -79,10 +97,10 @@ def instructions(*arguments: str) -> int:
         cwd=ROOT,
         env=_alike(),
     )
-    collected = _collected.search(done.stderr)
-    if done.returncode or collected is None:
+    collected = {process: int(count) for process, count in _collected.findall(done.stderr)}
+    if done.returncode or not collected:
         raise RuntimeError(f"{arguments} ended with {done.returncode}: {done.stderr}")
-    return int(collected[1])
+    return done.stdout, collected
 
 
 def _alike() -> dict[str, str]:
