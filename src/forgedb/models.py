@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 
 import msgspec
 
@@ -314,6 +314,13 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
     items: list[T]
     next: str | None
+
+    def __iter__(self) -> NoReturn:
+        """Refused, since there may be more pages."""
+        raise TypeError(
+            "a Page is not its rows: they are its `.items`, and forgedb.every() goes through those"
+            " of all pages"
+        )
 
 
 class Checkpoint(msgspec.Struct, frozen=True):

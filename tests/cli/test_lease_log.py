@@ -73,12 +73,15 @@ def test_an_export_is_the_log_again(
     forgedb: Forgedb, repository: str, file: Path, tmp_path: Path
 ) -> None:
     forgedb.data("lease", "import-jsonl", str(file), "--create-missing", "platform")
-    assert forgedb.ok("lease", "export-jsonl") == file.read_text()
+    assert forgedb.ok("lease", "export") == file.read_text()
     written = tmp_path / "export.jsonl"
-    result = forgedb("lease", "export-jsonl", "--output", str(written))
+    result = forgedb("lease", "export", "--output", str(written))
     assert (result.code, result.error) == (0, f"wrote 4 lines to {written}\n")
     assert written.read_bytes() == file.read_bytes()
-    refused = forgedb("lease", "export-jsonl", "--output", str(written))
+    former = forgedb("lease", "export-jsonl")
+    assert former.code == 2
+    assert "`forgedb lease export-jsonl` is called `forgedb lease export` now" in former.error
+    refused = forgedb("lease", "export", "--output", str(written))
     assert (refused.code, "is there already" in refused.error) == (2, True)
 
 
@@ -118,7 +121,7 @@ def test_one_database_is_copied_into_another_through_a_pipe(
     process("project", "create", "platform", "--url", other)
     command = f"'{sys.executable}' -m forgedb lease"
     done = subprocess.run(
-        f"{command} export-jsonl --url '{forgedb.url}'"
+        f"{command} export --url '{forgedb.url}'"
         f" | {command} import-jsonl - --create-missing platform --json --url '{other}'",
         shell=True,
         capture_output=True,
@@ -126,4 +129,4 @@ def test_one_database_is_copied_into_another_through_a_pipe(
     )
     assert done.stderr == ""
     assert json.loads(done.stdout)["source"] == "stdin"
-    assert process("lease", "export-jsonl", "--url", other).out == file.read_text()
+    assert process("lease", "export", "--url", other).out == file.read_text()

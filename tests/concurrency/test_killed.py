@@ -136,7 +136,7 @@ def _is_done(db: Database, operation: str, repository_id: str) -> bool:
     epoch = db.repositories.get(repository_id).lease_epoch
     actions = [
         entry.action
-        for entry in db.audit.list(repository_id).items
+        for entry in db.audit.list(stream=repository_id).items
         if not entry.action.startswith("repository.")
     ]
     objects = [(each.oid[0], each.disk_size) for each in db.objects.list(repository_id).items]

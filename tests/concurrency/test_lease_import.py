@@ -213,7 +213,7 @@ def test_memory_stays_the_same_however_long_the_log_is() -> None:
             tracemalloc.start()
             try:
                 done = db.leases.import_jsonl(file, "log", project.id)
-                db.leases.export_jsonl(Discarded())
+                db.leases.export(Discarded())
                 assert done.leases == leases
                 return tracemalloc.get_traced_memory()[1]
             finally:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import forgedb
 from forgedb import Conflict, Database, InvalidValue, Lease, Repository
 from forgedb.dao.identity import ERA_CLOCK_MAX, later_era
 from forgedb.limits import ERA_MAX
@@ -52,6 +53,13 @@ def test_the_first_token_of_a_later_era_is_above_all_that_can_have_been_given(
     given = db.leases.handover(first.id, "user:bob")
     assert given.fencing_token == first.fencing_token + 1
     assert db.leases.require(repository.id, given.fencing_token) == given
+
+
+def test_a_history_pages_on_after_the_longest_tokens(db: Database, repository: Repository) -> None:
+    db.identity.advance_era("test", above=250_000_000)
+    held = [db.leases.release(db.leases.acquire(repository.id).id) for _ in range(3)]
+    assert len(str(held[0].fencing_token)) == 19
+    assert [*forgedb.every(db.leases.history, repository.id, limit=1)] == held
 
 
 def test_a_handover_in_a_later_era_has_a_token_of_it(db: Database, repository: Repository) -> None:

@@ -57,7 +57,7 @@ def leases_of(db: Database, repository_id: str) -> list[Lease]:
 
 def exported(db: Database) -> bytes:
     file = io.BytesIO()
-    db.leases.export_jsonl(file)
+    db.leases.export(file)
     return file.getvalue()
 
 
@@ -639,7 +639,7 @@ def test_an_import_needs_an_actor_and_an_export_none(db: Database, repository: R
     nobody = db.acting_as(None)
     with pytest.raises(ActorRequired):
         nobody.leases.import_jsonl(log(), SOURCE)
-    assert nobody.leases.export_jsonl(io.BytesIO()) == 0
+    assert nobody.leases.export(io.BytesIO()) == 0
 
 
 def test_an_import_in_a_transaction_that_fails_leaves_nothing(
@@ -671,7 +671,7 @@ def test_an_export_has_all_leases_under_the_names_of_their_log(
     assert names == ["platform/Old API", "platform/Old API", later.id]
     assert told[2].reason == "done"  # type: ignore[union-attr]
     text = io.StringIO()
-    assert db.leases.export_jsonl(text) == 4
+    assert db.leases.export(text) == 4
     assert text.getvalue().encode() == exported(db)
 
 

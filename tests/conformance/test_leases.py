@@ -781,7 +781,7 @@ def test_list_finds_live_leases_by_holder_and_by_expiry(
             for limit in (1, 3, 100):
                 pages = every_page(
                     lambda holder=holder, before=before, **page: db.leases.list(
-                        holder, before, **page
+                        holder=holder, expiring_before=before, **page
                     ),
                     limit,
                 )

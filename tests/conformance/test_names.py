@@ -96,7 +96,7 @@ def test_a_holder_of_an_old_log_is_kept_as_it_was_and_still_gives_its_lease_back
         # What it says is not read the other way round.
         assert r"'user:\u202eada '" in str(refused.value)
     exported = BytesIO()
-    assert db.leases.export_jsonl(exported) == 1
+    assert db.leases.export(exported) == 1
     assert db.leases.release(lease.id, holder).end_reason == "released"
 
 
@@ -139,7 +139,7 @@ def test_where_a_request_came_from_is_an_address_kept_as_it_is_written(
 ) -> None:
     for address in ADDRESSES:
         db.acting_as("user:ada", source_ip=address).audit.record("seen.at", project.id, {})
-    entries = db.audit.list(project.id, action="seen.at").items
+    entries = db.audit.list(stream=project.id, action="seen.at").items
     assert [entry.source_ip for entry in entries] == ADDRESSES
     for bad in NO_ADDRESSES:
         with pytest.raises(InvalidValue) as refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from functools import partial
 from hashlib import sha1, sha256
 from itertools import chain
 from types import SimpleNamespace
@@ -667,7 +668,7 @@ def test_list_pages_in_the_order_of_oids_of_all_types_or_of_one(
         numbers = [n for n in range(23) if kind in (None, 1 + n % 4)]
         for limit in (1, 5, 6, 23, 1000):
             pages = every_page(
-                lambda kind=kind, **page: db.objects.list(repository.id, kind, **page), limit
+                lambda kind=kind, **page: db.objects.list(repository.id, type=kind, **page), limit
             )
             found = [each for page in pages for each in page]
             assert [each.oid for each in found] == sorted(map(oid, numbers))
@@ -680,7 +681,7 @@ def test_list_takes_a_type_and_a_limit_that_make_sense(
     bad_types: list[Any] = [0, 5, "commit", True, 1.0]
     for bad in bad_types:
         with pytest.raises(InvalidValue) as refused:
-            db.objects.list(repository.id, bad)
+            db.objects.list(repository.id, type=bad)
         assert refused.value.field == "type"
     bad_limits: list[Any] = BAD_LIMITS
     for bad in bad_limits:
@@ -703,11 +704,12 @@ def test_repositories_with_an_object_are_found_the_deleted_ones_left_out(
         db.leases.release(lease.id)
     db.repositories.delete(made[3].id)
     expected = [db.repositories.get(made[n].id) for n in (1, 2, 4, 5)]
-    assert db.objects.repositories_with(oid(1)) == expected
-    assert db.objects.repositories_with(oid(1).hex(), limit=3) == expected[:3]
-    assert db.objects.repositories_with(oid(1), after=expected[2].id) == expected[3:]
-    assert db.objects.repositories_with(oid(2)) == []
-    assert db.objects.repositories_with(sha256(b"x").digest()) == []
+    having = partial(db.objects.repositories_with, oid(1))
+    assert every_page(having, 1000) == [expected]
+    assert every_page(having, 3) == [expected[:3], expected[3:]]
+    assert db.objects.repositories_with(oid(1).hex()).items == expected
+    assert db.objects.repositories_with(oid(2)).items == []
+    assert db.objects.repositories_with(sha256(b"x").digest()).items == []
 
 
 def test_stats_count_each_type_and_its_bytes(

@@ -212,7 +212,7 @@ def test_a_log_of_it_is_imported_when_its_time_has_come(
     last = db.leases.release(db.leases.acquire(repository.id).id)
     log = BytesIO()
     # Events in the order of their times; the mark is nobody's lease.
-    assert db.leases.export_jsonl(log) == 4
+    assert db.leases.export(log) == 4
     ids = [line.split(b'"lease_id":"')[1][:26].decode() for line in log.getvalue().splitlines()]
     assert ids == [last.id, last.id, early.id, early.id]
     log.seek(0)

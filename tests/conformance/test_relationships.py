@@ -128,7 +128,7 @@ def test_malformed_values_are_refused(db: Database, repositories: list[Repositor
             "kind",
             kind,
             partial(db.relationships.create, a.id, kind, b.id),
-            partial(db.relationships.list, a.id, kind),
+            partial(db.relationships.list, a.id, kind=kind),
             partial(db.relationships.ancestors, a.id, kind),
             partial(db.relationships.descendants, a.id, kind),
         )
@@ -330,10 +330,10 @@ def test_a_list_is_of_one_side_and_pages_by_key(
         db.relationships.create(ends[1], "mirror", ends[0])
     assert_list_pages_well(partial(db.relationships.list, repository.id, direction=side))
     assert_list_pages_well(
-        partial(db.relationships.list, repository.id, "submodule", direction=side)
+        partial(db.relationships.list, repository.id, kind="submodule", direction=side)
     )
-    assert db.relationships.list(repository.id, "mirror", side).items == []  # type: ignore[arg-type]
-    assert db.relationships.list(repository.id, "fork").items == []
+    assert db.relationships.list(repository.id, kind="mirror", direction=side).items == []  # type: ignore[arg-type]
+    assert db.relationships.list(repository.id, kind="fork").items == []
     assert db.relationships.list(FREE).items == []
 
 
@@ -345,7 +345,7 @@ def test_a_list_goes_out_unless_told_and_holds_what_is_elsewhere(
     elsewhere = db.relationships.create(a.id, "submodule", target_url="https://host/x", path="x")
     incoming = db.relationships.create(c.id, "fork", a.id)
     assert db.relationships.list(a.id).items == [fork, elsewhere]
-    assert db.relationships.list(a.id, RelationshipKind.FORK).items == [fork]
+    assert db.relationships.list(a.id, kind=RelationshipKind.FORK).items == [fork]
     assert db.relationships.list(a.id, direction="in").items == [incoming]
 
 

@@ -188,7 +188,7 @@ def test_a_tail_cut_off_with_its_head_set_back_shows_in_the_rows(tampered: Tampe
 
 
 def _entries(tx: Database, stream: str) -> list[Any]:
-    pages = every_page(lambda **page: tx.audit.list(stream, **page), 1000)
+    pages = every_page(lambda **page: tx.audit.list(stream=stream, **page), 1000)
     return [entry for page in pages for entry in page]
 
 

@@ -65,7 +65,7 @@ def history(
 
 
 def end_of(db: Database, stream: str) -> int:
-    return max(entry.seq for entry in db.audit.list(stream, limit=1000).items)
+    return max(entry.seq for entry in db.audit.list(stream=stream, limit=1000).items)
 
 
 class Later(NamedTuple):

@@ -63,7 +63,7 @@ def test_a_corrupt_lease_is_named_as_the_log_is_written(
     file: type[io.StringIO | io.BytesIO],
 ) -> None:
     with corrupted(tmp_path, change) as db, pytest.raises(InvalidValue) as refused:
-        db.leases.export_jsonl(file())
+        db.leases.export(file())
     assert (refused.value.field, refused.value.value) == (field, value)
 
 

@@ -44,7 +44,7 @@ def a_call_gives_the_model(db: Database, id: Ulid, objects: list[NewObject]) -> 
     assert_type(db.leases.active(id), Lease | None)
     assert_type(db.objects.add_many(id, objects, fencing_token=1), AddResult)
     assert_type(db.leases.import_jsonl(BytesIO(), "log"), LeaseImport)
-    assert_type(db.leases.export_jsonl(BytesIO()), int)
+    assert_type(db.leases.export(BytesIO()), int)
     assert_type(db.audit.verify(), VerifyReport)
     key = SigningKey.generate()
     assert_type(db.audit.checkpoint(key), Checkpoint | None)

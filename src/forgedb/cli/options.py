@@ -49,6 +49,10 @@ SHARED: tuple[click.Parameter, ...] = (
 )
 
 
+RENAMED = {"lease export-jsonl": "export"}
+"""The commands of groups that have another name now."""
+
+
 class Command(click.Command):
     """A command that takes the shared options too."""
 
@@ -65,6 +69,15 @@ class Group(click.Group):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params += SHARED
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        former = f"{ctx.info_name} {args[0]}" if args else ""
+        if former in RENAMED:
+            now = f"{ctx.info_name} {RENAMED[former]}"
+            raise click.UsageError(f"`forgedb {former}` is called `forgedb {now}` now.", ctx)
+        return super().resolve_command(ctx, args)
 
 
 def given_url() -> str:

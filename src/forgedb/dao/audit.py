@@ -17,7 +17,7 @@ from forgedb.audit.kinds import OWN_ACTIONS
 from forgedb.audit.stream import Stream
 from forgedb.audit.verify import Asked, verify_streams
 from forgedb.dao.line_writer import line_writer
-from forgedb.dao.paging import after_id, after_number, page
+from forgedb.dao.paging import BY_ID, Key, by_number, page
 from forgedb.dao.projects import lock_project
 from forgedb.dao.repositories import advanced, lock_repository, stream_of
 from forgedb.errors import InvalidValue, NotFound, UsageError
@@ -63,30 +63,57 @@ FILTERS = {
 }
 
 
-def _key(asked: Collection[str]) -> str:
+BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def _following_time(text: str) -> dict[str, object]:
+    at, _, entry_id = text.partition("~")
+    return {
+        "after_at": check_time("after", datetime.fromisoformat(at)),
+        "after": check_ulid("after", entry_id),
+    }
+
+
+BY_SEQ = by_number("seq")
+
+BY_TIME = Key(
+    lambda entry: f"{entry.at.isoformat()}~{entry.id}",
+    {"after_at": BEFORE_ALL, "after": ""},
+    _following_time,
+)
+
+ORDERS = {
+    BY_ID: ("id > :after", "id"),
+    BY_SEQ: ("seq > :after", "seq"),
+    BY_TIME: ("(at, id) > (:after_at, :after)", "at, id"),
+}
+"""How each key's page begins, and what its rows are sorted by."""
+
+
+def _key(asked: Collection[str]) -> Key:
     """A stream is read in its own order, a span of time in its, and all else in the ids' order.
 
     A target has few entries, so that its index serves better than the span's does.
     """
     if "stream" in asked:
-        return "seq"
+        return BY_SEQ
     by_time = "since" in asked or "until" in asked
-    return "at" if by_time and "target" not in asked else "id"
+    return BY_TIME if by_time and "target" not in asked else BY_ID
 
 
 def _list_text(asked: Collection[str], *, plus: str = "") -> str:
     key = _key(asked)
-    follows = {"seq": "seq > :after", "at": "(at, id) > (:after_at, :after)", "id": "id > :after"}
+    follows, order = ORDERS[key]
     conditions = [
-        (plus if key == "at" and name in ("actor", "action") else "") + FILTERS[name]
+        (plus if key is BY_TIME and name in ("actor", "action") else "") + FILTERS[name]
         for name in FILTERS
         if name in asked
     ]
     return f"""
     SELECT {ENTRY}
     FROM audit_entries
-    WHERE {" AND ".join([*conditions, follows[key]])}
-    ORDER BY {"at, id" if key == "at" else key}
+    WHERE {" AND ".join([*conditions, follows])}
+    ORDER BY {order}
     LIMIT :limit
     """
 
@@ -98,8 +125,6 @@ LIST: dict[frozenset[str], Sql] = {
     for asked in combinations(FILTERS, count)
 }
 """One statement for each set of filters, paged by the key that its index is sorted by."""
-
-BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
 
 TARGET_TYPE = sql("""
 SELECT 'project' FROM projects WHERE id = :id
@@ -124,13 +149,13 @@ class AuditDao(Dao[H_co]):
     @read
     def list(
         self,
+        *,
         stream: Ulid | None = None,
         target: Ulid | None = None,
         actor: str | None = None,
         action: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
-        *,
         after: str | None = None,
         limit: int = 100,
     ) -> Steps[Page[AuditEntry]]:
@@ -152,15 +177,7 @@ class AuditDao(Dao[H_co]):
             asked["since"] = check_time("since", since)
         if until is not None:
             asked["until"] = check_time("until", until)
-        key = _key(asked)
-        return page(
-            AuditEntry,
-            LIST[frozenset(asked)],
-            limit,
-            lambda entry: _position(key, entry),
-            **_after(key, after),
-            **asked,
-        )
+        return page(AuditEntry, LIST[frozenset(asked)], limit, _key(asked), after, **asked)
 
     @write
     def record(self, action: str, target: Ulid, changes: Mapping[str, Any]) -> Steps[AuditEntry]:
@@ -332,31 +349,6 @@ def _proven(
     if asked.stream_id is not None and not found.entries and not is_named:
         raise NotFound("stream", asked.stream_id)
     return found
-
-
-def _position(key: str, entry: AuditEntry) -> object:
-    if key == "seq":
-        return entry.seq
-    return f"{entry.at.isoformat()}~{entry.id}" if key == "at" else entry.id
-
-
-def _after(key: str, after: str | None) -> dict[str, Any]:
-    if key == "seq":
-        return {"after": after_number(after)}
-    if key == "id":
-        return {"after": after_id(after)}
-    if after is None:
-        return {"after_at": BEFORE_ALL, "after": ""}
-    at, tilde, entry_id = after.partition("~") if isinstance(after, str) else ("", "", "")
-    try:
-        if tilde:
-            return {
-                "after_at": check_time("after", datetime.fromisoformat(at)),
-                "after": check_ulid("after", entry_id),
-            }
-    except (ValueError, OverflowError):
-        pass
-    raise InvalidValue("after", after, "give the `next` of the page before, unchanged")
 
 
 def _checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:

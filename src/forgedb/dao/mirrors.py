@@ -12,7 +12,7 @@ from msgspec.structs import asdict, replace
 
 from forgedb.audit.stream import changed, created, deleted
 from forgedb.dao.audited_rows import Checks, checked, later
-from forgedb.dao.paging import after_id, page
+from forgedb.dao.paging import BY_ID, page
 from forgedb.dao.repositories import (
     LockedRepository,
     advanced,
@@ -45,6 +45,8 @@ from forgedb.validation import (
     check_text,
     check_time,
 )
+
+RUN_FOR = timedelta(hours=1)
 
 Mirrors: TypeAlias = list[Mirror]
 
@@ -195,9 +197,9 @@ class MirrorsDao(Dao[H_co]):
             Mirror,
             LIST,
             limit,
-            lambda mirror: mirror.id,
+            BY_ID,
+            after,
             repository_id=check_ulid("repository_id", repository_id),
-            after=after_id(after),
         )
 
     @write
@@ -242,12 +244,13 @@ class MirrorsDao(Dao[H_co]):
         return mirror
 
     @write
-    def claim_due(self, limit: int, run_for: timedelta) -> Steps[Mirrors]:
+    def claim_due(self, limit: int = 10, run_for: timedelta = RUN_FOR) -> Steps[Mirrors]:
         """Mark up to ``limit`` enabled mirrors that are due as running, the longest due first.
 
         Each gets a ``run_token`` of its own, which ``finish`` asks for, and ``run_for`` (a second
-        to seven days) to finish in.  A mirror past that deadline is due again: its worker is taken
-        for dead, the run counts as a failure, and the old token is worth nothing any more.
+        to seven days; an hour) to finish in.  A mirror past that deadline is due again: its worker
+        is taken for dead, the run counts as a failure, and the old token is worth nothing any
+        more.
 
         Raises InvalidValue.
         """

@@ -13,7 +13,7 @@ from operator import attrgetter, lt
 from typing import Any, TypeAlias, TypeVar
 
 from forgedb.dao.leases.steps import required
-from forgedb.dao.paging import page
+from forgedb.dao.paging import BY_ID, Key, page
 from forgedb.dao.repositories import advanced, stream_of
 from forgedb.errors import Conflict, InvalidValue, NotFound
 from forgedb.ids import check_ulid
@@ -37,13 +37,12 @@ from forgedb.operations.steps import (
     Together,
     change,
     change_many,
-    many,
     native,
     one,
     rows,
 )
 from forgedb.sql.catalogue import sql
-from forgedb.validation import check_enum, check_integer, check_limit, check_oid
+from forgedb.validation import check_enum, check_integer, check_oid
 
 T = TypeVar("T")
 
@@ -58,9 +57,10 @@ Columns: TypeAlias = tuple[Sequence[bytes], Sequence[int], Sequence[int], Sequen
 """Objects as columns, sorted by oid: oids, types, sizes, disk sizes."""
 
 Oids: TypeAlias = list[bytes]
-Repositories: TypeAlias = list[Repository]
 Stats: TypeAlias = list[ObjectStats]
 
+
+BY_OID = Key(lambda row: row.oid.hex(), {"after": b""}, lambda text: {"after": _any_oid(text)})
 
 _TYPE_CODES = frozenset(map(int, ObjectType))
 
@@ -303,8 +303,8 @@ class ObjectsDao(Dao[H_co]):
     def list(
         self,
         repository_id: Ulid,
-        type: ObjectType | int | None = None,
         *,
+        type: ObjectType | int | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> Steps[Page[ObjectMetadata]]:
@@ -319,9 +319,9 @@ class ObjectsDao(Dao[H_co]):
             ObjectMetadata,
             LIST_ALL if type is None else LIST_TYPE,
             limit,
-            lambda found: found.oid.hex(),
+            BY_OID,
+            after,
             repository_id=check_ulid("repository_id", repository_id),
-            after=b"" if after is None else _any_oid(after, "after"),
             **filters,
         )
 
@@ -342,20 +342,13 @@ class ObjectsDao(Dao[H_co]):
 
     @read
     def repositories_with(
-        self, oid: bytes | str, *, after: str | None = None, limit: int = 1000
-    ) -> Steps[Repositories]:
+        self, oid: bytes | str, *, after: str | None = None, limit: int = 100
+    ) -> Steps[Page[Repository]]:
         """The live repositories that have the object, in the order of their ids.
 
-        At most ``limit`` of them; the last one's id as ``after`` gives those that follow.
         Raises InvalidValue.
         """
-        return many(
-            Repository,
-            REPOSITORIES_WITH,
-            oid=_any_oid(oid),
-            after="" if after is None else check_ulid("after", after),
-            limit=check_limit(limit),
-        )
+        return page(Repository, REPOSITORIES_WITH, limit, BY_ID, after, oid=_any_oid(oid))
 
     @read
     def stats(self, repository_id: Ulid) -> Steps[Stats]:
@@ -539,8 +532,8 @@ def _iterator(field: str, values: Iterable[T]) -> Iterator[T]:
         raise InvalidValue(field, values, "it must be several, such as a list") from None
 
 
-def _any_oid(oid: bytes | str, field: str = "oid") -> bytes:
+def _any_oid(oid: bytes | str) -> bytes:
     """An oid of whichever format: 20 or 32 bytes.  Raises InvalidValue."""
     length = len(oid) if isinstance(oid, str | bytes) else 0
     is_sha256 = length == (64 if isinstance(oid, str) else 32)
-    return check_oid(field, oid, ObjectFormat.SHA256 if is_sha256 else ObjectFormat.SHA1)
+    return check_oid("oid", oid, ObjectFormat.SHA256 if is_sha256 else ObjectFormat.SHA1)

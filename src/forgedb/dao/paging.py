@@ -1,47 +1,76 @@
-"""Paging by key: a page begins after the last row of the one before, however deep it lies."""
+"""Paging by key: a page begins after the last row of the one before, however deep it lies.
+
+Where a page ends is told to callers as ``Page.next``, a text that they give back as ``after=``
+unchanged; what it is made of is its list's business.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+
+import msgspec
 
 from forgedb.errors import InvalidValue
 from forgedb.ids import check_ulid
+from forgedb.limits import INTEGER_MAX
 from forgedb.models import Page
 from forgedb.operations.steps import Steps, many
 from forgedb.sql.catalogue import Sql
-from forgedb.validation import check_limit
+from forgedb.validation import check_integer, check_limit
 
 T = TypeVar("T")
 
 
+class Key(msgspec.Struct, frozen=True, eq=False):
+    """What a list is sorted by."""
+
+    place: Callable[[Any], str]
+    """Where a row stands, as text."""
+
+    beginning: Mapping[str, object]
+    """The statement's parameters for a page that begins before all rows."""
+
+    following: Callable[[str], Mapping[str, object]]
+    """Those for a page that begins after a place.  Raises ValueError for what is none."""
+
+    def after(self, after: str | None) -> Mapping[str, object]:
+        """The parameters of the page after a place, or of the first.  Raises InvalidValue."""
+        if after is None:
+            return self.beginning
+        try:
+            if isinstance(after, str):
+                return self.following(after)
+        except (ValueError, OverflowError):
+            pass
+        raise InvalidValue("after", after, "give the `next` of the page before, unchanged")
+
+
+BY_ID = Key(lambda row: row.id, {"after": ""}, lambda text: {"after": check_ulid("after", text)})
+"""The empty text sorts before all ids."""
+
+
+def by_number(field: str) -> Key:
+    """In the order of a field that counts from 1."""
+    return Key(lambda row: str(getattr(row, field)), {"after": 0}, _number)
+
+
+def _number(text: str) -> Mapping[str, object]:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(INTEGER_MAX))):
+        raise ValueError(text)
+    return {"after": check_integer("after", int(text))}
+
+
 def page(
-    model: type[T],
-    statement: Sql,
-    limit: int,
-    key: Callable[[T], object],
-    **params: Any,
+    model: type[T], statement: Sql, limit: int, key: Key, after: str | None, **params: Any
 ) -> Steps[Page[T]]:
-    """One page of ``statement``, which takes ``:limit``; ``key`` names a row for ``after=``.
+    """One page of ``statement``, which takes ``:limit`` and what the key gives.
 
     One row more than asked for is read: it tells whether there is a next page.
     """
     count = check_limit(limit)
-    items = yield from many(model, statement, limit=count + 1, **params)
-    following = str(key(items[count - 1])) if len(items) > count else None
+    begins = key.after(after)
+    items = yield from many(model, statement, limit=count + 1, **begins, **params)
+    following = key.place(items[count - 1]) if len(items) > count else None
     del items[count:]
     return Page(items, following)
-
-
-def after_id(after: str | None) -> str:
-    """The id that a page begins after; the empty text sorts before all.  Raises InvalidValue."""
-    return "" if after is None else check_ulid("after", after)
-
-
-def after_number(after: str | None) -> int:
-    """The number that a page begins after.  Raises InvalidValue."""
-    if after is None:
-        return 0
-    if isinstance(after, str) and after.isascii() and after.isdigit() and len(after) < 19:
-        return int(after)
-    raise InvalidValue("after", after, "give the `next` of the page before, unchanged")

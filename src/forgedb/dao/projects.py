@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from forgedb.dao.audited_rows import Checks, checked, establish, revise
-from forgedb.dao.paging import after_id, page
+from forgedb.dao.paging import BY_ID, page
 from forgedb.errors import NotFound, StillReferenced
 from forgedb.ids import check_ulid, new_ulid
 from forgedb.limits import DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX
@@ -143,8 +143,8 @@ class ProjectsDao(Dao[H_co]):
             Project,
             LIST_ALL if check_flag("include_deleted", include_deleted) else LIST_LIVE,
             limit,
-            lambda project: project.id,
-            after=after_id(after),
+            BY_ID,
+            after,
         )
 
     @write

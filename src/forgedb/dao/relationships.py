@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from forgedb.audit.stream import created, deleted
 from forgedb.dao.audited_rows import plain
-from forgedb.dao.paging import after_id, page
+from forgedb.dao.paging import BY_ID, page
 from forgedb.dao.repositories import (
     LockedRepository,
     advanced,
@@ -154,9 +154,9 @@ class RelationshipsDao(Dao[H_co]):
     def list(
         self,
         repository_id: Ulid,
+        *,
         kind: RelationshipKind | str | None = None,
         direction: Side = "out",
-        *,
         after: str | None = None,
         limit: int = 100,
     ) -> Steps[Page[Relationship]]:
@@ -174,9 +174,9 @@ class RelationshipsDao(Dao[H_co]):
             Relationship,
             LIST[direction, kind is not None],
             limit,
-            lambda edge: edge.id,
+            BY_ID,
+            after,
             repository_id=check_ulid("repository_id", repository_id),
-            after=after_id(after),
             **filters,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from forgedb.audit.stream import Stream
 from forgedb.dao.audited_rows import Checks, checked, establish, revise
-from forgedb.dao.paging import after_id, page
+from forgedb.dao.paging import BY_ID, page
 from forgedb.dao.projects import check_description, check_visibility
 from forgedb.errors import InvalidValue, NotFound, StillReferenced, named
 from forgedb.ids import check_ulid, new_ulid
@@ -258,9 +258,9 @@ class RepositoriesDao(Dao[H_co]):
             Repository,
             LIST_ALL if check_flag("include_deleted", include_deleted) else LIST_LIVE,
             limit,
-            lambda repository: repository.id,
+            BY_ID,
+            after,
             project_id=check_ulid("project_id", project_id),
-            after=after_id(after),
         )
 
     @write

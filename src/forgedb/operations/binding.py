@@ -34,6 +34,7 @@ from typing import (
 import msgspec
 
 from forgedb.errors import ActorRequired
+from forgedb.operations.old_spellings import no_attribute, refuse_by_place
 from forgedb.operations.steps import Steps
 from forgedb.operations.topics import Topic
 
@@ -173,7 +174,12 @@ class SyncRunner(ABC):
             if not will_do:
                 self.require_schema(mode)
                 will_do = True
-            return run(function(dao, *args, **kwargs))
+            try:
+                steps = function(dao, *args, **kwargs)
+            except TypeError:
+                refuse_by_place(function, args)
+                raise
+            return run(steps)
 
         return bound
 
@@ -241,7 +247,12 @@ class AsyncRunner(ABC):
             if not will_do:
                 await self.require_schema(mode)
                 will_do = True
-            return await run(function(dao, *args, **kwargs))
+            try:
+                steps = function(dao, *args, **kwargs)
+            except TypeError:
+                refuse_by_place(function, args)
+                raise
+            return await run(steps)
 
         return bound
 
@@ -252,6 +263,11 @@ class Dao(Generic[H_co]):
     def __init__(self, runner: H_co, context: Context) -> None:
         self._runner = runner
         self.context = context
+
+    if not TYPE_CHECKING:
+        # Checkers know all that there is.
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name)
 
 
 class Operation(Generic[P, R_co]):

@@ -161,7 +161,7 @@ def check(
     for repository_id in _all_repositories(db) if repository_ids is None else repository_ids:
         with db.transaction(read_only=True) as tx:
             leases = [*every(tx.leases.history, repository_id, limit=LEASES_A_READ)]
-            entries = [*every(tx.audit.list, repository_id, limit=LEASES_A_READ)]
+            entries = [*every(tx.audit.list, stream=repository_id, limit=LEASES_A_READ)]
             epoch = tx.repositories.get(repository_id).lease_epoch
             problems = tx.audit.verify(repository_id).problems
         about = told[repository_id]

@@ -67,7 +67,14 @@ def list_(
         stream_id = find_stream(db, stream)
         print_page(
             lambda limit, after: db.audit.list(
-                stream_id, target, by, action, since, until, after=after, limit=limit
+                stream=stream_id,
+                target=target,
+                actor=by,
+                action=action,
+                since=since,
+                until=until,
+                after=after,
+                limit=limit,
             ),
             fields("at", "actor", "action", "changes", "target_id", "id"),
             draw=_drawn if sys.stdout.isatty() else None,

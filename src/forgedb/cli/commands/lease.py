@@ -87,7 +87,7 @@ def list_(
     def page_of(db: Database, limit: int, after: str | None) -> Page[Lease]:
         # Whoever writes thousands of years means any.
         before = None if expiring is None else datetime.now(UTC) + min(expiring, EXPIRING_MAX)
-        return db.leases.list(holder, before, after=after, limit=limit)
+        return db.leases.list(holder=holder, expiring_before=before, after=after, limit=limit)
 
     with database() as db:
         path_of = _path_of(db)
@@ -246,12 +246,12 @@ def import_jsonl(
         ctx.exit(EXIT_UNKNOWN)
 
 
-@command.command("export-jsonl")
+@command.command()
 @click.option("--output", metavar="FILE", type=click.Path(dir_okay=False), help="Else stdout.")
-def export_jsonl(output: str | None) -> None:
+def export(output: str | None) -> None:
     """Write every lease as a lease log: the lines that import-jsonl reads."""
     with database() as db, new_file(output) as file:
-        count = db.leases.export_jsonl(file)
+        count = db.leases.export(file)
     if output is not None:
         click.echo(f"wrote {count} lines to {output}", err=True)
 

@@ -37,7 +37,10 @@ def list_(repo: str, kind: str | None, **paging: Any) -> None:
         repository_id = find_repository(db, repo).id
         print_page(
             lambda limit, after: db.objects.list(
-                repository_id, None if kind is None else TYPES[kind], after=after, limit=limit
+                repository_id,
+                type=None if kind is None else TYPES[kind],
+                after=after,
+                limit=limit,
             ),
             {
                 "OID": lambda found: found.oid_hex,
@@ -59,15 +62,15 @@ def show(repo: str, oid: str, as_json: bool) -> None:
 
 @command.command()
 @click.argument("oid")
-@json_option
-def find(oid: str, as_json: bool) -> None:
+@paging_options
+def find(oid: str, **paging: Any) -> None:
     """List the repositories that have an object."""
     with database() as db:
-        repositories = db.objects.repositories_with(oid)
-        if as_json:
-            print_json({"items": jsonable(repositories)})
-        else:
-            print_list(repositories, fields("id", "slug", "project_id"))
+        print_page(
+            lambda limit, after: db.objects.repositories_with(oid, after=after, limit=limit),
+            fields("id", "slug", "project_id"),
+            **paging,
+        )
 
 
 @command.command()

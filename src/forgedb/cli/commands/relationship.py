@@ -31,7 +31,7 @@ def list_(repo: str, kind: str | None, direction: Literal["out", "in"], **paging
         repository_id = find_repository(db, repo).id
         print_page(
             lambda limit, after: db.relationships.list(
-                repository_id, kind, direction, after=after, limit=limit
+                repository_id, kind=kind, direction=direction, after=after, limit=limit
             ),
             {
                 **fields("id", "kind"),

@@ -22,7 +22,7 @@ from forgedb.dao.leases.steps import (
     lock_lease,
     required,
 )
-from forgedb.dao.paging import after_id, after_number, page
+from forgedb.dao.paging import BY_ID, by_number, page
 from forgedb.dao.repositories import advanced, stream_of
 from forgedb.errors import (
     ActorRequired,
@@ -39,6 +39,8 @@ from forgedb.validation import (
     check_text,
     check_time,
 )
+
+BY_TOKEN = by_number("fencing_token")
 
 Leases: TypeAlias = list[Lease]
 
@@ -218,17 +220,17 @@ class LeasesDao(Dao[H_co]):
             Lease,
             HISTORY,
             limit,
-            lambda lease: lease.fencing_token,
+            BY_TOKEN,
+            after,
             repository_id=check_ulid("repository_id", repository_id),
-            after=after_number(after),
         )
 
     @read
     def list(
         self,
+        *,
         holder: str | None = None,
         expiring_before: datetime | None = None,
-        *,
         after: str | None = None,
         limit: int = 100,
     ) -> Steps[Page[Lease]]:
@@ -238,16 +240,15 @@ class LeasesDao(Dao[H_co]):
             filters["holder"] = check_text("holder", holder, HOLDER_CHARS_MAX, length_min=1)
         if expiring_before is not None:
             filters["expiring_before"] = check_time("expiring_before", expiring_before)
-        first = after_id(after)
         at = yield from now()
         return (
             yield from page(
                 Lease,
                 LIST[holder is not None, expiring_before is not None],
                 limit,
-                lambda lease: lease.id,
+                BY_ID,
+                after,
                 now=at,
-                after=first,
                 **filters,
             )
         )
@@ -270,7 +271,7 @@ class LeasesDao(Dao[H_co]):
         return import_log(self, file, source, create_missing)
 
     @snapshot
-    def export_jsonl(self, file: IO[Any]) -> Steps[int]:
+    def export(self, file: IO[Any]) -> Steps[int]:
         """Write every lease that was held as a lease log, in the order of time; returns how many
         lines.
 

@@ -77,7 +77,7 @@ BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def export_log(file: IO[Any]) -> Steps[int]:
-    """What ``leases.export_jsonl`` does."""
+    """What ``leases.export`` does."""
     write_line = line_writer(file)
     names: dict[Ulid, str] = {}
     count = 0
