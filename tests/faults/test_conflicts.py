@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from threading import Barrier
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import psycopg
 import pytest
 
 from forgedb import Database, NewObject, ObjectType, Repository, Unavailable
+from forgedb.dao.audit import AuditDao
+from forgedb.dao.leases.dao import LeasesDao
+from forgedb.dao.mirrors import MirrorsDao
+from forgedb.dao.objects import ObjectsDao
+from forgedb.dao.projects import ProjectsDao
+from forgedb.dao.relationships import RelationshipsDao
+from forgedb.operations.binding import Operation
 from tests.faults.surfaces import Surface, attempts, beside, refuse_first, until
 from tests.faults.surfaces import waits_for_a_lock as someone_waits
 
@@ -186,6 +195,46 @@ def test_objects_are_added_again_from_a_list_but_not_from_a_stream_that_is_spent
             repository.id, oids=(each.oid for each in objects), fencing_token=token
         )
     assert len(db.objects.list(repository.id, limit=100).items) == 50
+
+
+class LinesOnly:
+    """As much of a file as an import reads: not an iterator."""
+
+    def __init__(self, content: bytes) -> None:
+        self.readline = BytesIO(content).readline
+
+
+def test_a_log_is_not_imported_again_from_a_file_that_was_read(
+    db: Database, repositories: tuple[Repository, Repository], admin: psycopg.Connection[Any]
+) -> None:
+    fields = {
+        "event": "acquired",
+        "lease_id": "l-1",
+        "repository_id": repositories[0].id,
+        "holder": "user:ada",
+        "purpose": "",
+        "at": "2026-01-01T00:00:00Z",
+        "expires_at": "2026-01-02T00:00:00Z",
+    }
+    content = json.dumps(fields).encode() + b"\n"
+    refuse_first(admin, 1)
+    with pytest.raises(Unavailable) as refused:
+        db.leases.import_jsonl(cast("Any", LinesOnly(content)), "old-forge")
+    assert refused.value.retryable
+    assert attempts(admin) == 1
+    assert db.leases.import_jsonl(cast("Any", LinesOnly(content)), "old-forge").imported == 1
+
+
+def test_each_operation_on_a_file_of_the_callers_is_declared_to_be_done_but_once() -> None:
+    operations = [
+        operation
+        for dao in (AuditDao, LeasesDao, MirrorsDao, ObjectsDao, ProjectsDao, RelationshipsDao)
+        for operation in vars(dao).values()
+        if isinstance(operation, Operation)
+    ]
+    on_files = [each for each in operations if "file" in each.function.__annotations__]
+    assert {each.name for each in on_files} > {"export", "import_jsonl"}
+    assert [each for each in operations if not each.repeatable] == on_files
 
 
 # Time limits

@@ -223,7 +223,7 @@ class AuditDao(Dao[H_co]):
         check_offers("signer", signer, ["key_id", "sign"], "a SigningKey, or another Signer")
         return (yield from take_checkpoint(signer))
 
-    @snapshot
+    @snapshot(repeatable=False)
     def export_checkpoints(self, file: IO[Any], after: int = 0) -> Steps[int]:
         """Write the checkpoints after number ``after`` as lines of JSON; returns how many.
 
@@ -301,7 +301,7 @@ class AuditDao(Dao[H_co]):
             found, ok=not problems, problems=problems, since_checkpoint=since_checkpoint
         )
 
-    @snapshot
+    @snapshot(repeatable=False)
     def export(self, file: IO[Any]) -> Steps[int]:
         """Write every entry as a line of JSON, stream after stream; returns how many.
 

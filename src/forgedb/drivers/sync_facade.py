@@ -83,8 +83,11 @@ class SyncFacade(SyncRunner):
         mode: Mode,
         *,
         on_any_schema: bool = False,
+        repeatable: bool = True,
     ) -> Callable[..., R]:
-        inner = self._inner.bound(function, dao, mode, on_any_schema=on_any_schema)
+        inner = self._inner.bound(
+            function, dao, mode, on_any_schema=on_any_schema, repeatable=repeatable
+        )
 
         def bound(*args: Any, **kwargs: Any) -> R:
             return finish(inner(*args, **kwargs))

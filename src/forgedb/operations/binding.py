@@ -16,7 +16,7 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
-from functools import cached_property, update_wrapper
+from functools import cached_property, partial, update_wrapper
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -24,6 +24,7 @@ from typing import (
     Generic,
     Literal,
     ParamSpec,
+    Protocol,
     TypeAlias,
     TypeVar,
     cast,
@@ -161,10 +162,12 @@ class SyncRunner(ABC):
         mode: Mode,
         *,
         on_any_schema: bool = False,
+        repeatable: bool = True,
     ) -> Callable[..., R]:
         """The operation as a caller calls it: its steps carried out here.
 
-        The schema is asked for when it is called, until it will do.
+        The schema is asked for when it is called, until it will do.  One that is ``repeatable`` may
+        be tried again where its transaction was undone through no fault of its own.
         """
         run: Callable[[Steps[R]], R] = getattr(self, mode)
         will_do = on_any_schema
@@ -238,6 +241,7 @@ class AsyncRunner(ABC):
         mode: Mode,
         *,
         on_any_schema: bool = False,
+        repeatable: bool = True,
     ) -> Callable[..., Coroutine[Any, Any, R]]:
         run: Callable[[Steps[R]], Coroutine[Any, Any, R]] = getattr(self, mode)
         will_do = on_any_schema or self.schema_ready
@@ -278,10 +282,12 @@ class Operation(Generic[P, R_co]):
         function: Callable[Concatenate[Any, P], Steps[R_co]],
         mode: Mode,
         needs_actor: bool,
+        repeatable: bool = True,
     ) -> None:
         self.function = function
         self.mode: Mode = mode
         self.needs_actor = needs_actor
+        self.repeatable = repeatable
         self.name = function.__name__
         update_wrapper(cast("Any", self), function)
 
@@ -309,7 +315,7 @@ class Operation(Generic[P, R_co]):
             function = _refused(function.__qualname__)
         elif self.needs_actor:
             function = _after_first(function, dao._runner.first_write)
-        return self._shown(dao._runner.bound(function, dao, self.mode))
+        return self._shown(dao._runner.bound(function, dao, self.mode, repeatable=self.repeatable))
 
     def _shown(self, bound: Callable[..., Any]) -> Callable[..., Any]:
         """The same, as who looks at it has to see it: with the operation's name, text and types."""
@@ -364,13 +370,37 @@ def read(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:
     return Operation(function, "read", needs_actor=False)
 
 
-def snapshot(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:
-    """A read of several SELECTs that all see the database at one moment."""
+class Decorator(Protocol):
+    """What makes an operation of a DAO's method."""
+
+    def __call__(self, function: Callable[Concatenate[D, P], Steps[R]], /) -> Operation[P, R]: ...
+
+
+@overload
+def snapshot(function: Callable[Concatenate[D, P], Steps[R]], /) -> Operation[P, R]: ...
+@overload
+def snapshot(*, repeatable: bool) -> Decorator: ...
+def snapshot(function: Any = None, /, *, repeatable: bool = True) -> Any:
+    """A read of several SELECTs that all see the database at one moment.
+
+    One that writes to a file of the caller's is not ``repeatable``: what it wrote stays written.
+    """
+    if function is None:
+        return partial(Operation, mode="snapshot", needs_actor=False, repeatable=repeatable)
     return Operation(function, "snapshot", needs_actor=False)
 
 
-def write(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:
-    """An operation in a transaction, its own or the caller's; it needs an actor."""
+@overload
+def write(function: Callable[Concatenate[D, P], Steps[R]], /) -> Operation[P, R]: ...
+@overload
+def write(*, repeatable: bool) -> Decorator: ...
+def write(function: Any = None, /, *, repeatable: bool = True) -> Any:
+    """An operation in a transaction, its own or the caller's; it needs an actor.
+
+    One that reads a file of the caller's is not ``repeatable``: what it read isn't read twice.
+    """
+    if function is None:
+        return partial(Operation, mode="write", needs_actor=True, repeatable=repeatable)
     return Operation(function, "write", needs_actor=True)
 
 

@@ -253,7 +253,7 @@ class LeasesDao(Dao[H_co]):
             )
         )
 
-    @write
+    @write(repeatable=False)
     def import_jsonl(
         self, file: IO[bytes], source: str | None = None, create_missing: Ulid | None = None
     ) -> Steps[LeaseImport]:
@@ -270,7 +270,7 @@ class LeasesDao(Dao[H_co]):
 
         return import_log(self, file, source, create_missing)
 
-    @snapshot
+    @snapshot(repeatable=False)
     def export(self, file: IO[Any]) -> Steps[int]:
         """Write every lease that was held as a lease log, in the order of time; returns how many
         lines.

@@ -215,15 +215,18 @@ class PostgresRunner(AsyncRunner):
         mode: Mode,
         *,
         on_any_schema: bool = False,
+        repeatable: bool = True,
     ) -> Callable[..., Coroutine[Any, Any, R]]:
         once = super().bound(function, dao, mode, on_any_schema=on_any_schema)
+        if not repeatable:
+            return once
 
         async def bound(*args: Any, **kwargs: Any) -> R:
             began = time.monotonic()
             try:
                 return await once(*args, **kwargs)
             except Unavailable as error:
-                if not is_transient(error) or not _can_repeat(args, kwargs):
+                if not is_transient(error) or _are_spent(args, kwargs):
                     raise
                 if is_lost(error.__cause__):
                     await self._pool.renew()
@@ -365,8 +368,6 @@ class PostgresTransaction(AsyncRunner):
             raise misuse.ended()
 
 
-def _can_repeat(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a second call would see the same arguments: an iterator or a file is spent."""
-    return not any(isinstance(each, Iterator) or hasattr(each, "write") for each in args) and not (
-        any(isinstance(each, Iterator) or hasattr(each, "write") for each in kwargs.values())
-    )
+def _are_spent(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a second call would see other arguments: an iterator gives everything but once."""
+    return any(isinstance(each, Iterator) for each in (*args, *kwargs.values()))
