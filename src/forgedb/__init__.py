@@ -27,13 +27,17 @@ if TYPE_CHECKING:
     from forgedb.dao.identity import IdentityDao as IdentityDao
     from forgedb.dao.leases.dao import LeasesDao as LeasesDao
     from forgedb.dao.leases.deadline import HeldLease as HeldLease
+    from forgedb.dao.mirrors import MirrorFields as MirrorFields
     from forgedb.dao.mirrors import MirrorsDao as MirrorsDao
     from forgedb.dao.objects import ObjectsDao as ObjectsDao
+    from forgedb.dao.projects import ProjectFields as ProjectFields
     from forgedb.dao.projects import ProjectsDao as ProjectsDao
     from forgedb.dao.relationships import RelationshipsDao as RelationshipsDao
     from forgedb.dao.repositories import RepositoriesDao as RepositoriesDao
+    from forgedb.dao.repositories import RepositoryFields as RepositoryFields
     from forgedb.database import Database as Database
     from forgedb.database import connect as connect
+    from forgedb.drivers.connect import ConnectOptions as ConnectOptions
     from forgedb.errors import ActorRequired as ActorRequired
     from forgedb.errors import AlreadyExists as AlreadyExists
     from forgedb.errors import AuditViolation as AuditViolation
@@ -94,12 +98,13 @@ _HOMES = {
     "forgedb.dao.identity": ("IdentityDao",),
     "forgedb.dao.leases.dao": ("LeasesDao",),
     "forgedb.dao.leases.deadline": ("HeldLease",),
-    "forgedb.dao.mirrors": ("MirrorsDao",),
+    "forgedb.dao.mirrors": ("MirrorFields", "MirrorsDao"),
     "forgedb.dao.objects": ("ObjectsDao",),
-    "forgedb.dao.projects": ("ProjectsDao",),
+    "forgedb.dao.projects": ("ProjectFields", "ProjectsDao"),
     "forgedb.dao.relationships": ("RelationshipsDao",),
-    "forgedb.dao.repositories": ("RepositoriesDao",),
+    "forgedb.dao.repositories": ("RepositoriesDao", "RepositoryFields"),
     "forgedb.database": ("Database", "connect"),
+    "forgedb.drivers.connect": ("ConnectOptions",),
     "forgedb.errors": (
         "ActorRequired",
         "AlreadyExists",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from forgedb.drivers.startup import Start
 from forgedb.errors import Unavailable
@@ -25,6 +25,7 @@ from forgedb.validation import check_path
 
 if TYPE_CHECKING:
     from forgedb.client import SyncClient
+    from forgedb.drivers.connect import ConnectOptions
     from forgedb.migrations.applied import AppliedMigration
     from forgedb.migrations.files import MigrationFile
 
@@ -115,7 +116,7 @@ def connect(
     *,
     actor: str | None = None,
     wait: timedelta | float = 0,
-    **options: Any,
+    **options: Unpack[ConnectOptions],
 ) -> Database:
     """Open a database: ``sqlite://`` in memory, ``sqlite:///file.db``, ``postgresql://…``.
 

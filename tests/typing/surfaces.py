@@ -98,6 +98,28 @@ def arguments_are_checked(db: Database, adb: AsyncDatabase, id: Ulid) -> None:
     db.leases.hold(id, wait="1 s")  # type: ignore[arg-type]
 
 
+async def fields_and_options_are_checked(db: Database, adb: AsyncDatabase, id: Ulid) -> None:
+    assert_type(db.projects.update(id, name="A", visibility="public"), Project)
+    assert_type(await adb.repositories.update(id, state="archived"), Repository)
+    db.mirrors.update(id, interval=None)
+    db.projects.update(id, nme="A")  # type: ignore[call-arg]
+    db.projects.update(id, name=7)  # type: ignore[arg-type]
+    await adb.repositories.update(id, stat="archived")  # type: ignore[call-arg]
+    db.mirrors.update(id, interval=60)  # type: ignore[arg-type]
+    forgedb.connect(mode="rw", call_timeout="never", pool_max_size=5)
+    forgedb.connect(mod="rw")  # type: ignore[call-arg]
+    forgedb.connect(mode="w")  # type: ignore[arg-type]
+    await forgedb.connect_async(pool_max_sise=5)  # type: ignore[call-arg]
+
+
+def filters_are_given_by_name(db: Database, id: Ulid) -> None:
+    assert_type(db.objects.repositories_with(b""), Page[Repository])
+    db.leases.list("user:bob")  # type: ignore[call-arg]
+    db.audit.list(id)  # type: ignore[call-arg]
+    db.objects.list(id, 3)  # type: ignore[call-arg]
+    db.relationships.list(id, "fork")  # type: ignore[call-arg]
+
+
 def the_class_gives_the_steps(dao: Dao[Any], id: Ulid) -> None:
     assert_type(ProjectsDao.get(dao, id), Generator[Step, Any, Project])
     assert_type(LeasesDao.active(dao, id), Generator[Step, Any, Lease | None])

@@ -6,7 +6,7 @@ Copying itself is a worker's: it claims what is due, copies, and says how that w
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict, Unpack
 
 from msgspec.structs import asdict, replace
 
@@ -121,6 +121,16 @@ def check_next_run_at(field: str, value: object) -> datetime | None:
     return None if value is None else check_time(field, value)
 
 
+class MirrorFields(TypedDict, total=False):
+    """What ``mirrors.update`` takes: the fields of a mirror that change."""
+
+    remote_url: str
+    credential_ref: str | None
+    enabled: bool
+    interval: timedelta | None
+    next_run_at: datetime | None
+
+
 UPDATABLE: Checks = {
     "remote_url": check_remote_url,
     "credential_ref": check_credential_ref,
@@ -203,7 +213,7 @@ class MirrorsDao(Dao[H_co]):
         )
 
     @write
-    def update(self, /, mirror_id: Ulid, **fields: Any) -> Steps[Mirror]:
+    def update(self, /, mirror_id: Ulid, **fields: Unpack[MirrorFields]) -> Steps[Mirror]:
         """Change remote_url, credential_ref, enabled, interval or next_run_at.
 
         A new interval brings the next run forward where that is sooner; without an interval there

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TypedDict, Unpack
 
 from forgedb.dao.audited_rows import Checks, checked, establish, revise
 from forgedb.dao.paging import BY_ID, page
@@ -90,6 +90,15 @@ def check_visibility(field: str, value: object) -> Visibility:
     return check_enum(field, Visibility, value)
 
 
+class ProjectFields(TypedDict, total=False):
+    """What ``projects.update`` takes: the fields of a project that change."""
+
+    slug: str
+    name: str
+    description: str
+    visibility: Visibility | str
+
+
 UPDATABLE: Checks = {
     "slug": check_slug,
     "name": check_name,
@@ -148,7 +157,7 @@ class ProjectsDao(Dao[H_co]):
         )
 
     @write
-    def update(self, /, project_id: Ulid, **fields: Any) -> Steps[Project]:
+    def update(self, /, project_id: Ulid, **fields: Unpack[ProjectFields]) -> Steps[Project]:
         """Change slug, name, description or visibility; values as before change nothing.
 
         Raises InvalidValue (also for an unknown field), NotFound (deleted too), AlreadyExists.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from forgedb.audit.stream import Stream
 from forgedb.dao.audited_rows import Checks, checked, establish, revise
@@ -169,6 +169,16 @@ def check_state(field: str, value: object) -> RepositoryState:
     return check_enum(field, RepositoryState, value)
 
 
+class RepositoryFields(TypedDict, total=False):
+    """What ``repositories.update`` takes: the fields of a repository that change."""
+
+    slug: str
+    description: str
+    default_branch: str
+    visibility: Visibility | str
+    state: RepositoryState | str
+
+
 UPDATABLE: Checks = {
     "slug": check_slug,
     "description": check_description,
@@ -264,7 +274,9 @@ class RepositoriesDao(Dao[H_co]):
         )
 
     @write
-    def update(self, /, repository_id: Ulid, **fields: Any) -> Steps[Repository]:
+    def update(
+        self, /, repository_id: Ulid, **fields: Unpack[RepositoryFields]
+    ) -> Steps[Repository]:
         """Change slug, description, default_branch, visibility or state.
 
         Raises InvalidValue (also for an unknown field), NotFound (deleted too), AlreadyExists.

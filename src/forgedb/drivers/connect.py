@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from forgedb.errors import UsageError
 from forgedb.operations.binding import AsyncRunner, FirstWrite, SchemaCheck, SyncRunner
@@ -14,6 +14,22 @@ if TYPE_CHECKING:
     from forgedb.drivers.url import DatabaseUrl
 
 Clock = Callable[[], datetime] | None
+
+
+class ConnectOptions(TypedDict, total=False):
+    """The options of ``connect``; those of the other database are refused."""
+
+    clock: Clock
+    call_timeout: timedelta | float | Literal["never"] | None
+    mode: Literal["ro", "rw", "rwc"]
+    synchronous: Literal["OFF", "NORMAL", "FULL", "EXTRA"]
+    busy_timeout: timedelta | float
+    readers: int
+    checkpoint: Literal["auto", "never"]
+    pool_min_size: int
+    pool_max_size: int
+    pool_timeout: timedelta | float
+    prepare_threshold: int | Literal["never"] | None
 
 
 def open_for_threads(
