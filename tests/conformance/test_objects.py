@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import forgedb.dao.object_batches
 import forgedb.dao.objects
 from forgedb import (
     ActorRequired,
@@ -65,8 +66,8 @@ def token(db: Database, repository: Repository) -> int:
 @pytest.fixture(params=[1, 3, 4])
 def tiny_batches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few objects reach across what is sorted together, and what is sent together."""
-    monkeypatch.setattr(forgedb.dao.objects, "SORTED_ROWS", 4)
-    monkeypatch.setattr(forgedb.dao.objects, "SLICE_ROWS", request.param)
+    monkeypatch.setattr(forgedb.dao.object_batches, "SORTED_ROWS", 4)
+    monkeypatch.setattr(forgedb.dao.object_batches, "SLICE_ROWS", request.param)
 
 
 # Adding.
@@ -337,7 +338,7 @@ ORDERS = {
 
 def digest_of(given: list[NewObject]) -> str:
     oids = [as_bytes(each.oid) for each in given]
-    several = forgedb.dao.objects.SORTED_ROWS
+    several = forgedb.dao.object_batches.SORTED_ROWS
     parts = [sorted(oids[start : start + several]) for start in range(0, len(oids), several)]
     return sha256(b"".join(chain.from_iterable(parts))).hexdigest()
 

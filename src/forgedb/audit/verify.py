@@ -9,21 +9,17 @@ Where a checkpoint's word is taken for the beginning of a stream, the rest of it
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
-from hashlib import sha256
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
-
-import msgspec
+from typing import Any, NamedTuple
 
 from forgedb.audit.anchors import Vouched
-from forgedb.audit.chain import GENESIS, HASH_VERSION, encoded, microseconds
+from forgedb.audit.chain import GENESIS
 from forgedb.audit.kinds import STREAMS
-from forgedb.audit.replay import ROW_COUNTS, SETTLED_MAX, TOKEN_COUNT_BITS, Replay, live_rows
+from forgedb.audit.replay import ROW_COUNTS, SETTLED_MAX, TOKEN_COUNT_BITS, live_rows
+from forgedb.audit.walk import Entry, Walk
 from forgedb.errors import InvalidValue
 from forgedb.limits import INTEGER_MAX
 from forgedb.models import AuditEntry, Ulid, VerifyProblem, VerifyProgress, VerifyReport
@@ -214,12 +210,6 @@ ERAS = sql(
     """,
 )
 
-Entry: TypeAlias = tuple[Any, ...]
-"""An entry as the driver gives it: the fields of the model, in their order."""
-
-_UNREADABLE = (TypeError, ValueError, AttributeError, OverflowError, struct.error)
-"""What is raised for a value that no entry can have; the database's rules were taken away."""
-
 
 class Asked(NamedTuple):
     """Which streams to walk, from where on, and who hears how far it is."""
@@ -274,8 +264,8 @@ class _Verification:
         self._since = asked.since or {}
         self._total = 0
         self._last_stream: Ulid | None = asked.after
-        self._walk: _Walk | None = None
-        self._walked: list[_Walk] = []
+        self._walk: Walk | None = None
+        self._walked: list[Walk] = []
         """Those that were walked to their ends, and aren't compared with the rows yet."""
         self._targets = 0
 
@@ -418,7 +408,7 @@ class _Verification:
                 )
             )
 
-    def _begin_walk(self, stream_id: Ulid, entries: list[Entry]) -> _Walk:
+    def _begin_walk(self, stream_id: Ulid, entries: list[Entry]) -> Walk:
         vouched = self._vouched(stream_id)
         # From the second entry on, the one before it is there for its hash alone.
         before, head = max(vouched - 1, 0), GENESIS
@@ -428,7 +418,7 @@ class _Verification:
                 head = entries.pop(0)[-1]
             else:
                 before -= 1
-        self._walk = _Walk(stream_id, before, head, is_whole=vouched <= 1)
+        self._walk = Walk(stream_id, before, head, is_whole=vouched <= 1)
         self.streams += 1
         return self._walk
 
@@ -447,7 +437,7 @@ class _Verification:
             self._last_stream = self._walked[-1].stream_id
             self._walked, self._targets = [], 0
 
-    def _compare(self, walks: Sequence[_Walk]) -> Steps[None]:
+    def _compare(self, walks: Sequence[Walk]) -> Steps[None]:
         """Compare the ends of streams with their heads, and their rows with their histories."""
         ids = tuple(walk.stream_id for walk in walks)
         targets: dict[str, list[Ulid]] = {}
@@ -483,126 +473,3 @@ def _whole(entry: Entry) -> Steps[Entry]:
     except InvalidValue:
         return entry
     return (*entry[:_CHANGES], found[0][0], *entry[_CHANGES + 1 :])
-
-
-class _Walk:
-    """One stream: its chain so far, and the state that its changes lead to."""
-
-    def __init__(self, stream_id: Ulid, seq: int, head: bytes, *, is_whole: bool) -> None:
-        self.stream_id = stream_id
-        self.problems: list[VerifyProblem] = []
-        self.seq = seq
-        self.head = head
-        """The entry before the next, and its hash."""
-        self.replay = Replay(stream_id, is_whole=is_whole)
-
-    def take(self, entries: Sequence[Entry]) -> None:
-        """Check the next entries, each against the one before it."""
-        stream_id, seq, head = self.stream_id, self.seq, self.head
-        replay, from_text = self.replay.take, datetime.fromisoformat
-        for entry in entries:
-            (
-                _,
-                number,
-                entry_id,
-                at,
-                actor,
-                action,
-                target_type,
-                target_id,
-                request_id,
-                source_ip,
-                reason,
-                changes,
-                version,
-                entry_hash,
-            ) = entry
-            # This runs for each of millions: what is seldom is told apart elsewhere.
-            try:
-                if type(at) is str:
-                    at = from_text(at)
-                fits = (
-                    number == seq + 1
-                    and version == HASH_VERSION
-                    and sha256(
-                        encoded(
-                            version,
-                            head,
-                            stream_id,
-                            number,
-                            microseconds(at),
-                            entry_id,
-                            actor,
-                            action,
-                            target_type,
-                            target_id,
-                            request_id,
-                            source_ip,
-                            reason,
-                            changes,
-                        )
-                    ).digest()
-                    == entry_hash
-                )
-                if not fits:
-                    self._tell_misfit(seq + 1, number, version)
-                elif not self.problems:
-                    try:
-                        replay(number, at, action, target_id, changes)
-                    except (msgspec.DecodeError, KeyError, TypeError):
-                        # Only a forger who made the hashes anew could have written it.
-                        self._report(number, "its hash fits, but its changes make no sense")
-            except _UNREADABLE as error:
-                self._report(number, f"it can't be read: {error}")
-            seq, head = number, entry_hash
-        self.seq, self.head = seq, head
-
-    def _tell_misfit(self, expected: int, number: int, version: int) -> None:
-        if number != expected:
-            missing = (
-                f"entry {expected} is"
-                if number == expected + 1
-                else f"entries {expected} to {number - 1} are"
-            )
-            self._report(expected, f"{missing} missing")
-        elif version != HASH_VERSION:
-            self._report(number, f"its hash version {version} is unknown")
-        else:
-            self._report(number, "its hash doesn't fit: it was edited, moved, or put in later")
-
-    def settle(self) -> Steps[None]:
-        """Compare what nothing changes any more with the rows, and forget it."""
-        try:
-            yield from self.replay.settle()
-        except InvalidValue as error:
-            self.unreadable(error)
-
-    def unreadable(self, error: InvalidValue) -> list[VerifyProblem]:
-        """Note that rows told of can't be read; returns all that is wrong."""
-        self._report(None, f"what it tells of can't be read: {error.why}")
-        return self.problems
-
-    def finish(
-        self,
-        stored: Sequence[Any] | None,
-        live: Mapping[str, Mapping[Ulid, Any]],
-        counts: Sequence[int],
-    ) -> Steps[list[VerifyProblem]]:
-        """Compare the stream's end with its head, and its rows with its history."""
-        if stored is None:
-            self._report(None, "no project or repository has this stream")
-            return self.problems
-        seq, head = stored
-        if seq > self.seq:
-            self._report(self.seq + 1, f"its end is cut: the head is at {seq}")
-        elif seq < self.seq:
-            self._report(seq + 1, f"it goes on past its head, which is at {seq}")
-        elif head != self.head:
-            self._report(seq, "its last entry isn't the one that the head names")
-        if not self.problems:
-            for about, what in (yield from self.replay.differences(live, counts)):
-                self._report(about, what)
-        return self.problems
-
-    def _report(self, seq: int | None, what: str) -> None:
-        self.problems.append(VerifyProblem(self.stream_id, seq, what))

@@ -1,23 +1,19 @@
-"""Git objects: which ones a repository has, of what type and size; not their content.
-
-Bulk work goes through in batches: values are checked a column at a time, and rows are sorted by
-their key, which makes the index's pages fill in order.
-"""
+"""Git objects: which ones a repository has, of what type and size; not their content."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from itertools import islice
-from operator import attrgetter, lt
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from forgedb.dao.leases.steps import required
+from forgedb.dao.object_batches import Batches, Columns, batched, iterator
 from forgedb.dao.paging import BY_ID, Key, page
 from forgedb.dao.repositories import advanced, stream_of
 from forgedb.errors import Conflict, InvalidValue, NotFound
 from forgedb.ids import check_ulid
-from forgedb.limits import INTEGER_MAX, OIDS_A_CALL_MAX
+from forgedb.limits import OIDS_A_CALL_MAX
 from forgedb.models import (
     AddResult,
     NewObject,
@@ -42,27 +38,13 @@ from forgedb.operations.steps import (
     rows,
 )
 from forgedb.sql.catalogue import sql
-from forgedb.validation import check_enum, check_integer, check_oid
-
-T = TypeVar("T")
-
-SORTED_ROWS = 100_000
-"""Objects that are sorted together: the index's pages then fill one after the other."""
-
-SLICE_ROWS = 4096
-"""Objects that are checked and sent together, few enough to stay in the processor's cache."""
-
-
-Columns: TypeAlias = tuple[Sequence[bytes], Sequence[int], Sequence[int], Sequence[int | None]]
-"""Objects as columns, sorted by oid: oids, types, sizes, disk sizes."""
+from forgedb.validation import check_enum, check_oid
 
 Oids: TypeAlias = list[bytes]
 Stats: TypeAlias = list[ObjectStats]
 
 
 BY_OID = Key(lambda row: row.oid.hex(), {"after": b""}, lambda text: {"after": _any_oid(text)})
-
-_TYPE_CODES = frozenset(map(int, ObjectType))
 
 OBJECT = columns(ObjectMetadata)
 
@@ -226,9 +208,9 @@ class ObjectsDao(Dao[H_co]):
 
         all_new = not (yield from rows(ANY_OBJECT, repository_id=repository_id))
         last = b""
-        for several in _several(objects):
+        for several in batched(objects):
             oids: Oids = []
-            batches = _Batches(several, locked.object_format)
+            batches = Batches(several, locked.object_format)
             if all_new:
                 # While each oid comes after all before it, in a repository that had none.
                 ascending = map(whole, batches.ascending(last))
@@ -397,139 +379,14 @@ def _reconcile(repository_id: Ulid, given: Columns) -> Steps[int]:
     return len(changed)
 
 
-def _several(objects: Iterable[NewObject]) -> Iterator[Sequence[NewObject]]:
-    """The objects, as many at a time as are sorted together.
-
-    They are all there before any is sent: to go on, they may be read from this very transaction.
-    """
-    if isinstance(objects, list | tuple):
-        start = 0
-        # Looked at anew each time: another task may have taken some out meanwhile.
-        while batch := objects[start : start + SORTED_ROWS]:
-            yield batch
-            start += SORTED_ROWS
-        return
-    remaining = _iterator("objects", objects)
-    while batch := [*islice(remaining, SORTED_ROWS)]:
-        yield batch
-
-
-class _Batches:
-    """Objects, a slice at a time: first as they come, while they ascend; then what is left.
-
-    Each slice is read but once, while it is in the processor's cache: Git lists objects in the
-    order of their oids, and finding that out beforehand would take a tenth of recording them.
-    """
-
-    def __init__(self, objects: Sequence[NewObject], named_by: ObjectFormat) -> None:
-        self._objects = objects
-        self._named_by = named_by
-        self._given = 0
-        self._are_in_order = False
-
-    @property
-    def are_all_given(self) -> bool:
-        return self._given == len(self._objects)
-
-    def ascending(self, last: bytes) -> Iterator[Columns]:
-        """Slices in which each oid comes after all before it, and after ``last``.
-
-        Objects that don't ascend from the first on are put in order.
-        """
-        while not self.are_all_given:
-            batch = self._slice()
-            oids = batch[0]
-            if last < oids[0] and all(map(lt, oids, islice(oids, 1, None))):
-                last = oids[-1]
-                self._given += len(oids)
-                yield batch
-            elif self._given or self._are_in_order:
-                return
-            else:
-                self._put_in_order()
-
-    def in_order(self) -> Iterator[Columns]:
-        """Slices of what is left, in the order of their oids."""
-        self._put_in_order()
-        while not self.are_all_given:
-            batch = self._slice()
-            self._given += len(batch[0])
-            yield batch
-
-    def _slice(self) -> Columns:
-        return _columns(self._objects[self._given : self._given + SLICE_ROWS], self._named_by)
-
-    def _put_in_order(self) -> None:
-        if not self._are_in_order and not self.are_all_given:
-            self._objects = _in_order(self._objects[self._given :], self._named_by)
-            self._given, self._are_in_order = 0, True
-
-
-def _in_order(objects: Sequence[NewObject], named_by: ObjectFormat) -> Sequence[NewObject]:
-    try:
-        if {type(each.oid) for each in objects} != {bytes}:
-            objects = [NewObject(*_row(each, named_by)) for each in objects]
-    except AttributeError as error:
-        raise _no_object(error) from error
-    return sorted(objects, key=attrgetter("oid"))
-
-
-def _columns(objects: Sequence[NewObject], named_by: ObjectFormat) -> Columns:
-    """The objects' fields, checked a column at a time.  Raises InvalidValue."""
-    try:
-        oids: Any = [each.oid for each in objects]
-        kinds: Any = [each.type for each in objects]
-        sizes: Any = [each.size for each in objects]
-        disk_sizes: Any = [each.disk_size for each in objects]
-    except AttributeError as error:
-        raise _no_object(error) from error
-    known: Any = [size for size in disk_sizes if size is not None]
-    if not (
-        {*map(type, oids)} == {bytes}
-        and {*map(len, oids)} == {named_by.oid_bytes}
-        and {*map(type, kinds)} <= {int, ObjectType}
-        and {*kinds} <= _TYPE_CODES
-        and {*map(type, sizes)} == {int}
-        and {*map(type, known)} <= {int}
-        and min(sizes) >= 0
-        and max(sizes) <= INTEGER_MAX
-        and min(known, default=0) >= 0
-        and max(known, default=0) <= INTEGER_MAX
-    ):
-        # Something needs converting, or is wrong and wants to be named.
-        checked = [_row(each, named_by) for each in objects]
-        oids, kinds, sizes, disk_sizes = zip(*checked, strict=True)
-    return oids, kinds, sizes, disk_sizes
-
-
-def _no_object(error: AttributeError) -> InvalidValue:
-    return InvalidValue("objects", error.obj, "each must be a NewObject")
-
-
-def _row(given: NewObject, named_by: ObjectFormat) -> tuple[bytes, int, int, int | None]:
-    return (
-        check_oid("oid", given.oid, named_by),
-        check_enum("type", ObjectType, given.type).value,
-        check_integer("size", given.size),
-        None if given.disk_size is None else check_integer("disk_size", given.disk_size),
-    )
-
-
 def _oids(oids: Iterable[bytes | str], named_by: ObjectFormat) -> list[bytes]:
     if isinstance(oids, str | bytes):
         raise InvalidValue("oids", oids, "it must be several oids, not one")
-    several = _iterator("oids", oids)
+    several = iterator("oids", oids)
     checked = [check_oid("oids", oid, named_by) for oid in islice(several, OIDS_A_CALL_MAX + 1)]
     if len(checked) > OIDS_A_CALL_MAX:
         raise InvalidValue("oids", len(checked), f"a call takes at most {OIDS_A_CALL_MAX}")
     return checked
-
-
-def _iterator(field: str, values: Iterable[T]) -> Iterator[T]:
-    try:
-        return iter(values)
-    except TypeError:
-        raise InvalidValue(field, values, "it must be several, such as a list") from None
 
 
 def _any_oid(oid: bytes | str) -> bytes:
