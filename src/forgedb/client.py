@@ -103,7 +103,10 @@ class _Free(Operation[P, R]):
         def bound(*args: Any, **kwargs: Any) -> Any:
             return (query if _reads_only(dao, args, kwargs) else write)(*args, **kwargs)
 
-        return self._shown(bound)
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            return await bound(*args, **kwargs)
+
+        return self._shown(awaited if isinstance(runner, AsyncRunner) else bound)
 
 
 def _asks(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:

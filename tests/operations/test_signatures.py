@@ -50,6 +50,8 @@ def test_a_tasks_method_has_the_same_signature_and_is_a_coroutines(db):
             method = adb.leases.release
             assert inspect.signature(method) == inspect.signature(db.leases.release)
             assert inspect.iscoroutinefunction(method)
+            assert inspect.iscoroutinefunction(adb.client.execute)
+            assert inspect.iscoroutinefunction(adb.client.query)
 
     asyncio.run(look())
 
