@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -23,8 +24,12 @@ def main() -> None:
             pass
         else:
             return
+    # All that is imported stays, and nothing of it is looked at as garbage: not now, not later.
+    gc.disable()
     from forgedb.cli import main as command_line
 
+    gc.freeze()
+    gc.enable()
     command_line()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -49,8 +48,6 @@ __all__ = ["exit_code_of", "main"]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit with its code; ``FORGEDB_DEBUG=1`` shows tracebacks."""
-    # What is imported by now stays: without this the collector looks at it again and again.
-    gc.freeze()
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - closed by the shell
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process lives
     signal.signal(signal.SIGTERM, _terminate)

@@ -31,7 +31,7 @@ COMMANDS = {
 """Each command's module in ``forgedb.cli.commands``, in the order of the help."""
 
 
-_is_word = re.compile("[a-z_-]{1,30}").fullmatch
+WORD = "[a-z_-]{1,30}"
 
 
 class ReadEnough(Exception):
@@ -68,7 +68,7 @@ class LazyGroup(click.Group):
             close = get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
             # What reads like no command at all may be a URL with its password.
-            name = f" {args[0]!r}" if _is_word(args[0]) else " of this name"
+            name = f" {args[0]!r}" if re.fullmatch(WORD, args[0]) else " of this name"
             raise click.UsageError(f"There is no command{name}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -14,7 +14,7 @@ WAIT_SECONDS_MAX = 86_400.0
 PAUSE_SECONDS = 0.25
 PAUSE_SECONDS_MAX = 2.0
 
-_is_to_come = re.compile(r'database ".*" does not exist|there is no folder ').search
+TO_COME = r'database ".*" does not exist|there is no folder '
 """What somebody makes, or mounts, while the server runs already."""
 
 
@@ -25,7 +25,7 @@ def is_starting(error: ForgeDbError) -> bool:
     """
     if not isinstance(error, Unavailable) or isinstance(error, LockTimeout):
         return False
-    return error.retryable or _is_to_come(error.why) is not None
+    return error.retryable or re.search(TO_COME, error.why) is not None
 
 
 class Start:

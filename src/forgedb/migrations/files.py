@@ -15,6 +15,8 @@ from forgedb.migrations.applied import REPEATABLE
 from forgedb.migrations.checksum import digest, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from forgedb.sql.lexer import Dialect
 
 DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
@@ -70,15 +72,21 @@ def load(directory: str, *, may_be_empty: bool = False) -> list[MigrationFile]:
     R__name.sql, a number used twice, numbers of different widths, an empty file, text that isn't
     UTF-8 or has a NUL.  Folders in it, and files whose names begin with a dot, are left alone.
     """
-    names = _names(directory)
-    if not names and not may_be_empty:
-        # A volume that wasn't mounted, or a file that wasn't copied: nothing was applied, and a
-        # deploy would take it for done.
-        raise refused(
-            directory,
-            "it holds no migration: give the folder that does, or write the first with `forgedb"
-            " migrate new`",
-        )
+    return _numbered(directory, _names(directory, may_be_empty=may_be_empty))
+
+
+def load_repeatable(directory: str) -> list[MigrationFile]:
+    """Every repeatable file of the folder, by name.  Raises MigrationError as load."""
+    return _repeatable(directory, _names(directory, may_be_empty=True))
+
+
+def load_all(directory: str) -> tuple[list[MigrationFile], list[MigrationFile]]:
+    """Both, from one look into the folder.  Raises MigrationError as load."""
+    names = _names(directory, may_be_empty=False)
+    return _numbered(directory, names), _repeatable(directory, names)
+
+
+def _numbered(directory: str, names: Sequence[str]) -> list[MigrationFile]:
     files = [_read(directory, each) for each in names if not each.startswith("R__")]
     files.sort(key=lambda migration: migration.version)
     for before, after in pairwise(files):
@@ -107,9 +115,8 @@ def _one_too_many(before: MigrationFile, after: MigrationFile) -> str:
     return "renumber one of them"
 
 
-def load_repeatable(directory: str) -> list[MigrationFile]:
-    """Every repeatable file of the folder, by name.  Raises MigrationError as load."""
-    return [_read(directory, each) for each in _names(directory) if each.startswith("R__")]
+def _repeatable(directory: str, names: Sequence[str]) -> list[MigrationFile]:
+    return [_read(directory, each) for each in names if each.startswith("R__")]
 
 
 def _is_one(name: str) -> bool:
@@ -118,17 +125,26 @@ def _is_one(name: str) -> bool:
     return ending == ".sql" or (ending.endswith(".py") and name[:1].isdigit())
 
 
-def _names(directory: str) -> list[str]:
+def _names(directory: str, *, may_be_empty: bool) -> list[str]:
     try:
         with os.scandir(directory) as entries:
             # What an editor or a system keeps for itself begins with a dot.
-            return sorted(
+            names = sorted(
                 entry.name
                 for entry in entries
                 if _is_one(entry.name) and not entry.name.startswith(".") and not entry.is_dir()
             )
     except OSError as error:
         raise refused(directory, f"the folder can't be read: {error.strerror}") from error
+    if not names and not may_be_empty:
+        # A volume that wasn't mounted, or a file that wasn't copied: nothing was applied, and a
+        # deploy would take it for done.
+        raise refused(
+            directory,
+            "it holds no migration: give the folder that does, or write the first with `forgedb"
+            " migrate new`",
+        )
+    return names
 
 
 def _read(directory: str, name: str) -> MigrationFile:

@@ -44,9 +44,7 @@ DIRECTIVES: dict[str, Directive] = {
 }
 
 # Someone who leaves out the colon, or writes the other kind of comment, means it no less.
-_directive = re.compile(
-    r"(?:--|/\*)\s*forgedb(?:(:)\s*|\s+)(.*?)\s*(?:\*/)?", re.IGNORECASE | re.DOTALL
-)
+WRITTEN = r"(?is)(?:--|/\*)\s*forgedb(?:(:)\s*|\s+)(.*?)\s*(?:\*/)?"
 
 
 def header_of(migration: MigrationFile, dialect: Dialect) -> Header:
@@ -87,7 +85,9 @@ def without_header(migration: MigrationFile, dialect: Dialect) -> str:
 
 def _asked(token: Token) -> tuple[str, str] | None:
     """The word of a directive, and what follows it."""
-    parsed = _directive.fullmatch(token.text.rstrip()) if token.kind == "comment" else None
+    if token.kind != "comment":
+        return None
+    parsed = re.fullmatch(WRITTEN, token.text.rstrip())
     if parsed is None:
         return None
     colon, words = parsed.groups()

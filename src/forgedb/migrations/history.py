@@ -56,7 +56,7 @@ _RESERVED = frozenset(_WORDS.split())
 COLUMNS = len(AppliedMigration.__struct_fields__)
 
 # What isn't the name of a rule is that of a table.
-_find_names = re.compile(rf"(CONSTRAINT |')?\b{TABLE}(\w*)").sub
+NAMES = rf"(CONSTRAINT |')?\b{TABLE}(\w*)"
 
 _is_table = re.compile(r"[a-z_][a-z0-9_]{0,49}").fullmatch
 
@@ -578,15 +578,18 @@ class HistoryTable:
 @cache
 def _placed(statement: Sql, table: str, schema: str | None) -> Sql:
     # Kept: a driver keeps what it makes of each statement for as long.
+    sqlite = statement.sqlite.replace(TABLE, table)
+    if schema is None:
+        return Sql(sqlite, statement.postgres.replace(TABLE, table), own=statement.own)
+
     def named(found: re.Match[str]) -> str:
         before, name = found[1] or "", f"{table}{found[2]}"
-        if schema is None or before == "CONSTRAINT ":
+        if before == "CONSTRAINT ":
             return f"{before}{name}"
         placed = full(schema, name)
         return before + (placed.replace("'", "''") if before else placed)
 
-    postgres = _find_names(named, statement.postgres)
-    return Sql(statement.sqlite.replace(TABLE, table), postgres, own=statement.own)
+    return Sql(sqlite, re.sub(NAMES, named, statement.postgres), own=statement.own)
 
 
 def checksum_of(statements: Sequence[str]) -> str:

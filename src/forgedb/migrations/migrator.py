@@ -24,7 +24,6 @@ from forgedb.migrations.status import MigrationStatus, check_target, runner_of
 from forgedb.operations.binding import SyncRunner
 from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps, now, run
-from forgedb.schema_check.comparison import Difference
 
 if TYPE_CHECKING:
     from forgedb.migrations.adoption import Adoption, Tools
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from forgedb.migrations.rehearsal import Rehearsed
     from forgedb.migrations.script import Script
     from forgedb.migrations.transaction import FileTransaction
+    from forgedb.schema_check.comparison import Difference
     from forgedb.sql.lexer import Dialect
 
 

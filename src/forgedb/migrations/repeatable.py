@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from heapq import heapify, heappop, heappush
 
 import msgspec
 
 from forgedb.migrations.applied import REPEATABLE, AppliedMigration
 from forgedb.migrations.checksum import digest
 from forgedb.migrations.comparison import MigrationState, State
-from forgedb.migrations.files import MigrationFile, load_repeatable, refused
+from forgedb.migrations.files import MigrationFile, refused
 from forgedb.migrations.header import AFTER, header_of
 from forgedb.migrations.history import RERUN, HistoryTable
 from forgedb.operations.steps import Steps, change, many
@@ -61,11 +60,6 @@ SET
     applied_at = excluded.applied_at,
     duration_ms = excluded.duration_ms
 """)
-
-
-def repeatable_in(directory: str, dialect: Dialect) -> list[MigrationFile]:
-    """The repeatable files of a folder in the order in which they run.  Raises MigrationError."""
-    return in_order(load_repeatable(directory), dialect)
 
 
 def compare_repeatable(
@@ -116,6 +110,8 @@ def in_order(files: Sequence[MigrationFile], dialect: Dialect) -> list[Migration
 
     Raises MigrationError (a name that isn't there, a circle, a header that makes no sense).
     """
+    from heapq import heapify, heappop, heappush
+
     by_name = {file.name: file for file in files}
     before = {file.name: _before(file, by_name, dialect) for file in files}
     ready = [name for name, names in before.items() if not names]

@@ -18,7 +18,7 @@ from forgedb.migrations.history import History
 
 SQUASHES = "-- forgedb: squashes "
 
-_parse = re.compile(rf"{SQUASHES}([0-9]+)_([a-z0-9_]+) ([0-9a-f]{{64}})\s*").fullmatch
+LINE = rf"{SQUASHES}([0-9]+)_([a-z0-9_]+) ([0-9a-f]{{64}})\s*"
 
 
 class Replaced(Numbered, frozen=True):
@@ -34,7 +34,7 @@ def replaced_by(migration: MigrationFile) -> list[Replaced]:
         for line in migration.text.splitlines():
             if not line.startswith("--"):
                 break
-            parsed = _parse(line)
+            parsed = re.fullmatch(LINE, line)
             if parsed is not None:
                 found.append(Replaced(int(parsed[1]), parsed[2], parsed[3]))
     return found

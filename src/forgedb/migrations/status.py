@@ -19,7 +19,7 @@ from forgedb.migrations.comparison import (
     problem_of,
 )
 from forgedb.migrations.encoding import require_utf8
-from forgedb.migrations.files import DIALECTS, MigrationFile, load, packaged, refused
+from forgedb.migrations.files import DIALECTS, MigrationFile, load_all, packaged, refused
 from forgedb.migrations.history import (
     BESIDE,
     FOLDERS_TABLE,
@@ -32,13 +32,13 @@ from forgedb.migrations.schemas import Resolved, Schemas
 from forgedb.operations.binding import SyncRunner
 from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps
-from forgedb.schema_check.comparison import Difference, differences
 
 if TYPE_CHECKING:
     from forgedb.migrations.lock_retry import LockRetry
     from forgedb.migrations.marks import Mark
     from forgedb.migrations.progress import Progress
     from forgedb.migrations.script import Script
+    from forgedb.schema_check.comparison import Difference
     from forgedb.sql.lexer import Dialect
 
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -162,13 +162,13 @@ class MigrationStatus:
         return [each for each in lacking if each.version <= target]
 
     def _load(self) -> list[MigrationFile]:
-        """The folder's files, the repeatable ones last; forgedb has none of those."""
-        files = load(self.directory)
-        if not self._is_folders:
+        """The folder's files, the repeatable ones last."""
+        files, repeatable = load_all(self.directory)
+        if not repeatable:
             return files
-        from forgedb.migrations.repeatable import repeatable_in
+        from forgedb.migrations.repeatable import in_order
 
-        return [*files, *repeatable_in(self.directory, self._database.dialect)]
+        return [*files, *in_order(repeatable, self._database.dialect)]
 
     def _repeatable_states(self, files: Sequence[MigrationFile]) -> list[MigrationState]:
         from forgedb.migrations.repeatable import compare_repeatable
@@ -272,6 +272,8 @@ class MigrationStatus:
         return LockRetry(self._database, self._lock_timeout_seconds, report)
 
     def _differences(self) -> Steps[list[Difference]]:
+        from forgedb.schema_check.comparison import differences
+
         # Where forgedb is in another schema too, that one's functions are no fault of this one.
         yield from self._place.enter(alone=True)
         return (yield from differences())

@@ -9,17 +9,14 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forgedb.errors import ForgeDbError, InvalidValue, LockTimeout, MigrationDrift, MigrationError
 from forgedb.migrations.applied import AppliedMigration
-from forgedb.migrations.hints import hint
 from forgedb.migrations.history import History, HistoryTable
 from forgedb.migrations.isolation import LOCK_HISTORY, READ_ONLY
 from forgedb.migrations.lock_retry import may_pass
 from forgedb.migrations.locking import lock
-from forgedb.migrations.rebuild_check import integrity, more_dangling
-from forgedb.migrations.references import Dangling, dangling
 from forgedb.migrations.repeatable import applied_repeatable, record_repeatable
 from forgedb.migrations.script import Script
 from forgedb.migrations.squashed import as_squashed
@@ -27,6 +24,10 @@ from forgedb.operations.steps import Ending, Now, Run, Steps, call, now, rows, r
 from forgedb.sql.catalogue import sql
 from forgedb.sql.lexer import Lines
 from forgedb.sql.split import ScriptStatement
+
+if TYPE_CHECKING:
+    from forgedb.migrations.rebuild_check import Integrity
+    from forgedb.migrations.references import Dangling
 
 DEFERRABLE = sql(
     sqlite="SELECT NULL, NULL",
@@ -127,7 +128,7 @@ class FileTransaction:
 
     def carried_out(self, script: Script, ending: Ending | None = None) -> Steps[None]:
         """Run a file's statements, and behind them what ends it."""
-        before = (yield from integrity()) if script.mode == "rebuild" else None
+        before = (yield from _integrity()) if script.mode == "rebuild" else None
         yield from self._enter()
         if script.python is not None:
             yield from self._called(script, script.python.migrate)
@@ -135,12 +136,14 @@ class FileTransaction:
         try:
             changed = yield Run(texts, ending, self.hearing(script))
         except ForgeDbError as error:
+            from forgedb.migrations.hints import hint
+
             raise self._refusal(script, error, (yield from hint(error))) from error
         self.session_changed = self.session_changed or changed
         if changed:
             self._refuse(script, (yield from self.table.shadowed()))
         if before is not None:
-            self._refuse(script, (yield from integrity()).broken_since(before))
+            self._refuse(script, (yield from _integrity()).broken_since(before))
 
     def recorded(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
         """Add a file that was run to the history."""
@@ -209,6 +212,9 @@ class FileTransaction:
 
         What dangles is given back.  Raises MigrationError.
         """
+        from forgedb.migrations.rebuild_check import more_dangling
+        from forgedb.migrations.references import dangling
+
         ((deferrable, deferred),) = yield from rows(DEFERRABLE)
         # By their names: what is said of ALL goes for constraints that a later file makes, too.
         if deferrable is not None:
@@ -285,6 +291,13 @@ class FileTransaction:
         applied = [entry.label for entry in self.done]
         pending = [later.migration.label for later in self.pending]
         return MigrationError(script.migration.file, line, statement, applied, pending, why, column)
+
+
+def _integrity() -> Steps[Integrity]:
+    # Few files make a table anew.
+    from forgedb.migrations.rebuild_check import integrity
+
+    return integrity()
 
 
 def _said(error: ForgeDbError, script: Script, statement: ScriptStatement | None = None) -> str:

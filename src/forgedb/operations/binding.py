@@ -37,11 +37,11 @@ import msgspec
 from forgedb.errors import ActorRequired
 from forgedb.operations.old_spellings import no_attribute, refuse_by_place
 from forgedb.operations.steps import Steps
-from forgedb.operations.topics import Topic
 
 if TYPE_CHECKING:
     from inspect import Signature
 
+    from forgedb.operations.topics import Topic
     from forgedb.sql.lexer import Dialect
 
 P = ParamSpec("P")

@@ -11,6 +11,7 @@ import click
 from forgedb.cli.options import Group, database, given_actor, given_url, json_option, kept
 
 if TYPE_CHECKING:
+    from forgedb.cli.progress import Warnings
     from forgedb.database import Database
     from forgedb.migrations.comparison import MigrationState
     from forgedb.migrations.history import BegunMigration
@@ -151,10 +152,7 @@ def command(
         if pending:
             ctx.exit(EXIT_PENDING)
         return
-    from forgedb.cli.progress import Shown, Warnings
-
-    verb = "would apply" if dry_run else "applied"
-    progress = None if quiet else Warnings() if as_json else Shown(verb)
+    progress = None if quiet else _told("would apply" if dry_run else "applied", as_json)
     times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
     try:
         times["looks_only"] = dry_run is not None
@@ -528,6 +526,13 @@ def _unfinished(begun: BegunMigration, given: str) -> list[str]:
         f"  to go on: {command} --retry{given}",
         f"  if it was finished by hand: {command} --applied{given}",
     ]
+
+
+def _told(verb: str, as_json: bool) -> Warnings:
+    """Who tells what the runner does."""
+    from forgedb.cli.progress import Shown, Warnings
+
+    return Warnings() if as_json else Shown(verb)
 
 
 def _refuse_options(ctx: click.Context, command_name: str) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from datetime import UTC, datetime
 
 import apsw
 
-from forgedb.drivers.sqlite.lock_owner import readers_of
 from forgedb.drivers.sqlite.timeouts import Waiting
 
 LOG_PAGES = 1000
@@ -19,8 +17,6 @@ LOG_BYTES_MAX = 64 * 1024 * 1024
 
 CUT_SECONDS = 0.05
 """How long those who read the log are waited for, to cut it; other writers wait meanwhile."""
-
-_log = logging.getLogger("forgedb")
 
 
 class Checkpoints:
@@ -57,16 +53,22 @@ class Checkpoints:
             self._tell(size)
 
     def _tell(self, size: int) -> None:
+        # Few processes ever warn.
+        import logging
+
+        from forgedb.drivers.sqlite.lock_owner import readers_of
+
+        log = logging.getLogger("forgedb")
         mebibytes = size >> 20
         if self._leaves_alone:
-            _log.warning(
+            log.warning(
                 "the log %s-wal has grown to %d MiB: checkpoint=never leaves it to another program,"
                 " which hasn't copied it into the file; see whether that runs",
                 self._path,
                 mebibytes,
             )
             return
-        _log.warning(
+        log.warning(
             "the log %s-wal has grown to %d MiB: since %s a snapshot holds back what would copy it"
             " into the file, read by %s; it shrinks when that ends",
             self._path,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -20,8 +19,6 @@ MODE = 0o660
 
 FOLDER_SECONDS = 5.0
 FOLDER_POLL_SECONDS = 0.01
-
-_logger = logging.getLogger("forgedb")
 
 _making = threading.Lock()
 
@@ -113,7 +110,10 @@ class Place:
             if before in (None, self.file):
                 return
             self.tell()
-            _logger.warning(
+            # Few processes ever warn.
+            import logging
+
+            logging.getLogger("forgedb").warning(
                 "another file is at %s: the one that was open was renamed or removed, and nothing"
                 " more is read from it or written to it%s",
                 self.path,

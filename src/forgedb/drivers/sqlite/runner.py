@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from threading import get_ident
 from time import monotonic
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from msgspec.structs import replace
 
@@ -23,13 +23,14 @@ from forgedb.drivers.python_calls import calling
 from forgedb.drivers.sqlite.checkout import Checkout
 from forgedb.drivers.sqlite.connection import RELEASE, SAVEPOINT, SqliteConnection
 from forgedb.drivers.sqlite.files import Place
-from forgedb.drivers.sqlite.lock_owner import writer_of
 from forgedb.drivers.sqlite.options import SqliteOptions, sqlite_options
 from forgedb.errors import LockTimeout
 from forgedb.operations.binding import FirstWrite, Mode, SchemaCheck, SyncRunner
 from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps
-from forgedb.operations.topics import Topic
+
+if TYPE_CHECKING:
+    from forgedb.operations.topics import Topic
 
 R = TypeVar("R")
 
@@ -145,6 +146,8 @@ class SqliteRunner(MigrationRunner):
                 ):
                     return connection.write(calling(steps, partial(self._lent, connection)))
             except LockTimeout as error:
+                from forgedb.drivers.sqlite.lock_owner import writer_of
+
                 who = writer_of(self.options.path)
                 if who is None:
                     raise

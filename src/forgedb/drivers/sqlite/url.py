@@ -17,7 +17,7 @@ OPTIONS = frozenset(
 
 IN_MEMORY = ":memory:"
 
-_is_option = re.compile("[a-z_]+").fullmatch
+OPTION = "[a-z_]+"
 
 
 class SqliteUrl(msgspec.Struct, frozen=True):
@@ -91,6 +91,6 @@ def _options(query: str) -> dict[str, str]:
         found = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True, errors="strict"))
     except ValueError:
         raise _refused("its options must read name=value, joined by &") from None
-    if not all(map(_is_option, found)):
+    if not all(re.fullmatch(OPTION, each) for each in found):
         raise _refused("the names of its options are small letters")
     return found
