@@ -81,9 +81,10 @@ def history_options(function: F) -> F:
 
 
 def locking_options(function: F) -> F:
-    """``--lock-timeout`` and ``--lock-wait``, in seconds."""
+    """``--lock-timeout`` and ``--lock-wait``, in seconds, by the runner's names."""
     function = click.option(
         "--lock-wait",
+        "lock_wait_seconds",
         type=float,
         default=3,
         show_default=True,
@@ -92,6 +93,7 @@ def locking_options(function: F) -> F:
     )(function)
     return click.option(
         "--lock-timeout",
+        "lock_timeout_seconds",
         type=float,
         default=60,
         show_default=True,
@@ -124,14 +126,14 @@ def locking_options(function: F) -> F:
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     dry_run: str | None,
     target: int | None,
     allow_out_of_order: bool,
     quiet: bool,
     wait: float,
-    lock_timeout: float,
-    lock_wait: float,
     as_json: bool,
+    **times: Any,
 ) -> None:
     """Make the database, or bring its schema up to date.
 
@@ -153,9 +155,8 @@ def command(
             ctx.exit(EXIT_PENDING)
         return
     progress = None if quiet else _told("would apply" if dry_run else "applied", as_json)
-    times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
+    times["looks_only"] = dry_run is not None
     try:
-        times["looks_only"] = dry_run is not None
         with _runner(runs=True, target=target, wait=wait, progress=progress, **times) as runner:
             applied = (runner.rehearse if dry_run else runner.migrate)(target, **order)
             unrehearsed = getattr(applied, "unrehearsed", ())
@@ -296,12 +297,11 @@ def verify(ctx: click.Context, schema: str | None, scratch: str | None, as_json:
 @locking_options
 @folder_options
 @json_option
-def baseline(number: int, lock_timeout: float, lock_wait: float, as_json: bool) -> None:
+def baseline(number: int, as_json: bool, **times: Any) -> None:
     """Record the migrations up to N as applied, without running them.
 
     For a database that had its schema before it had a history.
     """
-    times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
     with _runner(target=number, **times) as runner:
         recorded = runner.baseline(number)
     _report("recorded", recorded, [f"recorded {entry.label}" for entry in recorded], as_json)
@@ -324,15 +324,13 @@ def adopt(
     source: str,
     tool: Any,
     history: str | None,
-    lock_timeout: float,
-    lock_wait: float,
     as_json: bool,
+    **times: Any,
 ) -> None:
     """Take over the files of another tool, and what the database has of them, from DIR to --dir.
 
     Nothing is run.  DIR and the other tool's table stay as they are.
     """
-    times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
     with _existing("migrations", **times) as migrator:
         taken = migrator.adopt(tool, source, history=history)
         lines = [f"{len(taken.files)} files in {migrator.directory}"]
@@ -382,14 +380,14 @@ def squash(number: int, name: str, also: str | None, as_json: bool) -> None:
 @click.pass_context
 def mark(
     ctx: click.Context,
+    /,
     number: int,
     applied: bool,
     pending: bool,
     reason: str,
     allow_out_of_order: bool,
-    lock_timeout: float,
-    lock_wait: float,
     as_json: bool,
+    **times: Any,
 ) -> None:
     """Change the history of migration N by hand, and note who did and why; nothing is run.
 
@@ -398,7 +396,6 @@ def mark(
     """
     if applied == pending:
         raise click.UsageError("say how it stands: --applied or --pending", ctx)
-    times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
     with _existing(**times) as runner:
         made = runner.mark(
             number,
@@ -435,12 +432,11 @@ def new(name: str, as_json: bool) -> None:
 @locking_options
 @folder_options
 @json_option
-def move(source: str, lock_timeout: float, lock_wait: float, as_json: bool) -> None:
+def move(source: str, as_json: bool, **times: Any) -> None:
     """Move the history of the files in --dir to --table, in one transaction.
 
     Version 0.1 kept it in the table of forgedb's own, unless it was given another.
     """
-    times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
     with _runner(**times) as runner:
         moved = runner.move(source)
         place = runner.place()
@@ -458,12 +454,12 @@ def move(source: str, lock_timeout: float, lock_wait: float, as_json: bool) -> N
 @click.pass_context
 def resolve(
     ctx: click.Context,
+    /,
     number: int | None,
     retry: bool,
     applied: bool,
-    lock_timeout: float,
-    lock_wait: float,
     as_json: bool,
+    **times: Any,
 ) -> None:
     """Show what failed outside a transaction, and INVALID indexes; or settle migration N.
 
@@ -473,7 +469,6 @@ def resolve(
     if retry and applied:
         raise click.UsageError("--retry and --applied exclude each other: give one of them", ctx)
     how = "retry" if retry else "applied" if applied else None
-    times: Any = {"lock_timeout_seconds": lock_timeout, "lock_wait_seconds": lock_wait}
     with _runner(looks_only=True, **times) as runner:
         if number is not None and how is not None:
             words = runner.resolve(number, "retry" if how == "retry" else "applied")
