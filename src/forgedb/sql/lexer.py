@@ -12,7 +12,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache
-from typing import Literal, cast
+from typing import Any, Literal
 
 import msgspec
 
@@ -120,18 +120,28 @@ class Scanner:
     def __iter__(self) -> Iterator[Token]:
         text = self._text
         match = _token(self._dialect).match
+        kind: Any
         while found := match(text, self.position):
             kind, start, end = found.lastgroup, self.position, found.end()
             if kind == "nested":
                 kind, end = _nested_comment(text, end)
             self.position = end
-            yield Token(cast("Kind", kind), text[start:end], start)
+            yield Token(kind, text[start:end], start)
 
     def words(self, most: int) -> list[str]:
         """Go on behind the words that come next, at most so many, and give them in capitals.
 
         None where a nested comment stands between them.
         """
+        plain = _words(self._dialect, most).match(self._text, self.position)
+        if (
+            plain is not None
+            and plain[1].isascii()
+            and not self._text.startswith(("--", "/*"), plain.end())
+        ):
+            # Mostly no more than white space is between them: they are read in one step.
+            self.position = plain.end(1)
+            return plain[1].upper().split()
         word, between = _word(self._dialect).match, _between(self._dialect).match
         found: list[str] = []
         start = self.position
@@ -171,6 +181,13 @@ def _token(dialect: Dialect) -> re.Pattern[str]:
 @cache
 def _word(dialect: Dialect) -> re.Pattern[str]:
     return re.compile(RULES[dialect]["word"], FLAGS)
+
+
+@cache
+def _words(dialect: Dialect, most: int) -> re.Pattern[str]:
+    word, space = RULES[dialect]["word"], RULES[dialect]["space"]
+    rest = f"(?: (?: {space} )++ {word} ){{0,{most - 1}}}+"
+    return re.compile(f"( {word} {rest} ) (?: {space} )*+", FLAGS)
 
 
 @cache
