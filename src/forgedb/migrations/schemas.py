@@ -7,7 +7,8 @@ whatever a file does to the search_path, its history stays the same one.
 from __future__ import annotations
 
 from shlex import quote
-from typing import NamedTuple
+
+import msgspec
 
 from forgedb.errors import UsageError
 from forgedb.limits import POSTGRES_NAME_BYTES_MAX
@@ -56,7 +57,7 @@ ENTER = sql(
 )
 
 
-class Resolved(NamedTuple):
+class Resolved(msgspec.Struct, frozen=True):
     """``history`` is the schema of the history, ``files`` that of what the files make."""
 
     history: str | None
@@ -64,7 +65,7 @@ class Resolved(NamedTuple):
 
     def made_with(self) -> list[str]:
         """The statements that make these schemas in an empty database."""
-        named = dict.fromkeys(name for name in self if name)
+        named = dict.fromkeys(name for name in (self.history, self.files) if name)
         return [f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}" for name in named]
 
 
