@@ -1,4 +1,4 @@
-"""Hypothesis for every test, with the same examples on each run; and the servers that tests use.
+"""Hypothesis for every test, with the same examples on each run; and the databases that tests use.
 
 ``pytest --hypothesis-profile=explore`` looks for new examples.
 """
@@ -7,15 +7,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from hypothesis import settings
 
+from forgedb.migrations import script
+from forgedb.testing.servers.room import roomy_memory
 from tests.servers.postgres import Databases, PostgresServer, server_programs
 
 settings.register_profile("same", derandomize=True, deadline=None, max_examples=40)
 settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("same")
+
+# Files that a test writes need no disk either; but some are programs, which have to be run.
+_memory = roomy_memory()
+if _memory is not None and not os.statvfs(_memory).f_flag & os.ST_NOEXEC:
+    os.environ.setdefault("TMPDIR", _memory)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrations_are_split_once() -> Iterator[None]:
+    """Much of what making a new database costs is splitting the same script again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(script, "split", cache(script.split))
+        yield
 
 
 @pytest.fixture(scope="session")

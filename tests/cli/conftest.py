@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Forgedb
+from tests.servers.sqlite import migrated_file
 
 
 @pytest.fixture(autouse=True)
@@ -22,9 +23,8 @@ def forgedb(
     request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Forgedb]:
     if request.param == "sqlite":
-        cli = Forgedb(f"sqlite:///{tmp_path}/forge.db", capsys)
-        cli.ok("migrate")
-        yield cli
+        (tmp_path / "forge.db").write_bytes(migrated_file())
+        yield Forgedb(f"sqlite:///{tmp_path}/forge.db", capsys)
         return
     with request.getfixturevalue("postgres").new(migrated=True) as url:
         yield Forgedb(url, capsys)

@@ -6,18 +6,39 @@ prove itself at the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-import forgedb.sql.split
 from forgedb import Database, Project, Repository
 from tests.conformance.reaching import DATABASES, Connect
 
 START = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)
+
+
+MEASURED = {"sqlite-file", "postgres-tasks"}
+"""Where coverage is measured: each database and each surface once.
+
+Most lines of the package are the same for all, and measuring takes half as long again as running.
+"""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Function) -> Generator[None, object, object]:
+    coverage = sys.modules.get("coverage")
+    measuring = coverage and coverage.Coverage.current()
+    params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    names = {each for each in params if isinstance(each, str) and each in DATABASES}
+    if not measuring or not names or names & MEASURED:
+        return (yield)
+    measuring.stop()
+    try:
+        return (yield)
+    finally:
+        measuring.start()
 
 
 class Clock:
@@ -32,14 +53,6 @@ class Clock:
     def pass_by(self, span: timedelta) -> datetime:
         self.now += span
         return self.now
-
-
-@pytest.fixture(scope="session", autouse=True)
-def migrations_are_split_once() -> Iterator[None]:
-    """Most of what making a new database costs is splitting the same script again."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forgedb.sql.split, "split", cache(forgedb.sql.split.split))
-        yield
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import forgedb
 from forgedb import Database
 from tests.servers.pgbouncer import pgbouncer_program
 from tests.servers.postgres import Databases
+from tests.servers.sqlite import migrated_file
 from tests.servers.tasks import Tasks, Waited
 
 
@@ -61,10 +62,13 @@ class Connect(ExitStack):
 
     def migrated(self, **options: Any) -> Database:
         """The database, with forgedb's schema."""
-        db = self._open(options, migrated=True)
-        if not self._reached.url.startswith("postgresql"):
+        if self._reached.url == "sqlite://":
+            db = self._open(options, migrated=False)
             db.migrate()
-        return db
+            return db
+        if self._url is None and self._reached.url.startswith("sqlite"):
+            (self._folder / "forge.db").write_bytes(migrated_file())
+        return self._open(options, migrated=True)
 
     def _open(self, options: dict[str, Any], *, migrated: bool) -> Database:
         if self._url is None:

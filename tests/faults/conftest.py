@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import psycopg
 import pytest
 
 import forgedb
-import forgedb.sql.split
 from forgedb import Database
 from forgedb.testing.servers.network import Network
 from tests.faults.surfaces import Surface, beside, unexpected
 from tests.servers.postgres import Databases, PostgresServer, server_programs
-
-
-@pytest.fixture(scope="session", autouse=True)
-def migrations_are_split_once() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forgedb.sql.split, "split", cache(forgedb.sql.split.split))
-        yield
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class Room:
     """
 
     def __init__(self, prefix: str, within: str | None = None) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=within or _roomy_memory()))
+        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=within or roomy_memory()))
         self._guard = subprocess.Popen(
             [sys.executable, "-m", "forgedb.testing.servers.room", str(self.path)],
             stdin=subprocess.PIPE,
@@ -69,7 +69,7 @@ def _all_of(folder: Path) -> list[int]:
     return [pid for pid in processes.all_ids() if inside in processes.title_of(pid)]
 
 
-def _roomy_memory() -> str | None:
+def roomy_memory() -> str | None:
     """A folder in memory, where a database is made in a fraction of a disk's time, if there is."""
     if not os.path.isdir(MEMORY) or not os.access(MEMORY, os.W_OK):
         return None
