@@ -14,25 +14,22 @@ from pathlib import Path
 import pytest
 
 from forgedb import Database, Project, Repository
-from tests.conformance.reaching import DATABASES, Connect
+from tests.conformance.reaching import DATABASES, EACH_DATABASE, USUAL, Connect
 
 START = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)
 
 
-MEASURED = {"sqlite-file", "postgres-tasks"}
-"""Where coverage is measured: each database and each surface once.
-
-Most lines of the package are the same for all, and measuring takes half as long again as running.
-"""
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Function) -> Generator[None, object, object]:
+    """Coverage is measured on each database once: measuring costs half as much again as running.
+
+    Most lines of the package are the same for all.
+    """
     coverage = sys.modules.get("coverage")
     measuring = coverage and coverage.Coverage.current()
     params = item.callspec.params.values() if hasattr(item, "callspec") else ()
     names = {each for each in params if isinstance(each, str) and each in DATABASES}
-    if not measuring or not names or names & MEASURED:
+    if not measuring or not names or not names.isdisjoint(EACH_DATABASE):
         return (yield)
     measuring.stop()
     try:
@@ -60,7 +57,7 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(params=USUAL)
 def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connect]:
     """Opens the database, with no table in it yet, and closes it after the test."""
     with Connect(

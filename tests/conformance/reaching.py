@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import pytest
+
 import forgedb
 from forgedb import Database
 from tests.servers.pgbouncer import pgbouncer_program
@@ -34,15 +36,29 @@ DATABASES = {
     "postgres-role": Reached("postgresql://", by_role=True),
 }
 
+BY_TASKS_AND_PGBOUNCER = "pgbouncer-tasks"
+
 # Who has no PgBouncer does without; where all is checked, a missing one is a failure.
 if pgbouncer_program() is not None or os.environ.get("CI"):
     DATABASES |= {
         "pgbouncer": Reached("postgresql://", by_pgbouncer=True),
-        "pgbouncer-tasks": Reached("postgresql://", by_tasks=True, by_pgbouncer=True),
+        BY_TASKS_AND_PGBOUNCER: Reached("postgresql://", by_tasks=True, by_pgbouncer=True),
     }
 
-BY_OWNER = [name for name, reached in DATABASES.items() if not reached.by_role]
-"""Where a test may alter the schema."""
+USUAL = [name for name in DATABASES if name != BY_TASKS_AND_PGBOUNCER]
+"""What most tests run on: each surface, and each way, but not all pairs of them."""
+
+on_every_pair = pytest.mark.parametrize("connect", DATABASES, indirect=True)
+"""For what holds a connection longer than a statement does: transactions, leases, streamed rows."""
+
+EACH_DATABASE = ["sqlite-tasks", "postgres"]
+"""Each database and each surface once, where both are reached as their owner."""
+
+on_each_database = pytest.mark.parametrize("connect", EACH_DATABASE, indirect=True)
+"""For a value that is refused before any statement, or where only a statement could be wrong.
+
+Which way it goes to the database then shows nothing new.
+"""
 
 
 class Connect(ExitStack):

@@ -29,6 +29,7 @@ from forgedb.drivers.sqlite.url import OPTIONS
 from forgedb.drivers.url import parse_url
 from forgedb.operations.binding import Operation
 from tests.conformance.conftest import Clock
+from tests.conformance.reaching import on_each_database
 from tests.conformance.rich import Rich, make_rich
 
 DAOS: dict[str, type[Any]] = {
@@ -229,6 +230,7 @@ def _fault(error: BaseException | None, *, is_bad: bool) -> str | None:
     return None
 
 
+@on_each_database
 def test_no_value_brings_anything_but_forgedbs_own_errors(db: Database, clock: Clock) -> None:
     rich = make_rich(db, clock)
     good = _good(rich)

@@ -16,7 +16,7 @@ from forgedb import AnchoredRange, Checkpoint, SigningKey, VerifyProblem, Verify
 from forgedb.audit.checkpoint import FIRST_PREVIOUS, from_line, signed
 from tests.conformance.attacking import Tampered, put_in, rehash, renumber, without_guards
 from tests.conformance.conftest import Clock
-from tests.conformance.reaching import BY_OWNER, DATABASES, Connect
+from tests.conformance.reaching import DATABASES, EACH_DATABASE, Connect
 from tests.conformance.rich import Rich, make_rich
 from tests.conformance.values import FREE
 
@@ -74,7 +74,7 @@ class Anchored(NamedTuple):
         rehash(self.tampered, stream, seq + 1, head=True)
 
 
-@pytest.fixture(scope="module", params=BY_OWNER)
+@pytest.fixture(scope="module", params=EACH_DATABASE)
 def kept(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Rich, list[str], int, int]]:

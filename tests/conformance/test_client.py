@@ -22,7 +22,9 @@ from forgedb import (
     Visibility,
 )
 from tests.conformance.conftest import START
-from tests.conformance.reaching import Connect
+from tests.conformance.reaching import Connect, on_every_pair
+
+pytestmark = on_every_pair
 
 BLOB = {"sqlite": "BLOB", "postgres": "bytea"}
 

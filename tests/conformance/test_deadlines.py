@@ -13,7 +13,7 @@ from msgspec.structs import asdict, replace
 import forgedb.dao.leases.deadline
 from forgedb import ActorRequired, Database, HeldLease, InvalidValue, Lease, LeaseHeld, Repository
 from tests.conformance.conftest import START, Clock
-from tests.conformance.reaching import Connect
+from tests.conformance.reaching import Connect, on_each_database
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -248,6 +248,7 @@ def test_a_wait_may_be_in_seconds(db: Database, repository: Repository) -> None:
         assert datetime.now(UTC) - began >= timedelta(seconds=seconds)
 
 
+@on_each_database
 @pytest.mark.parametrize(
     "wait",
     [

@@ -29,6 +29,7 @@ from forgedb import (
 )
 from forgedb.ids import new_ulid
 from tests.conformance.conftest import START, Clock
+from tests.conformance.reaching import on_every_pair
 from tests.conformance.values import (
     BAD_LIMITS,
     BAD_TEXTS,
@@ -39,6 +40,8 @@ from tests.conformance.values import (
     every_page,
     history,
 )
+
+pytestmark = on_every_pair
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)

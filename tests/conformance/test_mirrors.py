@@ -23,6 +23,7 @@ from forgedb import (
     Repository,
 )
 from tests.conformance.conftest import START, Clock
+from tests.conformance.reaching import on_each_database
 from tests.conformance.values import (
     BAD_LIMITS,
     BAD_ULIDS,
@@ -113,6 +114,7 @@ GOOD_URLS = [
 ]
 
 
+@on_each_database
 @pytest.mark.parametrize("url", GOOD_URLS)
 def test_an_address_that_git_takes_is_kept_as_it_is(
     db: Database, repository: Repository, url: str
@@ -138,6 +140,7 @@ SECRET_URLS = [
 ]
 
 
+@on_each_database
 @pytest.mark.parametrize("url", SECRET_URLS)
 def test_credentials_in_an_address_are_refused_and_never_shown(
     db: Database, repository: Repository, mirror: Mirror, url: str
@@ -154,6 +157,7 @@ def test_credentials_in_an_address_are_refused_and_never_shown(
     assert count_of_entries(db) == before
 
 
+@on_each_database
 @pytest.mark.parametrize(
     "url", ["", "x" * 2049, "--upload-pack=x", "a\nb", "a\x7f", "a\0b", "\ud800", None, 7, b"a"]
 )
@@ -283,6 +287,7 @@ def test_every_field_that_may_change_does(db: Database, mirror: Mirror, clock: C
     assert (cleared.credential_ref, cleared.next_run_at) == (None, None)
 
 
+@on_each_database
 @pytest.mark.parametrize("field", ["direction", "status", "interval_seconds", "run_token", "id"])
 def test_what_is_fixed_or_unknown_is_not_updated(db: Database, mirror: Mirror, field: str) -> None:
     with pytest.raises(InvalidValue, match="no such field to update") as raised:

@@ -12,7 +12,7 @@ import pytest
 from forgedb import Database, InvalidValue, LeaseHeld, LeaseLost, Project, Repository
 from tests.conformance.conftest import START
 from tests.conformance.logs import acquired, log
-from tests.conformance.reaching import Connect
+from tests.conformance.reaching import Connect, on_each_database
 
 UNREADABLE = [
     " user:ada",
@@ -40,6 +40,7 @@ UNREADABLE = [
 READABLE = ["a", "user:ada lovelace", "worker-7@host.example/42", "Ünïcode 名前", "x" * 200, "🦀"]
 
 
+@on_each_database
 @pytest.mark.parametrize("name", UNREADABLE, ids=ascii)
 def test_a_name_that_can_not_be_seen_as_it_is_is_refused(
     db: Database, repository: Repository, name: str
@@ -60,6 +61,7 @@ def test_a_name_that_can_not_be_seen_as_it_is_is_refused(
         pass
 
 
+@on_each_database
 def test_a_database_is_opened_by_nobody_who_can_not_be_seen(connect: Connect) -> None:
     for name in UNREADABLE:
         with pytest.raises(InvalidValue, match="actor "):

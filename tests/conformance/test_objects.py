@@ -31,6 +31,7 @@ from forgedb import (
     Repository,
 )
 from tests.conformance.conftest import START, Clock
+from tests.conformance.reaching import on_every_pair
 from tests.conformance.values import (
     BAD_LIMITS,
     BAD_ULIDS,
@@ -39,6 +40,8 @@ from tests.conformance.values import (
     every_page,
     history,
 )
+
+pytestmark = on_every_pair
 
 SIZE_MAX = 2**63 - 1
 

@@ -25,7 +25,7 @@ from forgedb import (
     new_ulid,
 )
 from tests.conformance.conftest import START, Clock
-from tests.conformance.reaching import Connect
+from tests.conformance.reaching import Connect, on_each_database
 from tests.conformance.values import (
     BAD_SLUGS,
     BAD_TEXTS,
@@ -105,6 +105,7 @@ def test_what_is_no_text_that_databases_keep_is_refused(
     assert count_of_entries(db) == before
 
 
+@on_each_database
 @pytest.mark.parametrize(
     ("field", "text"), [("name", ""), ("name", "n" * 201), ("description", "d" * 10_001)]
 )
@@ -199,6 +200,7 @@ def test_updated_at_grows_also_where_the_clock_stands_still_or_steps_back(
     assert back.updated_at - project.updated_at == timedelta(microseconds=2)
 
 
+@on_each_database
 @pytest.mark.parametrize(
     "field", ["nam", "id", "created_at", "updated_at", "deleted_at", "audit_seq", "self", ""]
 )

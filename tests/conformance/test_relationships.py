@@ -25,6 +25,7 @@ from forgedb import (
     Repository,
 )
 from tests.conformance.conftest import START
+from tests.conformance.reaching import on_each_database
 from tests.conformance.test_mirrors import GOOD_URLS, SECRET_URLS
 from tests.conformance.values import (
     BAD_ULIDS,
@@ -71,6 +72,7 @@ def test_a_relationship_reads_back_as_it_was_returned(
     assert type(found.kind) is RelationshipKind
 
 
+@on_each_database
 @pytest.mark.parametrize("url", GOOD_URLS)
 def test_a_target_may_be_elsewhere(db: Database, repository: Repository, url: str) -> None:
     made = db.relationships.create(repository.id, "submodule", target_url=url, path="lib")
@@ -78,6 +80,7 @@ def test_a_target_may_be_elsewhere(db: Database, repository: Repository, url: st
     assert db.relationships.get(made.id) == made
 
 
+@on_each_database
 @pytest.mark.parametrize("url", SECRET_URLS)
 def test_credentials_in_an_address_are_refused_and_never_shown(
     db: Database, repository: Repository, url: str
@@ -104,6 +107,7 @@ def test_there_is_exactly_one_target_and_it_is_another_repository(
     assert db.relationships.list(a.id).items == []
 
 
+@on_each_database
 def test_malformed_values_are_refused(db: Database, repositories: list[Repository]) -> None:
     a, b, *_ = repositories
     for bad in BAD_ULIDS:
@@ -291,6 +295,7 @@ def test_deleted_repositories_are_nobodys_family(
     assert slugs(db.relationships.descendants(b.id, "fork")) == "c"
 
 
+@on_each_database
 def test_a_family_of_more_than_ten_thousand_relationships_is_not_read_whole(
     db: Database, project: Project
 ) -> None:
@@ -428,6 +433,7 @@ def test_writers_that_each_add_an_edge_of_one_cycle_dont_all_succeed(
 EDGES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=14)
 
 
+@on_each_database
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(edges=EDGES, start=st.integers(0, 5), kind=st.sampled_from([*ACYCLIC[1:], *CYCLIC]))
 def test_what_is_recorded_and_walked_is_what_a_graph_on_paper_says(

@@ -22,6 +22,7 @@ from forgedb import (
     Visibility,
 )
 from tests.conformance.conftest import START, Clock
+from tests.conformance.reaching import on_each_database
 from tests.conformance.values import (
     BAD_SLUGS,
     BAD_TEXTS,
@@ -108,6 +109,7 @@ def test_an_id_is_taken_only_once_also_by_a_project(
     assert db.repositories.list(project.id).items == [repository]
 
 
+@on_each_database
 def test_malformed_ids_are_refused(db: Database, project: Project) -> None:
     for bad in BAD_ULIDS:
         assert_refused(
@@ -128,6 +130,7 @@ def test_malformed_ids_are_refused(db: Database, project: Project) -> None:
             assert_refused("id", bad, partial(db.repositories.create, project.id, "api", id=bad))
 
 
+@on_each_database
 def test_malformed_slugs_and_texts_are_refused(
     db: Database, project: Project, repository: Repository
 ) -> None:
@@ -161,6 +164,7 @@ def test_a_branch_that_git_would_not_take_is_refused(db: Database, repository: R
     assert db.repositories.update(repository.id, default_branch="b" * 255) != repository
 
 
+@on_each_database
 @pytest.mark.parametrize(
     ("field", "bad", "named"),
     [
@@ -177,6 +181,7 @@ def test_an_unknown_name_is_refused_and_the_known_ones_are_listed(
     assert raised.value.field == field
 
 
+@on_each_database
 @pytest.mark.parametrize(
     "path", ["", "api", "/api", "platform/", "platform/api/x", "Platform/api", "a b/c", None, 7]
 )
@@ -230,6 +235,7 @@ def test_every_field_that_may_change_does(
     assert db.repositories.get_by_path("platform/web") == changed
 
 
+@on_each_database
 @pytest.mark.parametrize(
     "field", ["id", "project_id", "object_format", "lease_epoch", "created_at", "deleted_at", "x"]
 )

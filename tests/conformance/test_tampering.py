@@ -26,12 +26,12 @@ from tests.conformance.attacking import (
     without_guards,
 )
 from tests.conformance.conftest import Clock
-from tests.conformance.reaching import BY_OWNER, DATABASES, Connect
+from tests.conformance.reaching import DATABASES, EACH_DATABASE, Connect
 from tests.conformance.rich import OID, OTHER_OID, Rich, make_rich
 from tests.conformance.values import FREE, every_page
 
 
-@pytest.fixture(scope="module", params=BY_OWNER)
+@pytest.fixture(scope="module", params=EACH_DATABASE)
 def untouched(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Rich]:

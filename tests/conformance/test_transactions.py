@@ -20,8 +20,10 @@ from forgedb import (
     UsageError,
 )
 from tests.conformance.conftest import Clock
-from tests.conformance.reaching import Connect
+from tests.conformance.reaching import Connect, on_every_pair
 from tests.conformance.values import actions, count_of_entries, history
+
+pytestmark = on_every_pair
 
 WAIT_SECONDS = 20.0
 """How long a test waits for a thread; only a failing one does."""

@@ -16,7 +16,7 @@ import forgedb.audit.verify
 from forgedb import AnchoredRange, Database, InvalidValue, NotFound, SigningKey, VerifyReport
 from tests.conformance.attacking import Tampered, Undone, rehash, without_guards
 from tests.conformance.conftest import Clock
-from tests.conformance.reaching import BY_OWNER, DATABASES, Connect
+from tests.conformance.reaching import DATABASES, EACH_DATABASE, Connect
 from tests.conformance.rich import Rich, make_rich
 from tests.conformance.values import FREE
 
@@ -37,7 +37,7 @@ class History(NamedTuple):
     """A stream that no checkpoint saw."""
 
 
-@pytest.fixture(scope="module", params=BY_OWNER)
+@pytest.fixture(scope="module", params=EACH_DATABASE)
 def history(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[History]:
