@@ -87,7 +87,7 @@ def test_every_command_is_run_by_a_test_and_named_in_the_docs() -> None:
         (["project", "create", "No Slug"], 2, "'No Slug'"),
         (["project", "create", "x", "--visibility", "secret"], 2, "'secret'"),
         (["project", "list", "--limit", "0"], 2, "1 to 1000"),
-        (["project", "list", "--after", "x"], 2, "ULID"),
+        (["project", "list", "--after", "x"], 2, "next"),
         (["project", "show", "nope"], 6, "'nope'"),
         (["project", "show", UNKNOWN_ID.replace("A", "I")], 2, "ULID"),
         (["repo", "show", "nope"], 2, "project/repo"),
