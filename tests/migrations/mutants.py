@@ -7,7 +7,7 @@ without the primary key that would stop them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -16,8 +16,10 @@ from forgedb import Database
 from forgedb.migrations import Runner
 from forgedb.migrations.applied import AppliedMigration
 from forgedb.migrations.batches import Batches
+from forgedb.migrations.files import MigrationFile
 from forgedb.migrations.history import BegunMigration, History
 from forgedb.migrations.lock_retry import LockRetry
+from forgedb.migrations.schemas import Resolved, Schemas
 from forgedb.migrations.script import Script
 from forgedb.migrations.transaction import FileTransaction
 from forgedb.operations.steps import Steps, now, run
@@ -94,6 +96,31 @@ class BeginsNoTransaction(Runner):
 
     def _retry(self) -> LockRetry:
         return _Hasty(self._database, self._lock_timeout_seconds, None)
+
+
+class FollowsTheSearchPath(Runner):
+    """Takes the history that the search_path leads to for the one of where it is."""
+
+    def _read_history(
+        self, files: Sequence[MigrationFile] | None, *, writing: bool, beginning: bool
+    ) -> Steps[History]:
+        self._place = Schemas(self._database.dialect, along_the_path=True)
+        return super()._read_history(files, writing=writing, beginning=beginning)
+
+    def _refuse_to_part(self, files: Sequence[MigrationFile], home: Resolved) -> None:
+        """Hold it for no fault that the files would make their tables elsewhere."""
+
+
+class _Outside(FileTransaction):
+    def _enter(self) -> Steps[None]:
+        yield from ()
+
+
+class EntersNoSchema(Runner):
+    """Keeps a tenant's history in its schema, and runs its files where the session is."""
+
+    def _transaction(self) -> FileTransaction:
+        return _Outside(self._table, self._lock_wait_seconds)
 
 
 class RecordsAfterTheBatch(Batches):

@@ -17,6 +17,7 @@ from forgedb import Database, MigrationError, UsageError
 from forgedb.migrations import Migrator
 from forgedb.sql.lexer import Dialect
 from tests.migrations.folder import A, B, Folder
+from tests.migrations.mutants import EntersNoSchema, FollowsTheSearchPath
 
 ALONE = "-- forgedb: no-transaction\n"
 
@@ -129,6 +130,21 @@ def test_nothing_is_run_again_since_the_search_path_has_become_another(
                 ):
                     call()
     assert names(schemas.db, HISTORIES) == ["public.app_schema_migrations"]
+
+
+def test_a_runner_along_the_search_path_would_leave_a_tenant_without_its_tables(
+    schemas: Folder, url: str
+) -> None:
+    schemas.runner.migrate()
+    with along(url, "tenant1", "public") as db:
+        assert FollowsTheSearchPath(db, schemas.path).migrate() == []
+        with pytest.raises(MigrationError):
+            Migrator(db, schemas.path).migrate()
+
+
+def test_a_runner_that_enters_no_schema_would_mix_the_tenants_tables(schemas: Folder) -> None:
+    EntersNoSchema(schemas.db, schemas.path, schema="tenant1").migrate()
+    assert names(schemas.db, TABLES) == ["public.a", "public.b"]
 
 
 def test_a_history_that_is_found_is_gone_on_with_where_that_is_said(

@@ -96,8 +96,11 @@ def split(script: str, dialect: Dialect) -> list[ScriptStatement]:
 
 def transaction_control(statement: ScriptStatement) -> str | None:
     """Give the keyword of a statement that begins, ends or divides a transaction, else None."""
-    keywords = (" ".join(statement.opening[:words]) for words in (1, 2))
-    return next((keyword for keyword in keywords if keyword in TRANSACTION_CONTROL), None)
+    for words in (1, 2):
+        keyword = " ".join(statement.opening[:words])
+        if keyword in TRANSACTION_CONTROL:
+            return keyword
+    return None
 
 
 class _Reading:

@@ -19,7 +19,6 @@ import apsw
 from forgedb.drivers import misuse
 from forgedb.drivers.sqlite.checkpoints import CUT_SECONDS, LOG_BYTES_MAX, Checkpoints
 from forgedb.drivers.sqlite.errors import DRIVER_ERRORS, overdue, translate
-from forgedb.drivers.sqlite.file_identity import identifier
 from forgedb.drivers.sqlite.files import FileId, Place, file_id, make_file
 from forgedb.drivers.sqlite.guarded_words import may_need_guard
 from forgedb.drivers.sqlite.options import SqliteOptions
@@ -473,6 +472,9 @@ def _identifier(options: SqliteOptions, file: FileId | None) -> Callable[..., st
 
     @cache
     def tell(*_: object) -> str | None:
+        # Asked for by what grants leases alone.
+        from forgedb.drivers.sqlite.file_identity import identifier
+
         return options.identifier or (None if file is None else identifier(options.absolute, file))
 
     return tell
