@@ -25,7 +25,7 @@ def db() -> typing.Iterator[forgedb.Database]:
 
 def methods_of(dao: Any) -> dict[str, Any]:
     names = [name for name in dir(dao) if not name.startswith("_")]
-    return {name: getattr(dao, name) for name in names if callable(getattr(dao, name))}
+    return {name: getattr(dao, name) for name in names if callable(getattr(dao, name, None))}
 
 
 def test_a_methods_signature_is_what_is_given_and_what_is_got(db):

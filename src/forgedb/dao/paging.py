@@ -15,7 +15,7 @@ from forgedb.errors import InvalidValue
 from forgedb.ids import check_ulid
 from forgedb.limits import INTEGER_MAX
 from forgedb.models import Page
-from forgedb.operations.steps import Steps, many
+from forgedb.operations.steps import Select, Steps
 from forgedb.sql.catalogue import Sql
 from forgedb.validation import check_integer, check_limit
 
@@ -34,10 +34,8 @@ class Key(msgspec.Struct, frozen=True, eq=False):
     following: Callable[[str], Mapping[str, object]]
     """Those for a page that begins after a place.  Raises ValueError for what is none."""
 
-    def after(self, after: str | None) -> Mapping[str, object]:
-        """The parameters of the page after a place, or of the first.  Raises InvalidValue."""
-        if after is None:
-            return self.beginning
+    def after(self, after: str) -> Mapping[str, object]:
+        """The parameters of the page after a place.  Raises InvalidValue."""
         try:
             if isinstance(after, str):
                 return self.following(after)
@@ -69,8 +67,8 @@ def page(
     One row more than asked for is read: it tells whether there is a next page.
     """
     count = check_limit(limit)
-    begins = key.after(after)
-    items = yield from many(model, statement, limit=count + 1, **begins, **params)
+    params.update(key.beginning if after is None else key.after(after), limit=count + 1)
+    items: list[T] = yield Select(statement, params, model)
     following = key.place(items[count - 1]) if len(items) > count else None
     del items[count:]
     return Page(items, following)

@@ -35,7 +35,7 @@ from typing import (
 import msgspec
 
 from forgedb.errors import ActorRequired
-from forgedb.operations.old_spellings import no_attribute, refuse_by_place
+from forgedb.operations.old_spellings import refuse_by_place
 from forgedb.operations.steps import Steps
 
 if TYPE_CHECKING:
@@ -267,11 +267,6 @@ class Dao(Generic[H_co]):
     def __init__(self, runner: H_co, context: Context) -> None:
         self._runner = runner
         self.context = context
-
-    if not TYPE_CHECKING:
-        # Checkers know all that there is.
-        def __getattr__(self, name: str) -> Any:
-            raise no_attribute(self, name)
 
 
 class Operation(Generic[P, R_co]):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from forgedb.errors import shown
 
-RENAMED: Mapping[str, str] = {"LeasesDao.export_jsonl": "export"}
-"""The methods that have another name now, which they have in the same class."""
 
+class Renamed:
+    """Stands in a class for a method that has another name there now.
 
-def no_attribute(thing: object, name: str) -> AttributeError:
-    """What to raise where ``thing`` has nothing of this name, any more or at all."""
-    of = type(thing).__name__
-    renamed = RENAMED.get(f"{of}.{name}")
-    if renamed is None:
-        return AttributeError(f"{of!r} object has no attribute {name!r}", name=name, obj=thing)
-    return AttributeError(f"{of}.{name} is called {renamed} now")
+    A ``__getattr__`` would tell the same, and slow down every look at an attribute.
+    """
+
+    def __init__(self, now: str) -> None:
+        self._now = now
+        self._name = ""
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = name
+
+    def __get__(self, thing: object, owner: type[Any]) -> NoReturn:
+        raise AttributeError(f"{owner.__name__}.{self._name} is called {self._now} now")
 
 
 def refuse_by_place(function: Any, given: tuple[object, ...]) -> None:
