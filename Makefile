@@ -37,12 +37,15 @@ demo: $(RUN) ## Record this checkout in forge.db and show what the database know
 	$(BIN)/forgedb status
 	$(BIN)/forgedb audit verify
 
+# One more than there are cores, since some tests wait; each has servers of its own, so four at most.
+WORKERS = $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
+
 test: $(DEV) docs ## Run all tests and report their coverage
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal --cov
 
 test-postgres: ONLY := postgres
 test-postgres: $(DEV) ## Run what needs PostgreSQL, on the server that the environment names
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal \
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal \
 		-k "$(ONLY)"
 
 soak: MINUTES := 10

@@ -23,7 +23,7 @@ from tests.servers.postgres import Databases
 
 PROCESSES = 8
 FILES = 200
-REPEATS = 5
+REPEATS = 3
 
 FILES_OF_A_MUTANT = 20
 
