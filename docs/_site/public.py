@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+from forgedb.operations.old_spellings import Renamed
+
 MODULES = (
     "forgedb",
     "forgedb.importing",
@@ -45,7 +47,8 @@ def members(thing: type) -> Iterator[tuple[str, Any]]:
         if base.__module__.startswith("forgedb."):
             found |= vars(base)
     for name, value in found.items():
-        is_called = hasattr(value, "__get__") and not isinstance(value, enum.Enum)
+        # A name of an earlier version says its new one.
+        is_called = hasattr(value, "__get__") and not isinstance(value, enum.Enum | Renamed)
         if is_called and not name.startswith("_") and name not in fields:
             yield name, value
 
