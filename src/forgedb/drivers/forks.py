@@ -1,4 +1,4 @@
-"""What becomes of connections where a process forks: they stay the parent's.
+"""Connections of a process that forks: they stay the parent's, and the child lets go of them.
 
 Two processes that use one connection get each other's answers, or each other's locks.
 """
@@ -19,7 +19,7 @@ _watched: WeakSet[Forked] = WeakSet()
 
 
 def watch(pool: Forked) -> None:
-    """Tell the pool when it finds itself in a child process."""
+    """Call the pool's ``forked`` in each child process."""
     _watched.add(pool)
 
 

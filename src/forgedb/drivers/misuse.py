@@ -1,4 +1,4 @@
-"""A handle used where it can't be: what it was, and which to use instead."""
+"""The errors for a handle that is used where it can't be: each says what to use instead."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from forgedb.errors import UsageError
 
 
 def outer_use() -> UsageError:
-    """The outer handle was used by who has a transaction open."""
+    """The outer handle was used by a thread or task that has a transaction open."""
     return UsageError(
         "a transaction is open on the database here, and the outer handle is no part of it (it"
         " might wait for it for ever): use the handle that transaction() gave"

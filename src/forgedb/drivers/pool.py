@@ -49,7 +49,7 @@ class Pool(Generic[C]):
 
     @property
     def exhausted(self) -> str:
-        """What is said when there was no connection to take in time."""
+        """The error's message where no connection was free in time."""
         return f"all {self.capacity} connections stayed busy for {self.timeout_seconds:g} s"
 
     def take(self) -> C:
@@ -92,14 +92,14 @@ class Pool(Generic[C]):
     def _open_or_wait(self) -> C:
         deadline = time.monotonic() + for_a_turn(self.timeout_seconds)
         with self._lock:
-            # Counted before the list is looked at again: a connection given back after that look
-            # sees a waiter, and one given back before it is found.
+            # Counted before the list is checked again: a connection given back before that check
+            # is found by it, and one given back later wakes this thread.
             self._waiting += 1
             self.attention = True
             try:
                 while True:
-                    # A thread that didn't have to wait takes without the lock, so looking first
-                    # and popping then could find the list empty.
+                    # Other threads pop without the lock, so the list may be empty even after a
+                    # check that it isn't.
                     try:
                         return self.idle.pop()
                     except IndexError:

@@ -15,7 +15,7 @@ R = TypeVar("R")
 def calling(
     steps: Steps[R], savepoint: Callable[[], AbstractContextManager[SyncRunner]]
 ) -> Steps[R]:
-    """The same steps, their calls done here: each in a savepoint, whose handle ends with it."""
+    """The same steps, with each Call made here, in a savepoint whose handle ends with it."""
     answer: Any = None
     raised: BaseException | None = None
     try:

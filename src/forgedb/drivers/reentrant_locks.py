@@ -1,4 +1,4 @@
-"""Whose turn it is on a transaction's one connection, where several threads or tasks use it."""
+"""Locks for a transaction's one connection, where several threads or tasks use it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class ReentrantLock(ABC):
     @staticmethod
     @abstractmethod
     def user() -> Hashable:
-        """Who is running now."""
+        """The running thread or task."""
 
     @abstractmethod
     def is_taken(self) -> bool:
-        """Whether it is someone else's turn now."""
+        """Whether another thread or task holds it now."""
 
     @abstractmethod
     async def __aenter__(self) -> None: ...
@@ -35,7 +35,7 @@ class ReentrantLock(ABC):
 
 
 class ThreadLock(ReentrantLock):
-    """Between threads; it blocks, and so its coroutines never wait."""
+    """Between threads; it blocks, and so its coroutines never suspend."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()

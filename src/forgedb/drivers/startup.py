@@ -1,4 +1,4 @@
-"""Waiting for a database that starts: what may still come, and what won't by itself."""
+"""Waiting for a database that is starting: which errors may pass, and which won't."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PAUSE_SECONDS = 0.25
 PAUSE_SECONDS_MAX = 2.0
 
 TO_COME = r'database ".*" does not exist|there is no folder '
-"""What somebody makes, or mounts, while the server runs already."""
+"""The errors about a database or folder that may be made, or mounted, a little later."""
 
 
 def is_starting(error: ForgeDbError) -> bool:
-    """Whether it may be another moment's: no server, no name of one, no database or folder yet.
+    """Whether the error may pass: no server, no host name, no database or folder yet.
 
-    What is refused for good, as by a wrong password, isn't.
+    An error that stays, such as a wrong password, is none of these.
     """
     if not isinstance(error, Unavailable) or isinstance(error, LockTimeout):
         return False

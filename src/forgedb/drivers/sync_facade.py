@@ -1,4 +1,4 @@
-"""A driver's coroutines as plain calls, for threads: they stand on links that never wait."""
+"""A driver's coroutines as plain calls, for threads: with blocking links they never suspend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 def finish(work: Coroutine[Any, Any, R]) -> R:
-    """Run a coroutine that never waits, as the plain call that it is."""
+    """Run a coroutine that never suspends, and return its result."""
     try:
         work.send(None)
     except StopIteration as stop:

@@ -1,4 +1,4 @@
-"""A task's errands: work written for threads, done in one of its own while the task waits."""
+"""Blocking work of a task, done in a thread of its own while the task waits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ R = TypeVar("R")
 async def in_a_thread(work: Callable[[], R]) -> R:
     """Do the work and return what it gives, or raise what it raises.
 
-    Where the task is cancelled, the work is told to stop, and waited for: when the task is back,
-    the database is left alone.
+    Where the task is cancelled, the work is told to stop, and waited for: once the task goes on,
+    nothing more is done to the database.
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[R] = loop.create_future()
@@ -39,7 +39,7 @@ async def in_a_thread(work: Callable[[], R]) -> R:
             value = context.run(work)
         except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
             raised = error
-        # A loop that was closed meanwhile waits for nothing any more.
+        # If the loop was closed meanwhile, nothing waits for the result.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, value, raised)
 
@@ -51,7 +51,7 @@ async def in_a_thread(work: Callable[[], R]) -> R:
         while not ended.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([ended])
-        # Looked at, or asyncio would complain that nobody did.
+        # Retrieved, or asyncio would log that the exception never was.
         ended.exception()
         raise
     return ended.result()

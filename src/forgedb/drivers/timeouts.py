@@ -1,4 +1,4 @@
-"""How long a call of a database may wait: the options of that, and when it looks up."""
+"""How long a call of a database may wait: its options, and how often it checks for Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ CALL_TIMEOUT_SECONDS = 30.0
 CALL_TIMEOUT_SECONDS_MAX = 86_400.0
 
 INTERRUPTIBLE_SECONDS = 0.5
-"""How often a thread that waits looks up for Ctrl-C: a signal that comes to another thread, or just
-before it sleeps, doesn't end its sleep."""
+"""How often a thread that waits wakes up to check for Ctrl-C: a signal that comes to another
+thread, or just before it sleeps, doesn't end its sleep."""
 
 
 def check_call_timeout(name: str, value: Any) -> float | None:

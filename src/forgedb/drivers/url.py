@@ -1,7 +1,6 @@
 """Where the database is: URLs, and the environment where no URL is given.
 
-A URL is read once, and kept as what it says; its password is kept out of every text that is made
-for people.
+A URL is parsed once, into its parts; its password is kept out of every message.
 """
 
 from __future__ import annotations

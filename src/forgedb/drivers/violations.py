@@ -49,9 +49,10 @@ def by_trigger(text: str) -> Conflict | None:
 
 
 def unfit(step: object, why: str) -> InvalidValue:
-    """A value of a statement's was refused: of the parameters, the one that can't be it; else any.
+    """A value was refused: names the first parameter that not every database takes.
 
-    What of a statement failed on its way to a result has no name, so the statement stands for it.
+    If all of them are fine, the value was computed in the statement and has no name: then the
+    statement is named.
     """
     for name, value in _params(step):
         if not _is_plain(value):
@@ -60,7 +61,7 @@ def unfit(step: object, why: str) -> InvalidValue:
 
 
 def undecodable(step: object, error: UnicodeDecodeError) -> InvalidValue:
-    """Bytes that the database holds as text are none: a corrupt row was read."""
+    """The database holds bytes as text that aren't UTF-8: a corrupt row was read."""
     return InvalidValue(
         "text",
         error.object,
@@ -70,7 +71,7 @@ def undecodable(step: object, error: UnicodeDecodeError) -> InvalidValue:
 
 
 def against(rule: str | None, step: object, why: str) -> InvalidValue:
-    """A CHECK refused: the value of the column that it is named after, else the statement."""
+    """A CHECK refused: names the value of the column that it is named after, else the statement."""
     for name, value in _params(step):
         if rule is not None and rule.endswith(f"_{name}_check"):
             return InvalidValue(rule, value, why)

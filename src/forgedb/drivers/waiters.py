@@ -12,7 +12,7 @@ from forgedb.drivers.timeouts import INTERRUPTIBLE_SECONDS
 
 
 class Waiter(ABC):
-    """One waits for it; any thread may wake it, also before it is waited for."""
+    """One thread or task waits on it; any thread may wake it, even before the wait begins."""
 
     @abstractmethod
     def wake(self) -> None: ...
@@ -23,10 +23,10 @@ class Waiter(ABC):
 
 
 class ThreadWaiter(Waiter):
-    """For a thread; it blocks, and so its coroutine never waits."""
+    """For a thread; it blocks, and so its coroutine never suspends."""
 
     def __init__(self) -> None:
-        # Waking lets go of it.  An Event has a lock besides, which a signal may leave taken.
+        # ``wake`` releases it.  An Event has a second lock, which a signal may leave locked.
         self._asleep = threading.Lock()
         self._asleep.acquire()
 

@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 class BlockingDatabase(SyncFacade, MigrationRunner):
-    """A database for threads, which knows how another beside it is opened."""
+    """A database for threads, which can open another one beside it."""
 
     def __init__(self, inner: PostgresRunner, options: PostgresOptions) -> None:
         super().__init__(inner)

@@ -1,7 +1,7 @@
 """One PostgreSQL connection: its transactions, and the carrying out of steps.
 
-What begins or ends a transaction or savepoint isn't sent by itself where it can go with the next
-statement: BEGIN costs no round trip of its own.
+BEGIN, SAVEPOINT and RELEASE are sent together with the next statement, so that they cost no round
+trip of their own.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ BEGIN_WRITE = Sent(b"BEGIN ISOLATION LEVEL READ COMMITTED")
 """Under it a lock's holder sees what was committed before it got the lock."""
 
 WARNINGS_TOLD = Sent(b"SET LOCAL client_min_messages TO warning")
-"""Where others use the session too, it can't be set once: see the pool's settings."""
+"""Where a pooler shares the session with others, it can't be set once: see the pool's settings."""
 
 BEGIN_READ = Sent(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
@@ -107,24 +107,24 @@ class PostgresConnection:
         self._where = where
         self._clock = clock
         self._owed: list[Sent] = []
-        """What goes ahead of the next statement, in the same round trip."""
+        """The statements to send ahead of the next one, in the same round trip."""
         self._changed = False
         """Whether the transaction may have changed something."""
         self._is_reading = False
-        """Whether it was begun to read alone."""
+        """Whether it was begun read-only."""
         self.lent_at = 0.0
         """When the pool was asked for it, by the monotonic clock."""
         self.spent = False
-        """Whether the session isn't as it was opened: it is not to be lent again."""
+        """Whether the pool must replace it, as when its session isn't as it was opened."""
         self.is_late = False
-        """Whether the call that it is lent to has less time left than is usual."""
+        """Whether the call that uses it has less than the usual timeout left."""
         self.is_silent = False
         """Whether it was given up, since the server didn't answer."""
         self.is_read_only = False
         """Whether the server refused to write, and another host may not."""
 
     async def drive(self, steps: Steps[R]) -> R:
-        """Carry out an operation's steps; what a step raises is raised inside it."""
+        """Carry out an operation's steps; a step's error is raised inside the operation."""
         # Most operations are one SELECT of one row: it goes the shortest way.
         first = self.link.first
         lookup: Any = steps
@@ -147,7 +147,7 @@ class PostgresConnection:
                     else:
                         result = await self._perform(step)
                 except InvalidValue as error:
-                    # What a row's decoder says; an operation may know what to do about it.
+                    # From a row's decoder; the operation may handle it.
                     step = steps.throw(error)
                 except DRIVER_ERRORS as error:
                     step = steps.throw(self._translated(error, step))
@@ -188,7 +188,7 @@ class PostgresConnection:
             self._has_prepared = False
         was_spent, self.spent = self.spent, True
         statuses = await self.link.script(texts, step.tell)
-        # Outside a transaction it can't be told what stays, nor where one of them fails.
+        # Outside a transaction, or where a statement fails, what was set in the session may stay.
         is_as_new = step.ending is not None and "LOAD" not in statuses
         sets = "SET" in statuses or any("set_config" in text for text in texts)
         self.spent = was_spent or self._is_idle or (sets and not is_as_new)
@@ -231,7 +231,7 @@ class PostgresConnection:
             answers = await self.link.together([*owed, *batch])
         except BaseException:
             if owed and owed[0] in _BEGINNINGS and not self.link.lost and self._is_idle:
-                # It was cancelled before the BEGIN, which is owed as before.
+                # It was cancelled before the BEGIN was sent, which is still to be sent.
                 self._owed = owed
             raise
         return answers[len(owed) :]
@@ -279,7 +279,7 @@ class PostgresConnection:
             )
 
     async def rollback(self) -> None:
-        """Undo the open transaction; a connection on which that fails is given up."""
+        """Undo the open transaction; a connection on which that fails is closed."""
         begun, self._owed = self._has_begun, []
         if not begun or self.link.lost:
             return
@@ -287,8 +287,8 @@ class PostgresConnection:
         if status == TransactionStatus.ACTIVE:
             await self.link.close()
             return
-        # Where nothing changed it is all one to the server, but psycopg forgets what it has
-        # prepared at every rollback.
+        # Where nothing changed COMMIT does the same, and psycopg forgets its prepared statements
+        # at every ROLLBACK.
         is_idle = status == TransactionStatus.INTRANS and not self._changed
         try:
             with at_most(LEAVING_SECONDS):
@@ -298,7 +298,7 @@ class PostgresConnection:
 
     @property
     def _is_reading_alone(self) -> bool:
-        """Whether a transaction is open that was begun without a right to write."""
+        """Whether a read-only transaction is open."""
         return self._is_reading and not self._is_idle
 
     @property
@@ -309,7 +309,7 @@ class PostgresConnection:
 
     @property
     def _has_begun(self) -> bool:
-        """Whether the server knows of the transaction yet."""
+        """Whether the BEGIN was sent."""
         return not self._owed or self._owed[0] not in _BEGINNINGS
 
     def savepoint(self) -> None:
@@ -323,7 +323,7 @@ class PostgresConnection:
             self._owed.append(RELEASE)
 
     async def rollback_to(self) -> None:
-        """Undo what was done since the savepoint; where that fails the whole transaction goes."""
+        """Undo what was done since the savepoint; where that fails, the whole transaction fails."""
         if SAVEPOINT in self._owed:
             while self._owed.pop() is not SAVEPOINT:
                 pass
@@ -334,9 +334,10 @@ class PostgresConnection:
             with at_most(LEAVING_SECONDS):
                 await self._together([ROLLBACK_TO, RELEASE])
         except Exception:  # noqa: BLE001 - whatever psycopg trips over
-            # What is on its way out says more than this.  An interruption that came before the
-            # SAVEPOINT leaves nothing to go back to, and the server refuses whatever comes now; one
-            # within a pipeline may leave psycopg confused, and then the connection is given up.
+            # The error that is being raised already says more than this one.  If an interruption
+            # came before the SAVEPOINT, the ROLLBACK TO has failed the transaction, and the server
+            # refuses further statements.  If it came within a pipeline, psycopg's state may be
+            # wrong: then the connection is closed.
             if not self.link.has_failed:
                 await self.link.close()
 

@@ -36,7 +36,7 @@ DUPLICATE_PREPARED = "42P05"
 _LOCKED = frozenset({"40P01", "55P03"})
 
 _LOST = ("08", "57P", "25P03", "25P04")
-"""How the SQLSTATEs begin that end the connection: connection exceptions, a server that shuts
+"""Prefixes of the SQLSTATEs that end the connection: connection exceptions, a server that shuts
 down, and a session that was idle, or its transaction open, past the server's limit."""
 
 _DATA_CLASS = "22"
@@ -86,24 +86,24 @@ def translate(error: Exception, where: str, step: object = None) -> ForgeDbError
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same work, begun anew, may well succeed: nothing of it has been kept."""
+    """Whether the same work, run again, may well succeed; nothing of it has been committed."""
     if not isinstance(error, Unavailable) or error.outcome != "not_committed":
         return False
     cause = error.__cause__
-    # Who gave up has used up the call's time.
+    # A statement that timed out has used up the call's time.
     if isinstance(cause, Overdue):
         return False
     return isinstance(cause, psycopg.Error) and (
         cause.sqlstate in RETRIED
         or is_lost(cause)
         or is_stale(cause)
-        # Where no other host could take it, it was told as final.
+        # Retryable only if another host may take the write.
         or (is_read_only(cause) and error.retryable)
     )
 
 
 def is_lost(error: BaseException | None) -> bool:
-    """Whether the connection is gone: what was being done when it broke is unknown."""
+    """Whether the connection is gone: the outcome of the statement that it ran is unknown."""
     if not isinstance(error, psycopg.Error) or isinstance(error, NotReplicated):
         return False
     if isinstance(error, Overdue):
@@ -116,12 +116,12 @@ def is_lost(error: BaseException | None) -> bool:
 
 
 def is_read_only(error: BaseException | None) -> bool:
-    """Whether the server takes no writes, or the transaction was begun without."""
+    """Whether the server takes no writes, or the transaction was begun read-only."""
     return isinstance(error, psycopg.errors.ReadOnlySqlTransaction)
 
 
 def is_stale(error: BaseException | None) -> bool:
-    """Whether a statement was refused only for having been prepared before its table changed."""
+    """Whether a statement was refused only because it was prepared before its table changed."""
     if isinstance(error, psycopg.errors.FeatureNotSupported):
         # Messages may come in any language.
         return error.diag.source_function == "RevalidateCachedQuery"
@@ -156,7 +156,7 @@ def _constraint(error: psycopg.Error, words: str, step: object) -> ForgeDbError:
 
 
 def _of_the_whole(name: str | None) -> str | None:
-    """The name without a partition's number: which one it was is nobody's business."""
+    """The name without a partition's number, which means nothing to callers."""
     return name and re.sub(r"^object_metadata_\d\d\b", "object_metadata", name)
 
 

@@ -1,7 +1,7 @@
 """The hosts of a URL, and to which of them a new connection goes: one that takes writes, if any.
 
-libpq would take the first that answers.  Here the primary is looked for, and one on a lower
-timeline than has been seen is passed over.
+libpq would take the first that answers.  Here the primary is looked for, and a primary on a lower
+timeline than one seen before is passed over.
 """
 
 from __future__ import annotations
@@ -43,19 +43,20 @@ CONNECT_SECONDS_MIN = 2
 """For one host; libpq doesn't wait less."""
 
 SILENT_SECONDS = 30.0
-"""How long a host that kept silent is tried after the others."""
+"""For how long a host that didn't answer is tried after the others."""
 
 _STARTING_UP = ("is starting up", "in recovery mode", "not yet accepting connections")
 _STOPPING = ("is shutting down", "terminating connection")
 _FULL = ("too many", "connection slots")
-"""In what a server says that refuses a connection for now; psycopg has no SQLSTATE of it."""
+"""Parts of the messages with which a server refuses a connection for now: there psycopg has no
+SQLSTATE."""
 
 _WRITES = ("read-write", "primary")
-"""What target_session_attrs says of who wants the primary."""
+"""The values of target_session_attrs that ask for the primary."""
 
 
 class Host(NamedTuple):
-    """One way to a server: what is put in the place of the URL's own hosts."""
+    """One address of a server; ``params`` go in the place of the URL's own hosts."""
 
     shown: str
     params: Params
@@ -77,14 +78,14 @@ class Dialer(ABC, Generic[C]):
 
     @abstractmethod
     async def resolve(self, params: Params) -> list[Params]:
-        """The same, once for each address that the host's name has."""
+        """The parameters, once for each address of the host's name."""
 
     @abstractmethod
     async def connect(self, url: str, params: Mapping[str, Any]) -> C: ...
 
     @abstractmethod
     async def ask(self, raw: C, text: LiteralString) -> Any:
-        """Send statements in one round trip; a cursor."""
+        """Send statements in one round trip; returns a cursor."""
 
     @abstractmethod
     async def close(self, raw: C) -> None: ...
@@ -131,21 +132,21 @@ class Hosts:
         self.timelines = timelines or Timelines()
         self.are_several = False
         self.seeks_primary = False
-        """Whether there are several, and the one that takes writes is wanted."""
+        """Whether there are several hosts, and the primary is wanted."""
         self.has_primary = False
-        """Whether it was found when it was last looked for."""
+        """Whether a primary was found at the last search."""
         self.passed_over = ""
         """Why each of the others isn't the primary, where none was found."""
         self._options = options
         self._looked = False
-        """Whether all have been looked at since the last one was lost."""
+        """Whether all hosts were tried since a connection was last lost."""
         self._last = ""
         """The host of the last connection."""
         self._silent: dict[str, float] = {}
-        """When hosts kept silent."""
+        """When a host last didn't answer, by its name."""
 
     def look_again(self) -> None:
-        """Look at all of them for the next connection: a connection was lost."""
+        """Try all hosts for the next connection, since a connection was lost."""
         self._looked = False
 
     async def connect(
@@ -173,7 +174,7 @@ class Hosts:
                         raw, server = await self._reached(dialer, host, settings, given)
                 except psycopg.Error as error:
                     refused.append((host.shown, error))
-                    # What was so no longer is.
+                    # The last connection's host fails now: another may be the primary.
                     looks_at_all = looks_at_all or host.shown == self._last
                     continue
                 found.append((raw, server))
@@ -199,7 +200,7 @@ class Hosts:
         several = False
         split = _split(named)
         for params in split:
-            # Of no concern to a name's addresses; in the environment it may say otherwise.
+            # It has nothing to do with a name's addresses; left out, the environment's would apply.
             asked = {**params, "target_session_attrs": "any"}
             try:
                 resolved = await dialer.resolve(asked)
@@ -207,7 +208,7 @@ class Hosts:
                 refused.append((_shown(params), error))
                 continue
             addresses = [each.get("hostaddr", "") for each in resolved]
-            # One of each kind is mostly one machine.
+            # One IPv4 and one IPv6 address are mostly one machine.
             kinds = Counter(":" in address for address in addresses)
             several = several or max(kinds.values()) > 1
             for address in addresses:
@@ -220,7 +221,7 @@ class Hosts:
         if named.get("load_balance_hosts") == "random":
             random.shuffle(hosts)
         if target == "prefer-standby":
-            # As libpq: any of them, where no standby is.
+            # As libpq does: any host, where no standby is found.
             hosts = [
                 Host(host.shown, {**host.params, "target_session_attrs": target})
                 for target in ("standby", "any")
@@ -245,7 +246,7 @@ class Hosts:
         try:
             raw = await dialer.connect(self._options.conninfo, {**given, **host.params})
             try:
-                # A pooler may take who comes, and have no server for the first statement.
+                # A pooler may accept the connection, and have no server for its first statement.
                 server = await self._asked(dialer, raw, host, settings)
             except BaseException:
                 await dialer.close(raw)
@@ -279,7 +280,7 @@ class Hosts:
     def _choice(
         self, found: Iterable[tuple[C, Server]], refused: list[tuple[str, psycopg.Error]]
     ) -> tuple[C, Server]:
-        """The first primary of no lower timeline than was seen, or else a standby."""
+        """The first primary that isn't on an old timeline, or else a standby."""
         fit: list[tuple[C, Server]] = []
         for raw, server in found:
             if server.is_overtaken:
@@ -306,20 +307,20 @@ def _takes_writes(server: Server) -> bool:
 
 
 def said(error: psycopg.Error) -> str:
-    """A server's or the library's words on one line, without where they come from."""
+    """The message of the server or of libpq on one line, without libpq's prefix."""
     words = " ".join(str(error).split())
     return re.sub(r"^connection failed: connection to server (?:at|on) .+? failed: ", "", words)
 
 
 def may_pass(error: psycopg.Error) -> bool:
-    """Whether a connection that was refused may well be had later, of one host at least."""
+    """Whether a connection that was refused may succeed later, to one host at least."""
     if isinstance(error, NoHost):
         return any(may_pass(each) for _, each in error.refused)
     return not is_answered(error) or _says(str(error), *_STARTING_UP, *_STOPPING, *_FULL)
 
 
 def is_starting(error: psycopg.Error) -> bool:
-    """Whether the server will soon be there."""
+    """Whether the server is starting up."""
     return _says(str(error), *_STARTING_UP)
 
 
@@ -329,7 +330,7 @@ def _says(words: str, *reasons: str) -> bool:
 
 def _expanded(url: str) -> Params:
     """What libpq makes of the URL, the environment and a service file."""
-    # It tells so of an attempt to connect: of one that it gives up before it does anything.
+    # libpq tells it of an attempt to connect; the wrong sslmode ends this one before it begins.
     attempt = PGconn.connect_start(make_conninfo(url, sslmode="none such").encode())
     try:
         options = [(each.keyword, each.val) for each in attempt.info]
@@ -339,12 +340,12 @@ def _expanded(url: str) -> Params:
 
 
 def _is_asked_for(url: str) -> bool:
-    """Whether any server will do: it was said so, and isn't what libpq takes for granted."""
+    """Whether target_session_attrs was given, and isn't libpq's default."""
     return "target_session_attrs" in conninfo_to_dict(url) or "PGTARGETSESSIONATTRS" in os.environ
 
 
 def _split(named: Params) -> list[Params]:
-    """What libpq says of each of its hosts; what doesn't fit together is left for it to refuse."""
+    """The parameters of each host; lists of different lengths are left for libpq to refuse."""
     hosts, addresses, ports = (
         named[each].split(",") if each in named else [""] for each in ("host", "hostaddr", "port")
     )

@@ -1,7 +1,8 @@
-"""The connection that was used last, kept for whoever asks next instead of being given back.
+"""The connection that was used last, kept for the next call instead of given back to the pool.
 
-The ways into psycopg_pool and out of it again take a fifth of a read by id.  Whoever finds nothing
-here asks the pool; while somebody does, and from time to time, what is used goes back to it.
+Giving a connection back to psycopg_pool and taking it again costs a fifth of a read by id.  A call
+that finds nothing here asks the pool.  While any call does, and from time to time, connections are
+given back to the pool.
 
 Threads share it without a lock: a list's pop and append are atomic.
 """
@@ -15,7 +16,7 @@ from psycopg.pq import TransactionStatus
 from forgedb.drivers.postgres.connection import PostgresConnection
 
 KEPT_SECONDS_MAX = 60.0
-"""What was lent longer ago isn't kept once more: the pool replaces what has grown old."""
+"""A connection that left the pool longer ago is given back: the pool replaces old ones."""
 
 
 class LastUsed:
@@ -25,9 +26,9 @@ class LastUsed:
         self._enabled = enabled
         self._connections: list[PostgresConnection] = []
         self._asking: list[None] = []
-        """One for each that has found nothing here and asks the pool."""
+        """One item for each call that found nothing here and asks the pool."""
         self._since = 0.0
-        """What the pool lent before isn't kept any more."""
+        """A connection that left the pool before this time isn't kept any more."""
 
     def take(self) -> PostgresConnection | None:
         """What is kept, if anything is."""
@@ -37,13 +38,13 @@ class LastUsed:
             return None
 
     def ask(self) -> PostgresConnection | None:
-        """Say that the pool is asked, until ``answered``; or what was kept a moment ago."""
+        """Note that a call asks the pool, until ``answered``; returns what was kept just before."""
         self._asking.append(None)
-        # Looked at again: who kept it before this was said didn't know.
+        # Checked again: a thread that kept a connection just before didn't know of this call.
         return self.take()
 
     def answered(self) -> None:
-        """Say that the pool isn't asked any more."""
+        """Note that the call doesn't ask the pool any more."""
         self._asking.pop()
 
     def keep(self, connection: PostgresConnection) -> PostgresConnection | None:
@@ -51,13 +52,13 @@ class LastUsed:
         if self._asking or self._connections or not self._may_be_kept(connection):
             return connection
         self._connections.append(connection)
-        # Looked at again: who asked, or renounced all, before it was here didn't find it.
+        # Checked again: a thread that asked, or renounced all, just before didn't find it.
         if self._asking or not self._may_be_kept(connection):
             return self.take()
         return None
 
     def renounce(self, *, for_good: bool = False) -> None:
-        """Keep nothing that was lent before; ``take`` gives what is here, to be given back."""
+        """Keep none that left the pool before now; those here are to be taken, and given back."""
         self._since = time.monotonic()
         if for_good:
             self._enabled = False

@@ -1,7 +1,7 @@
 """One connection of psycopg's, for threads or for tasks, behind the same coroutines.
 
-What is built on it is written once, with ``await``.  A blocking link has done its work when its
-coroutine returns, so that nothing ever waits; an awaited link waits as usual.
+The code that uses a link is written once, with ``await``.  A blocking link blocks until its work
+is done, so that its coroutines never suspend; an awaited link's do, as usual.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ ALIVE = Sent(b"SELECT 1")
 
 
 class Answer(NamedTuple):
-    """What came of a statement: its rows, how many it changed, and the server's word for it."""
+    """A statement's result: its rows, how many it changed, and the server's command tag."""
 
     rows: list[tuple[Any, ...]]
     changed: int
@@ -67,7 +67,7 @@ class Link(ABC, Generic[C]):
     async def ask(self, sent: Sent) -> Answer:
         """Send one statement."""
         prepare = sent.params is not None and self._preparing.is_due(sent.text)
-        # Who was interrupted didn't hear it.
+        # It may be left from a statement that was interrupted.
         self.raw.has_warned = False
         answer = await self._ask(sent, prepare)
         self._note(sent, answer)
@@ -75,7 +75,7 @@ class Link(ABC, Generic[C]):
         return answer
 
     async def first(self, text: bytes, params: Params) -> tuple[Any, ...] | None:
-        """The first row of one statement's: what most calls are, and so without detours."""
+        """The first row of one statement: most calls are this, so it takes the shortest path."""
         if self._preparing.is_done(text):
             return await self._first(text, params)
         rows = (await self.ask(Sent(text, params))).rows
@@ -101,12 +101,12 @@ class Link(ABC, Generic[C]):
     async def script(
         self, texts: Sequence[str], tell: Callable[[str, str], None] | None = None
     ) -> list[str]:
-        """Send several statements in one round trip; the server's word for each.
+        """Send several statements in one round trip; returns the command tag of each.
 
-        ``tell`` hears what else it said, as of a Run.
+        ``tell`` is called with the server's notices, as for a Run.
 
-        What is raised has the number of the statement that failed, as its ``number``, and where the
-        server saw the fault, from 0, as its ``position``, if it said.
+        The error that is raised says which statement failed, as its ``number``, and where in it,
+        from 0, as its ``position``, if the server said.
         """
         self.raw.has_warned = False
         self.raw.told = []
@@ -132,13 +132,14 @@ class Link(ABC, Generic[C]):
     async def _blamed(
         self, texts: Sequence[str], error: psycopg.Error, number: int
     ) -> tuple[int, int | None]:
-        """Which statement an error is about, and where in it, which came after so many results."""
+        """Which statement an error is about, and where in it; ``number`` results came before it."""
         told = error.diag.statement_position
         if told:
             encoding = self.raw.info.parameter_status("server_encoding")
             return place(texts, characters(texts, int(told), encoding))
         if number == 0 and len(texts) > 1 and self.has_failed:
-            # Was it read at all?  In a transaction that has failed nothing more is run, but read.
+            # The server may have failed to parse any of them.  In a failed transaction it parses
+            # statements, but runs none: so each is sent alone, to see which it refuses.
             for each, text in enumerate(texts):
                 again = _failed(await self._sent(text.encode()))
                 if not isinstance(again, psycopg.errors.InFailedSqlTransaction):
@@ -147,7 +148,7 @@ class Link(ABC, Generic[C]):
 
     @property
     def has_failed(self) -> bool:
-        """Whether the server only waits for the transaction's end."""
+        """Whether the transaction has failed, and can only be rolled back."""
         return self.raw.info.transaction_status == TransactionStatus.INERROR
 
     @abstractmethod
@@ -158,14 +159,14 @@ class Link(ABC, Generic[C]):
         """Stream the blocks into a ``COPY ... FROM STDIN``; returns how many rows they were."""
 
     async def close(self) -> None:
-        """Give the connection up; nothing goes on for it on the server."""
+        """Close the connection, and leave no statement of it running on the server."""
         await self._stop_server()
         await self._close()
 
     async def _stop_server(self) -> None:
-        """Have it stop what it is doing.
+        """Have the server cancel the statement that it runs.
 
-        Busy, it doesn't look whether anybody is there, and would keep its locks until it is done.
+        While it runs one it doesn't notice that the client is gone, and would keep its locks.
         """
         if self._is_used and not self._is_severed:
             with suppress(psycopg.Error, asyncio.CancelledError):
@@ -175,7 +176,7 @@ class Link(ABC, Generic[C]):
     async def _close(self) -> None: ...
 
     async def break_off(self) -> None:
-        """Give the connection up under whoever still uses it: they find it lost, or cancelled."""
+        """Close it while it is in use: its user gets a lost connection or cancelled statement."""
         if self.lost:
             return
         await self._stop_server()
@@ -186,7 +187,7 @@ class Link(ABC, Generic[C]):
         await self.close()
 
     def sever(self) -> None:
-        """Take the server away from it, in a child process: the parent's session stays as it is."""
+        """Cut it off from the server, in a child process: the parent's session stays as it is."""
         if not self.lost:
             self._is_severed = True
             nothing = os.open(os.devnull, os.O_RDWR)
@@ -202,9 +203,9 @@ class Link(ABC, Generic[C]):
         return self.raw.closed
 
     async def is_alive(self) -> bool:
-        """Whether the idle connection can be used; the server is asked only if it said something.
+        """Whether the idle connection can be used; the server is asked only if data has arrived.
 
-        A session that was ended has its last words waiting, and looking for them costs no trip.
+        A server that ends a session sends an error first; checking for data costs no round trip.
         """
         if self.lost:
             return False
@@ -334,7 +335,7 @@ class AwaitedLink(Link[PatientAsyncConnection]):
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([sending], timeout=STOP_SECONDS)
         if sending.done():
-            # Looked at, or asyncio would complain that nobody did.
+            # Retrieved, or asyncio would log that the exception never was.
             sending.exception()
         else:
             sending.cancel()
@@ -373,9 +374,9 @@ def _has_rows(cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any]) -> bool:
 
 
 def _raise_interruption(error: psycopg.Error, handled: BaseException | None) -> None:
-    """Raise what interrupted psycopg, if it tells of what that has left in its place.
+    """Raise what interrupted psycopg, if it raised an error of its own in its place.
 
-    A caller would try again what was interrupted.  ``handled`` was on its way before.
+    On that error a caller would try again.  ``handled`` was being handled before the call.
     """
     before = error.__context__
     while before is not None and before is not handled:

@@ -1,7 +1,8 @@
-"""Listening for topics: one session for all who listen, while anybody does.
+"""Listening for topics: one session for all waiters, open while there are any.
 
-A thread of its own has the session, whether threads wait or tasks.  Where there is none to be had,
-or it breaks, nobody is told: who waits looks by itself now and then, and this only wakes it sooner.
+The session belongs to a thread of its own, whether threads or tasks wait.  Where it can't be
+opened, or breaks, no waiter gets an error: waiters also check by themselves now and then, and a
+notification only wakes them sooner.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ SELECT pg_try_advisory_lock_shared(class, hashtext(key))
 FROM unnest(%s::integer[], %s::text[]) WITH ORDINALITY AS topic (class, key, number)
 ORDER BY number
 """
-"""It doesn't wait: who tells of a topic has the lock for as long as one statement takes."""
+"""It doesn't wait: whoever notifies of a topic holds the lock only for one statement."""
 
 UNLOCK = b"""
 SELECT pg_advisory_unlock_shared(class, hashtext(key))
@@ -41,25 +42,26 @@ FROM unnest(%s::integer[], %s::text[]) AS topic (class, key)
 """
 
 HEARD_MAX = 200
-"""How many topics are listened for: a lock each, of the few thousand that a server has."""
+"""How many topics are listened for at most: each takes one of a server's few thousand locks."""
 
 LOCKED_SECONDS = 0.02
-"""How soon to try again where the lock was another's."""
+"""How soon to try again where another session held the lock."""
 
 IDLE_SECONDS = 5.0
-"""How long the session is kept that nobody needs any more."""
+"""How long the session is kept after its last waiter is gone."""
 
 AGAIN_SECONDS = 5.0
-"""How soon to try again where there was no session to be had, or it broke."""
+"""How soon to try again where the session couldn't be opened, or broke."""
 
 CLOSE_SECONDS = 2.0
 CUT_SECONDS = 0.5
 NOTICE_SECONDS = 0.002
-"""Closing waits so long in all, and so long before it cuts the connection; it looks so often."""
+"""Closing waits CLOSE_SECONDS in all, cuts the connection after CUT_SECONDS, and checks whether
+the thread has ended every NOTICE_SECONDS."""
 
 CONNECTING = {
     "fallback_application_name": "forgedb, listening",
-    # It mostly keeps silent, and a connection that is silent may get lost without a word.
+    # The session is mostly idle, and an idle connection may get lost without an error.
     "keepalives_idle": 20,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -69,7 +71,7 @@ CONNECTING = {
 
 
 class Listener:
-    """Wakes those who listen for a topic, when it is told."""
+    """Wakes the waiters of a topic at its notifications."""
 
     def __init__(self, options: PostgresOptions, hosts: Hosts | None = None) -> None:
         self._options = options
@@ -77,17 +79,18 @@ class Listener:
         self._lock = threading.Lock()
         self._waiters: dict[Topic, set[Waiter]] = {}
         self._heard: set[Topic] = set()
-        """The topics of which everything is told; only the thread changes it."""
+        """The topics whose lock is held, so that none of their notifications is missed; only the
+        thread changes it."""
         self._over = False
         self._running = False
         self._thread: threading.Thread | None = None
         self._waker: socket.socket | None = None
-        """What is said here wakes the thread."""
+        """A byte that is sent here wakes the thread."""
         self._raw: PatientConnection | None = None
         forks.watch(self)
 
     def add(self, topic: Topic, waiter: Waiter) -> None:
-        """Wake the waiter at each notice from now on, and once when that has begun to be so."""
+        """Wake the waiter at each notification from now on, and once when listening has begun."""
         with self._lock:
             if self._over or (self._running and waiter in self._waiters.get(topic, ())):
                 return
@@ -154,12 +157,12 @@ class Listener:
 
     def _wake_thread(self) -> None:
         if self._waker is not None:
-            # Full of what it hasn't heard yet, it will wake anyway.
+            # If the socket is full, the thread has bytes to read, and wakes anyway.
             with suppress(BlockingIOError):
                 self._waker.send(b"!")
 
     def _cut(self) -> None:
-        """Take the connection away from the thread, which waits for the server."""
+        """Cut the connection of the thread, which waits for the server."""
         with self._lock:
             if self._raw is None or self._raw.closed:
                 return
@@ -175,7 +178,7 @@ class Listener:
                     self._rest(wakeups)
 
     def _is_needed(self) -> bool:
-        """Whether to go on; the thread is as good as ended when it isn't."""
+        """Whether the thread is to go on; if not, it counts as ended from now on."""
         with self._lock:
             if self._waiters and not self._over:
                 return True
@@ -216,9 +219,9 @@ class Listener:
             raw.close()
 
     def _listen(self, raw: psycopg.Connection[Any], wakeups: socket.socket, server: Server) -> None:
-        """Listen for who waits, until for some time nobody has."""
+        """Listen while there are waiters, and IDLE_SECONDS longer."""
         if _is_pooled(raw):
-            # Whatever is set on this session would be another's the next moment.
+            # A pooler may give this session to another client the next moment.
             self._over = True
             return
         raw.add_notify_handler(lambda notify: self._tell({(notify.channel, notify.payload)}))
@@ -227,7 +230,7 @@ class Listener:
         with selectors.DefaultSelector() as selector:
             selector.register(raw.pgconn.socket, selectors.EVENT_READ)
             selector.register(wakeups, selectors.EVENT_READ)
-            # An old primary hears of nothing that is done on the new one.
+            # An old primary gets no notification of what is done on the new one.
             while not (self._over or server.is_overtaken):
                 is_complete = self._follow(raw, channels)
                 now = time.monotonic()
@@ -241,7 +244,7 @@ class Listener:
                 raw.pgconn.consume_input()
 
     def _follow(self, raw: psycopg.Connection[Any], channels: set[str]) -> bool:
-        """Listen for what is waited for now; returns whether that was possible.
+        """Listen for the topics that have waiters now; returns whether all locks were taken.
 
         ``channels`` are those that the session listens to already.
         """
@@ -261,12 +264,12 @@ class Listener:
         locked = [topic for topic, (is_locked,) in zip(new, tried, strict=True) if is_locked]
         with self._lock:
             self._heard.update(locked)
-        # They look once more: what ended before this wasn't told.
+        # Their waiters check once more: there was no notification of what ended before this.
         self._tell({(topic.channel, topic.key) for topic in locked})
         return len(locked) == len(new)
 
     def _tell(self, notices: Collection[tuple[str, str]]) -> None:
-        """Wake those who wait for one of the notices, each a channel and a payload."""
+        """Wake the waiters of these notifications, each a channel and a payload."""
         if not notices:
             return
         with self._lock:
@@ -277,13 +280,13 @@ class Listener:
 
 
 def _is_pooled(raw: psycopg.Connection[Any]) -> bool:
-    """Whether a pooler stands between: then the server's process isn't the one that answered."""
+    """Whether a pooler is in between: then it gave another process id than the server has."""
     row = raw.execute(b"SELECT pg_backend_pid()").fetchone()
     return row is None or row[0] != raw.info.backend_pid
 
 
 def _notices(raw: psycopg.Connection[Any]) -> set[tuple[str, str]]:
-    """What came since the last look: channels and payloads."""
+    """The notifications since the last call: channels and payloads."""
     found: set[tuple[str, str]] = set()
     while (notify := raw.pgconn.notifies()) is not None:
         found.add((notify.relname.decode(), notify.extra.decode()))

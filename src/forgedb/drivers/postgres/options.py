@@ -1,4 +1,4 @@
-"""What can be said of a PostgreSQL database when it is opened, in its URL or in the call.
+"""The options with which a PostgreSQL database is opened, in its URL or in the call.
 
 Options of libpq (``sslmode``, ``application_name``, ``connect_timeout``, ``options``) stay in the
 URL, and go to libpq as they are.

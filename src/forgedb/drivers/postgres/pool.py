@@ -1,4 +1,4 @@
-"""Connections on loan from psycopg_pool, for threads or for tasks, behind the same coroutines."""
+"""The connection pool, on psycopg_pool: for threads or for tasks, behind the same coroutines."""
 
 from __future__ import annotations
 
@@ -41,37 +41,37 @@ from forgedb.operations.cancellation import stop_if_told
 Clock = Callable[[], datetime] | None
 
 TIMES_AS_READ = "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO'"
-"""Whatever a role or a database is set to.  PgBouncer keeps both for whoever set them."""
+"""Set whatever the role's or database's own default is.  PgBouncer keeps both for each client."""
 
 ONE_PLAN = "SET plan_cache_mode TO force_generic_plan"
-"""Statements are found by keys, whose plan is the same for all values; planning a partitioned
-table anew for each value costs more than the search."""
+"""Statements find rows by key, with the same plan for all values; planning for a partitioned table
+anew with each value costs more than the search."""
 
 WARNINGS_TOLD = "SET client_min_messages TO warning"
-"""A COMMIT warns where its standby wasn't waited for; a role may be set to hear of errors alone."""
+"""The server warns where a COMMIT didn't wait for its standby; a role's default may hide that."""
 
 CLOSE_SECONDS = 2.0
 
 WAITING_COUNTS = 0.1
-"""The part of its time from which on it matters that a call has waited for a connection."""
+"""A call that waited for a connection for more than this part of its timeout has less time left."""
 
 PRIMARY_SECONDS_FIRST = 0.02
 PRIMARY_SECONDS_MAX = 1.0
-"""The pauses between two looks for a primary, while there are standbys alone."""
+"""The pauses between two searches for a primary, while only standbys are found."""
 
 FIRST_LOOK_SECONDS = 0.02
 """How long the first connection is waited for before looking whether it was refused."""
 
 RECONNECT_SECONDS = 1.0
-"""How long the pool tries to replace a connection before it begins anew, if anybody waits for one.
-In one long attempt it would pause longer and longer, and be asleep when the server is back."""
+"""How long the pool tries to replace a connection before it begins anew, if a call waits for one.
+In one long attempt it would pause longer and longer, and still sleep when the server is back."""
 
 # The pool reports each failed attempt to connect; without a handler Python would print them.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
 class Pool(ABC):
-    """What lends connections; the last attempt to open one that failed is remembered."""
+    """The pool; ``refused`` is why the last attempt to connect failed, until one succeeds."""
 
     def __init__(
         self, options: PostgresOptions, clock: Clock, timelines: Timelines | None = None
@@ -82,10 +82,10 @@ class Pool(ABC):
         self.refused: psycopg.Error | None = None
         self._connected = False
         self._is_silent = False
-        """Whether a connection was given up for the server's silence, and there is no new one."""
+        """Whether a connection was given up as the server didn't answer, and none opened since."""
         self._forked = False
         self._links: WeakSet[Link[Any]] = WeakSet()
-        # A pool that may shrink to nothing must have all of them back.
+        # A pool that may shrink to nothing can only close connections that are given back.
         self._last_used = LastUsed(enabled=options.pool_min_size > 0)
         forks.watch(self)
 
@@ -96,7 +96,7 @@ class Pool(ABC):
             await self.give(await self._first())
             await self._let_grow()
         except BaseException:
-            # Without waiting for those that still try to connect: they give up by themselves.
+            # Attempts to connect that still run aren't waited for: they give up by themselves.
             await self._close(0)
             raise
 
@@ -114,7 +114,7 @@ class Pool(ABC):
         """Whether it is of no use to wait for the first connection."""
         if self.refused is None:
             return False
-        # Of several the primary may have died, and another one be promoted.
+        # Of several hosts the primary may have died, and a standby may soon be promoted.
         waited_for = may_pass if self.hosts.are_several else is_starting
         return not waited_for(self.refused)
 
@@ -142,7 +142,7 @@ class Pool(ABC):
     async def _exchanged(
         self, connection: PostgresConnection, to_write: bool
     ) -> PostgresConnection:
-        """Another connection in the place of one that is out of use."""
+        """Another connection in the place of one that isn't fit for the call."""
         began = time.monotonic()
         give_up_at = began + self._wait_seconds()
         pause = 0.0
@@ -156,10 +156,10 @@ class Pool(ABC):
             connection.spent = True
             await self.give(connection)
             if connection.server.is_overtaken:
-                # The others may be the same primary's.
+                # The pool's other connections may lead to the same old primary.
                 await self.drain()
             elif connection.server.in_recovery:
-                # It may be being promoted.
+                # The standby may be about to be promoted.
                 await self.sleep(pause)
                 pause = min(2 * pause or PRIMARY_SECONDS_FIRST, PRIMARY_SECONDS_MAX)
             connection = self._last_used.take() or await self._asked_for()
@@ -167,10 +167,10 @@ class Pool(ABC):
         return connection
 
     async def _asked_for(self) -> PostgresConnection:
-        """What the pool lends."""
+        """A connection of psycopg_pool's."""
         if self._forked:
             raise misuse.forked()
-        # Before it is lent: a pool that is drained meanwhile must have it back.
+        # The time before psycopg_pool gives it: if the pool is drained meanwhile, it must go back.
         asked_at = time.monotonic()
         connection = self._last_used.ask()
         try:
@@ -187,14 +187,14 @@ class Pool(ABC):
             self._last_used.answered()
 
     def _count_waiting(self, connection: PostgresConnection, waited_seconds: float) -> None:
-        """Let its call, which has waited for it, wait so much less for an answer."""
+        """Take the time that a call has waited for the connection off its timeout."""
         usual = self.options.call_timeout_seconds
         if usual is not None and waited_seconds > usual * WAITING_COUNTS:
             connection.link.raw.call_seconds = max(usual - waited_seconds, min(usual, 1.0))
             connection.is_late = True
 
     def as_usual(self, connection: PostgresConnection) -> None:
-        """Let its calls wait as long as any for an answer."""
+        """Give its calls the usual timeout again."""
         connection.link.raw.call_seconds = self.options.call_timeout_seconds
         connection.is_late = False
 
@@ -217,7 +217,7 @@ class Pool(ABC):
             await self._give(left)
         if connection.is_silent or connection.is_read_only:
             self._is_silent = self._is_silent or connection.is_silent
-            # The others would do no better by who gets them: they are of the same server.
+            # The other connections lead to the same server, and would fail in the same way.
             await self.drain()
 
     async def close(self) -> None:
@@ -292,7 +292,7 @@ class Pool(ABC):
         return f"{TIMES_AS_READ}; {WARNINGS_TOLD}; {ONE_PLAN}"
 
     async def connect(self, dialer: Dialer[Any], link: type[Link[Any]], given: Any) -> Any:
-        """A new connection, with what wraps it."""
+        """A new connection of psycopg's, and in its ``wrapper`` the PostgresConnection."""
         given.pop("connect_timeout", None)
         try:
             raw, server = await self.hosts.connect(dialer, self.settings(), given)
@@ -321,7 +321,7 @@ class Pool(ABC):
         return {
             "conninfo": options.conninfo,
             "min_size": options.pool_min_size,
-            # Until the first one is there: whoever asks for it meanwhile would have a second made.
+            # Until the first one is open: a request before that would have a second opened.
             "max_size": max(1, options.pool_min_size),
             "reconnect_timeout": RECONNECT_SECONDS,
             "open": False,
@@ -457,7 +457,7 @@ class AwaitedPool(Pool):
         work = self._pool.putconn(raw)
         if raw.pgconn.transaction_status == TransactionStatus.IDLE:
             try:
-                # Then it hardly ever waits, and a task would cost more than the work.
+                # With no transaction open it hardly ever waits, and a task would cost more.
                 waits_for = work.send(None)
             except StopIteration:
                 return

@@ -1,7 +1,7 @@
 """When a statement is prepared on the server: after a few uses, and never within a pipeline.
 
-psycopg can do this by itself, but takes a statement for prepared that a pipeline skipped after an
-error; and it forgets all that it prepared at a ROLLBACK.
+psycopg can do this by itself, but it counts a statement as prepared that a pipeline skipped after
+an error; and it forgets all that it prepared at a ROLLBACK.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ STATEMENTS_MAX = 90
 """Fewer than psycopg keeps on a connection."""
 
 NOT_BY_ITSELF = 1_000_000_000
-"""psycopg's own threshold: out of reach."""
+"""psycopg's own threshold: never reached, so that it prepares nothing by itself."""
 
 
 class Preparing:

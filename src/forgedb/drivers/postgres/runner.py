@@ -30,10 +30,10 @@ PAUSE_SECONDS_FIRST = 0.02
 PAUSE_SECONDS_MAX = 1.0
 
 LEAST_SECONDS = 1.0
-"""How long a further attempt has at least for each answer, however little is left of the call."""
+"""The least timeout of a further attempt for each answer, however little of the call is left."""
 
 WAKING_SECONDS = 0.005
-"""Within which those ask for a lease who are told at one moment that it may be had."""
+"""Waiters for a lease that are woken at one moment spread their attempts over this time."""
 
 
 class PostgresRunner(AsyncRunner):
@@ -61,7 +61,7 @@ class PostgresRunner(AsyncRunner):
         self._schema_check = schema_check
         self.schema_ready = schema_check is None
         self._in_transaction: set[Hashable] = set()
-        """Who has a transaction open: the outer handle is out of use for them."""
+        """The threads or tasks that have a transaction open: they can't use the outer handle."""
 
     def __repr__(self) -> str:
         return f"PostgresRunner({self._pool.options.shown!r})"
@@ -160,7 +160,7 @@ class PostgresRunner(AsyncRunner):
         async def wait(seconds: float) -> None:
             self._listener.add(topic, waiter)
             if await waiter.wait(seconds):
-                # Others were woken too: they needn't all come at once.
+                # Other waiters were woken too: they shouldn't all try at once.
                 await self._pool.sleep(random.uniform(0, WAKING_SECONDS))  # noqa: S311
 
         try:
@@ -169,7 +169,7 @@ class PostgresRunner(AsyncRunner):
             self._listener.remove(topic, waiter)
 
     async def _take_alive(self, *, to_write: bool = False) -> PostgresConnection:
-        """A connection for a block that can't be run again if it turns out to be gone."""
+        """A connection that was checked, for a block that can't be run again if it is lost."""
         while True:
             connection = await self._pool.take(to_write=to_write)
             alive = False
@@ -250,9 +250,9 @@ class PostgresRunner(AsyncRunner):
         kwargs: dict[str, Any],
         left_seconds: float,
     ) -> R:
-        """Try an operation again that failed for no fault of its own, with growing pauses.
+        """Retry an operation after a transient error, with growing pauses.
 
-        Not for longer than its time, of which so much is left.
+        It ends when ``left_seconds``, the rest of the call's time, are over.
         """
         from tenacity import (
             AsyncRetrying,
@@ -262,7 +262,7 @@ class PostgresRunner(AsyncRunner):
         )
         from tenacity.wait import wait_random_exponential
 
-        # Those that were in each other's way a moment ago must not meet again at once.
+        # Operations that conflicted a moment ago must not retry at the same moment.
         await self._pool.sleep(random.uniform(0, PAUSE_SECONDS_FIRST))  # noqa: S311
         retrying = AsyncRetrying(
             sleep=self._pool.sleep,
@@ -271,7 +271,7 @@ class PostgresRunner(AsyncRunner):
             retry=retry_if_exception(is_transient),
             reraise=True,
         )
-        # An `async def`, not a lambda that gives its coroutine: that one tenacity wouldn't await.
+        # ``once`` is an `async def`: tenacity wouldn't await the coroutine that a lambda gives.
         return await retrying(once, *args, **kwargs)
 
     def _refuse_outer_use(self) -> None:
@@ -280,7 +280,7 @@ class PostgresRunner(AsyncRunner):
 
 
 class PostgresTransaction(AsyncRunner):
-    """An open transaction; several that use it take turns."""
+    """An open transaction; threads or tasks that share it use it one at a time."""
 
     dialect = "postgres"
     is_transaction = True
@@ -302,12 +302,16 @@ class PostgresTransaction(AsyncRunner):
         self._open = True
 
     async def end(self) -> None:
-        """End when nobody is in a savepoint of it any more."""
+        """End it when no other thread or task is in a savepoint of it any more."""
         async with self._lock:
             self._open = False
 
     async def give_up(self) -> None:
-        """End now and undo it; who is still in it finds neither this transaction nor the next."""
+        """End it now and roll back.
+
+        A thread or task that is still in it gets an error, and can't reach the connection's next
+        transaction.
+        """
         self._open = False
         if self._lock.is_taken():
             await self._connection.link.break_off()
@@ -369,5 +373,5 @@ class PostgresTransaction(AsyncRunner):
 
 
 def _are_spent(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a second call would see other arguments: an iterator gives everything but once."""
+    """Whether an argument is an iterator, of which a second call would find nothing left."""
     return any(isinstance(each, Iterator) for each in (*args, *kwargs.values()))

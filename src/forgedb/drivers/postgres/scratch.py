@@ -19,7 +19,7 @@ D = TypeVar("D", bound=MigrationRunner)
 
 PREFIX = "forgedb_scratch_"
 
-# Whole, since each version of PostgreSQL has other columns for the locale.
+# The whole row, since each version of PostgreSQL has other columns for the locale.
 THIS_DATABASE = sql(
     sqlite="SELECT NULL",
     postgres="""

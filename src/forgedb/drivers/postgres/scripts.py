@@ -1,8 +1,8 @@
 """A migration's statements, which go to the server as one text, and the one that an error is about.
 
-The server reads the whole text before it runs the first statement.  So a syntax error is told of
-the text, before anything was run, with its place in it; and a character that the database can't
-hold without one.
+The server parses the whole text before it runs the first statement.  So it reports a syntax error
+before anything was run, with its position in the whole text; and a character that the database
+can't hold, without a position.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 SEPARATOR = "\n;\n"
-"""Between statements that go together; the last of one's lines may be a comment."""
+"""Between statements that are sent together; a statement's last line may be a comment."""
 
 
 def joined(texts: Sequence[str]) -> bytes:
@@ -19,9 +19,9 @@ def joined(texts: Sequence[str]) -> bytes:
 
 
 def characters(texts: Sequence[str], position: int, server_encoding: str | None) -> int:
-    """How many characters of the text come before a place that the server told, which is from 1.
+    """How many characters of the text come before a position that the server gave, from 1.
 
-    It counts what its own encoding takes for characters; without one these are bytes.
+    The server counts the characters of its own encoding; under SQL_ASCII these are bytes.
     """
     if server_encoding != "SQL_ASCII":
         return position - 1
@@ -29,9 +29,9 @@ def characters(texts: Sequence[str], position: int, server_encoding: str | None)
 
 
 def place(texts: Sequence[str], offset: int) -> tuple[int, int]:
-    """The statement in which a character of the text stands, and how many come before it there.
+    """The number of the statement that has this character of the text, and its offset there.
 
-    Where a statement goes on, the error is at the separator: then it is at the statement's end.
+    Where a statement is incomplete, the error is at the separator: that is the statement's end.
     """
     for number, text in enumerate(texts):
         if offset < len(text) + len(SEPARATOR) or number == len(texts) - 1:

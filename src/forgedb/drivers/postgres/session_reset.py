@@ -1,7 +1,7 @@
-"""What comes behind the last statement of a migration's file, with it in one text.
+"""The statements that reset the session after a migration's file, sent with it in one text.
 
-A session outlives its transaction, and so does what the file set there: for the next file, which
-would find it only where the same process runs both, and for whoever the pool lends it to.
+What a file sets in its session outlives its transaction.  The next file would see it, though only
+where the same process runs both; and so would the next user of the pool's connection.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from forgedb.operations.steps import Ending
 
 CHECKED = "SET CONSTRAINTS ALL IMMEDIATE"
-"""What waits for the COMMIT, done under the file's own role and settings."""
+"""Checks deferred constraints before the COMMIT, under the file's own role and settings."""
 
 AS_NEW = (
     "RESET SESSION AUTHORIZATION",
@@ -24,7 +24,7 @@ AS_NEW = (
     "UNLISTEN *",
     "SELECT pg_catalog.pg_advisory_unlock_all()",
 )
-"""DISCARD ALL does the same, but in no transaction; and it takes the driver's own statements."""
+"""DISCARD ALL does the same, but not in a transaction, and drops the driver's own statements."""
 
 UNPREPARED = """
 DO $$
@@ -42,12 +42,12 @@ _prepares = re.compile("prepare", re.IGNORECASE).search
 
 
 def may_prepare(texts: Sequence[str]) -> bool:
-    """Whether statements may have prepared others, by their own."""
+    """Whether the statements may have prepared others, with PREPARE."""
     return any(map(_prepares, texts))
 
 
 def statements(ending: Ending, settings: str, *, has_prepared: bool) -> list[str]:
-    """What ends a file; ``settings`` are what a session of the driver's begins with."""
+    """The statements after a file; ``settings`` are those that each session begins with."""
     return [
         *([CHECKED] if ending.checks else []),
         *AS_NEW,

@@ -1,8 +1,8 @@
 """Which server a connection leads to, and the newest timeline that was seen of its database.
 
-Whoever is promoted begins a new timeline (PostgreSQL's manual, "Timelines").  A primary on a lower
-one than was seen is an old primary that came back, or never went: the others don't hear of what it
-is told, and it doesn't know what they were.
+A standby that is promoted begins a new timeline (PostgreSQL's manual, "Timelines").  A primary on
+a lower one than was seen is an old primary that came back, or never stopped: what is written to it
+doesn't reach the other servers, and it lacks what was written to them.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import LiteralString
 import psycopg
 
 IN_RECOVERY = 1 << 32
-"""In the place of a standby's timeline: above all that there are, since none overtakes it."""
+"""In the place of a standby's timeline: above all others, so that it never counts as overtaken."""
 
 _STANDING = """
 SELECT pg_is_in_recovery(), CASE
     WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)
 END
 """
-"""Whether it is a standby, or else on which timeline: right at once after a promotion, while
-pg_control_checkpoint() lags."""
+"""Whether it is a standby, or else on which timeline it is.  This is right at once after a
+promotion, when pg_control_checkpoint() still has the old timeline."""
 
 _SYSTEM = "(SELECT system_identifier FROM pg_control_system())"
 
@@ -32,11 +32,11 @@ QUESTIONS: Sequence[LiteralString] = (
     "SELECT pg_is_in_recovery(), NULL, NULL",
     "SELECT false, NULL, NULL",
 )
-"""What a server is asked that was just connected to; each is for those that refuse the one before
-it, as services do that speak PostgreSQL's protocol.  A timeline that isn't told counts as 1."""
+"""The queries on a new connection; each is for servers that refuse the one before it, such as
+services that only speak PostgreSQL's protocol.  An unknown timeline counts as 1."""
 
 _LACKING = ("42", "0A")
-"""How the SQLSTATEs begin of a server that has no such function, or lets the role have none."""
+"""Prefixes of the SQLSTATEs of a server that lacks a function, or doesn't let the role call it."""
 
 
 class OldTimeline(psycopg.OperationalError):
@@ -89,8 +89,8 @@ class Server:
 class Timelines:
     """What the pools of one handle have seen.
 
-    Not what the process has: a copy that was restored to a point in time has the same system
-    identifier and a timeline of its own, and whoever compares the two has a handle for each.
+    Other handles of the process don't share it: a copy that was restored to a point in time has the
+    same system identifier and a timeline of its own, and a program may have both open.
     """
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class Timelines:
 
     @property
     def questions(self) -> Sequence[tuple[int, LiteralString]]:
-        """What to ask, by number; those are left out that were refused before."""
+        """The queries, each with its number, without those that were refused before."""
         return list(enumerate(QUESTIONS))[self._first_question :]
 
     def refused(self, number: int, error: psycopg.Error) -> None:

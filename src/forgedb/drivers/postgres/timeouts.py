@@ -1,7 +1,8 @@
-"""How long a connection waits for the server, and what becomes of it where no answer comes.
+"""How long a connection waits for the server, and what happens where no answer comes.
 
 psycopg waits for ever, and where it is interrupted, for ten seconds more.  Here every wait ends:
-the server is asked to stop, and where it doesn't answer that either, the line is cut.
+the statement is cancelled, and where the server doesn't react to that either, the connection is
+cut.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ from forgedb.operations.cancellation import STOP, stop_if_told
 R = TypeVar("R")
 
 INTERVAL_SECONDS = 0.1
-"""How often psycopg looks up while it waits, for Ctrl-C."""
+"""How often psycopg checks for Ctrl-C while it waits."""
 
 STOP_SECONDS = 0.7
-"""How long the server has to stop what it is doing, once it is asked to, before the line is cut."""
+"""How long the server has to cancel a statement before the connection is cut."""
 
 PROBE_SECONDS = 5.0
 
 WATCHED = 0.1
-"""In which part of its time, the last, a wait is watched for what comes without being the end:
-watched all along, a read by id would take 2 % longer."""
+"""In the last part of a wait's time, this share of it, any data that comes prolongs the wait.
+Watching for data all along would make a read by id take 2 % longer."""
 
 NOT_REPLICATED = "SyncRepWaitForLSN"
-"""The server's function that warns of it; its words come in any language."""
+"""The server's function that warns of it; the message may be in any language."""
 
 
 class Overdue(psycopg.OperationalError):
@@ -59,18 +60,19 @@ class NotReplicated(psycopg.OperationalError):
 class Patient:
     """A connection of psycopg's whose waits end.
 
-    What isn't the usual is written once, with ``await``: on a blocking connection it never waits.
+    What it does at a timeout is written once, with ``await``: on a blocking connection that never
+    suspends.
     """
 
     call_seconds: float | None = None
     """How long an answer is waited for; None is for ever."""
     conninfo = ""
-    """Where to ask whether the server answers others."""
+    """Where to connect to check whether the server still answers others."""
     has_warned = False
-    """Whether a COMMIT wasn't waited for on a standby, since this was last made False."""
+    """Whether a COMMIT didn't wait for its standby, since this was last set to False."""
 
     told: list[tuple[str, str]] | None = None
-    """Where to keep what else it says, by its severity, while somebody wants to hear it."""
+    """The server's other notices, each with its severity; None while nobody asks for them."""
 
     def listen_for_warnings(self: Any) -> None:
         """Note it when the server says that a standby may lack what was committed."""
@@ -94,9 +96,9 @@ class Patient:
             raise NotReplicated("the wait for a synchronous standby was cancelled")
 
     def cut(self: Any) -> None:
-        """Shut the line down; who waits for it finds it lost."""
+        """Shut the socket down; whoever waits for it gets a lost connection."""
         # Not closed at once: psycopg would wait for ever on a socket that is closed under it.
-        # In a child process it is no socket any more.
+        # In a child process the descriptor is no socket any more.
         with (
             suppress(OSError, psycopg.Error),
             socket.socket(fileno=os.dup(self.pgconn.socket)) as line,
@@ -104,7 +106,7 @@ class Patient:
             line.shutdown(socket.SHUT_RDWR)
 
     async def _late(self: Any, gen: Generator[Any, Any, R], seconds: float) -> R:
-        """The answer that didn't come in most of its time.  Raises Overdue."""
+        """Wait on for an answer that didn't come in most of its time.  Raises Overdue."""
         left = seconds * WATCHED
         while True:
             with suppress(_Silence):
@@ -121,11 +123,11 @@ class Patient:
             if self.pgconn.status == ConnStatus.OK:
                 raise
             raise Overdue(seconds, is_cut=True) from error
-        # It came after all.
+        # The answer came after all.
         return result
 
     async def _end(self: Any, gen: Generator[Any, Any, R]) -> R:
-        """Have the server stop, or cut the line; what comes of it is given, or raised."""
+        """Cancel the statement, or cut the connection; returns the result, or raises the error."""
         give_up_at = time.monotonic() + STOP_SECONDS
         interruption: BaseException | None = None
         try:
@@ -150,13 +152,13 @@ class Patient:
         return result
 
     async def _interrupted(self: Any, gen: Generator[Any, Any, Any]) -> None:
-        """Leave nothing running on the server for who doesn't wait any more."""
+        """Leave no statement running on the server that nobody waits for any more."""
         if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
             with suppress(psycopg.Error):
                 await self._end(gen)
 
     def _probe(self: Any) -> dict[str, Any]:
-        """How to reach this very server anew: the URL may have others."""
+        """How to connect to this same server again: the URL may have other hosts."""
         there = {"host": self.info.host, "port": self.info.port}
         if hostaddr := self.info.hostaddr:
             there["hostaddr"] = hostaddr
@@ -254,7 +256,7 @@ class PatientAsyncConnection(Patient, psycopg.AsyncConnection[Any]):
 
 
 def is_answered(error: psycopg.Error) -> bool:
-    """Whether it was the server that refused a connection: one that is full lives."""
+    """Whether it was the server that refused a connection: one that is full is alive."""
     return "FATAL:" in str(error)
 
 
@@ -265,7 +267,7 @@ class _Silence(Exception):
 def _while_heard(
     gen: Generator[Any, Any, R], left: float, seconds: float
 ) -> Generator[Any, Any, R]:
-    """psycopg's generator as it is, until the line keeps silent: first so long, then so long."""
+    """psycopg's generator, until no data comes for ``left`` seconds; after any, for ``seconds``."""
     silent_at = time.monotonic() + left
     try:
         waits_for = gen.send(None)

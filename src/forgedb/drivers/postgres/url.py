@@ -94,7 +94,7 @@ def postgres_url(url: str) -> PostgresUrl:
     if "@" in place or any("@" in name for name, _, _ in pairs):
         raise _refused(scheme, "write an @ in a name or password as %40, and a / as %2F")
     hosts, _, _ = place.partition("/")
-    # "user:pass/word?and=more@host" has all of its parts, but not those that were meant.
+    # "user:pass/word?and=more@host" can be parsed, but not into the parts that were meant.
     if at < 0 and ":" in hosts and "@" in query and not hosts.startswith("["):
         raise _refused(scheme, "write an @ after the ? as %40, and a / in a password as %2F")
     if not all(map(_is_host, hosts.split(","))):

@@ -1,13 +1,13 @@
-"""What a file's history of migrations says, read past all the rest of the library.
+"""An SQLite file's history of migrations, read without the rest of the library.
 
-For a start at which nothing is to be done, and which shouldn't take long to say so.
+For a start at which nothing is pending, which should be quick.
 """
 
 from __future__ import annotations
 
 import apsw
 
-# Whatever bears the name, or begins with it: a view, a trigger, or what is kept beside the history.
+# All whose name begins so: also a view, a trigger, or a table that is kept beside the history.
 TABLES = """
 SELECT type, name, tbl_name
 FROM sqlite_schema
@@ -19,12 +19,12 @@ RECORDED = "SELECT version, name, checksum FROM schema_migrations ORDER BY versi
 
 
 def recorded(path: str) -> list[tuple[object, ...]] | None:
-    """Number, name and checksum of each migration; None where anything isn't as it mostly is.
+    """Number, name and checksum of each migration; None in any but the usual case.
 
-    There is the table, and nothing beside it, in a database that can be read at once.
+    The usual case: the table alone, nothing beside it, in a database that can be read at once.
     """
     try:
-        # As the command opens it: whoever only reads would leave an empty log beside the file.
+        # As the command opens it: a read-only connection would leave an empty log beside the file.
         connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             return _read(connection)

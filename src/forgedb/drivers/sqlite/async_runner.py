@@ -1,6 +1,6 @@
 """Operations on SQLite, for tasks: each whole operation is one job for a thread.
 
-Tasks wait for a connection here, not in a thread: so there is always a thread for who has one.
+Tasks wait for a connection here, not in a thread: so a task that has one always finds a thread.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class AsyncSqliteRunner(AsyncRunner):
         self._writing = Lane(inner.writer, self.threads)
         self._reading = self._writing if shared else Lane(inner.readers, self.threads)
         self._in_transaction: set[asyncio.Task[Any] | None] = set()
-        """The tasks that have a transaction open: the outer handle is out of use for them."""
+        """The tasks that have a transaction open: they can't use the outer handle."""
 
     @classmethod
     async def open(
@@ -137,7 +137,7 @@ class AsyncSqliteRunner(AsyncRunner):
 
 
 class AsyncSqliteTransaction(AsyncRunner):
-    """An open transaction; other tasks that use it take turns."""
+    """An open transaction; tasks that share it use it one at a time."""
 
     dialect = "sqlite"
 
@@ -156,7 +156,7 @@ class AsyncSqliteTransaction(AsyncRunner):
         self._open = True
 
     async def end(self) -> None:
-        """End when nobody is in a savepoint of it any more."""
+        """End it when no other task is in a savepoint of it any more."""
         async with self._lock:
             self._open = False
 
@@ -195,7 +195,7 @@ class AsyncSqliteTransaction(AsyncRunner):
             try:
                 yield inner
             except BaseException:
-                # Nothing is there to interrupt: it is done to the end, cancelled or not.
+                # Not ``watched``, so that nothing interrupts it: it ends, cancelled or not.
                 await self._outer.threads.run(lambda _: self._checkout.undo_savepoint())
                 raise
             finally:
@@ -228,7 +228,7 @@ class AsyncSqliteTransaction(AsyncRunner):
 
 
 class Lane:
-    """A pool's connections for tasks: who has a place finds one free."""
+    """A pool's connections for tasks: a task that gets the semaphore finds one free."""
 
     def __init__(self, pool: Pool[SqliteConnection], threads: WorkerThreads) -> None:
         self._pool = pool
@@ -237,7 +237,7 @@ class Lane:
         self._closed = False
 
     def close(self) -> None:
-        """Refuse whoever comes from now on."""
+        """Refuse all calls from now on."""
         self._closed = True
 
     async def run(self, work: OnConnection[R]) -> R:

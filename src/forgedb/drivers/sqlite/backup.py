@@ -44,7 +44,10 @@ def write_backup(source: apsw.Connection, path: str) -> None:
 
 
 def _refuse_live_database(source: apsw.Connection, path: str) -> None:
-    """Replaced, its log would be taken for the copy's, and its users would write to a lost file."""
+    """Refuse to replace a database in use.
+
+    Its log would be taken for the copy's, and its users would write to a deleted file.
+    """
     here = os.path.realpath(path)
     if os.path.exists(here) and not os.path.isfile(here):
         raise InvalidValue("path", path, "it is a folder or a device: name a file")
@@ -73,11 +76,11 @@ def copy_pages(source: apsw.Connection, path: str) -> None:
                     backup.step(PAGES_AT_ONCE)
         finally:
             source.execute("ROLLBACK")
-        # A file by itself, not one of a pair with its log.
+        # One file, without a log beside it.
         target.pragma("journal_mode", "delete")
         if target.table_exists("main", "database_identity"):
-            # Known as a copy, also where it is put in the place of the file that it was made of.
-            # Without the trigger that has an era begin with it: that is for the first write.
+            # Marked as a copy, also where it is put in the place of the file that it was made of.
+            # The trigger that begins a new era then is off: the first write is to begin it.
             target.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
             target.execute("UPDATE database_identity SET system_identifier = ?", [A_BACKUP])
     finally:

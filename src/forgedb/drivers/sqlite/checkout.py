@@ -1,4 +1,4 @@
-"""A connection on loan to a transaction and to its savepoints, until the transaction ends."""
+"""The connection of a transaction and of its savepoints, until the transaction ends."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ R = TypeVar("R")
 OnConnection = Callable[[SqliteConnection], R]
 
 INTERRUPT_AGAIN_SECONDS = 0.01
-"""Between two statements there is nothing to interrupt: so again and again."""
+"""An interrupt between two statements has no effect: so it is repeated."""
 
 
 class Checkout:
     """The connection, for one statement or operation at a time.
 
-    A block that fails ends at once, whoever is still in one of its savepoints.  The connection is
-    the next transaction's then, and must not be theirs as well.
+    A block that fails ends the transaction at once, even if another thread is in a savepoint of
+    it.  The next transaction then gets the connection, and that thread must not use it any more.
     """
 
     def __init__(self, connection: SqliteConnection) -> None:
         self.connection = connection
-        # One thread may use it within its own use: rows to add may come from a read of the same
-        # transaction's.
+        # Reentrant: while a thread adds rows, these may come from a read in the same transaction.
         self._lock = threading.RLock()
         self._ended = False
         self._unreleased = 0
-        """How many savepoints are to be released before the next use: what was done in the last
-        can still be taken back, for a task that is told that it was cancelled."""
+        """How many savepoints are to be released before the next use.  Until then the last one can
+        be undone, if its task turns out to be cancelled."""
 
     def use(self, work: OnConnection[R]) -> R:
         """Do the work.  Raises UsageError (the transaction has ended), Unavailable (undone)."""
@@ -62,7 +61,7 @@ class Checkout:
                 self.connection.rollback_to()
 
     def keep_savepoint(self) -> None:
-        """Keep what was done since the savepoint; with what is around it, it may yet be undone."""
+        """Keep what was done since the savepoint, unless what encloses it is undone."""
         self._unreleased += 1
 
     def undo_savepoint(self) -> None:
@@ -74,7 +73,7 @@ class Checkout:
 
     def _release(self) -> None:
         if not self.connection.raw.in_transaction:
-            # SQLite undid the whole by itself, and its savepoints with it.
+            # SQLite rolled the transaction back by itself, and its savepoints with it.
             self._unreleased = 0
         while self._unreleased:
             self._unreleased -= 1
@@ -87,7 +86,7 @@ class Checkout:
             self.connection.commit()
 
     def rollback(self) -> None:
-        """End it now; what somebody is doing with it is interrupted."""
+        """End it now; a statement that still runs on it is interrupted."""
         while not self._lock.acquire(timeout=INTERRUPT_AGAIN_SECONDS):
             self.connection.raw.interrupt()
         try:

@@ -1,4 +1,4 @@
-"""When the write-ahead log is copied into the file, cut, and who is named that holds it back."""
+"""When the write-ahead log is copied into the file or truncated, and who holds that up."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LOG_PAGES = 1000
 """A log of so many pages is copied into the file: SQLite's own default, 4 MiB."""
 
 LOG_BYTES_MAX = 64 * 1024 * 1024
-"""A log above this is cut as soon as nobody reads it, or told of; below, it is written over."""
+"""A log above this is truncated once nobody reads it, or warned of; below, it is written over."""
 
 CUT_SECONDS = 0.05
-"""How long those who read the log are waited for, to cut it; other writers wait meanwhile."""
+"""How long truncating the log waits for its readers; other writers wait meanwhile."""
 
 
 class Checkpoints:

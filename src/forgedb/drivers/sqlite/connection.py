@@ -50,7 +50,7 @@ READER_CACHE_KIB = 8 * 1024
 WAL_POLL_SECONDS = 0.01
 
 FOLLOW_SECONDS = 1.0
-"""A read may come from a file that was replaced so long ago; a write goes to the one there now."""
+"""For so long a read may still use a file that was replaced; a write goes to the one there now."""
 
 SAVEPOINT = "SAVEPOINT forgedb"
 RELEASE = "RELEASE forgedb"
@@ -74,7 +74,7 @@ class SqliteConnection:
         self._place = place or Place(options.absolute)
         self.file: FileId | None = None
         self.follow_at = inf
-        """When a read is to see whether the path still leads to the file."""
+        """When a read is to check whether the path still leads to the file."""
         self._is_guarded = False
         self._guard: Guard | None = None
         self.session_changed = False
@@ -87,7 +87,7 @@ class SqliteConnection:
             self._open_file()
             return
         if options.mode == "rwc" and place.file is None:
-            # What can't be made can't be opened, and why is told then.
+            # If it can't be made, opening it fails and says why.
             with suppress(OSError):
                 make_file(options.absolute)
         try:
@@ -109,7 +109,7 @@ class SqliteConnection:
 
     def _open_file(self) -> None:
         options = self._options
-        # Never to be created: that would make it anew where it was removed just now.
+        # Without SQLITE_OPEN_CREATE, which would make the file anew where it was just removed.
         access = apsw.SQLITE_OPEN_READONLY if options.mode == "ro" else apsw.SQLITE_OPEN_READWRITE
         try:
             while True:
@@ -125,7 +125,7 @@ class SqliteConnection:
             raise Unavailable(_why_not_opened(options)) from error
         except DRIVER_ERRORS as error:
             raise translate(error, None, self.where) from error
-        # Who interrupts the one before just now keeps it until that is done.
+        # A thread that is interrupting the connection before this one holds a reference to it.
         self.raw, self.waiting, self.file = raw, waiting, file
         self._cursor: apsw.Cursor | Guard = raw.cursor()
 
@@ -140,7 +140,7 @@ class SqliteConnection:
         # Without it SQLite, built with STAT4, prepares some statements anew for every value bound.
         raw.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         raw.pragma("cache_size", -(WRITER_CACHE_KIB if writes else READER_CACHE_KIB))
-        # Also where the file can't be written: reading the header tells early what isn't SQLite.
+        # Read even where the file can't be written: this fails early if it is no SQLite database.
         journal = raw.pragma("journal_mode")
         if writes and journal not in ("wal", "memory") and not raw.readonly("main"):
             _enter_wal(raw, options.lock_seconds)
@@ -152,7 +152,8 @@ class SqliteConnection:
             return waiting
         raw.set_wal_hook(Checkpoints(self.where, waiting, leaves_alone=leaves_alone))
         if not leaves_alone:
-            # Where another program has copied it all, it is written over, and no cut is tried.
+            # Where another program has checkpointed all of the log, SQLite writes over it: this
+            # limits its size, as no truncation is tried then.
             raw.pragma("journal_size_limit", LOG_BYTES_MAX)
         return waiting
 
@@ -171,7 +172,7 @@ class SqliteConnection:
             return
         self._place.tell()
         if self._place.file == self.file:
-            # The old file gets what is in its log, wherever it is now, if nobody reads that.
+            # The log is copied into the old file, wherever that is now, if nobody reads the log.
             with suppress(apsw.Error), self.waiting.for_locks(CUT_SECONDS):
                 self.raw.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_TRUNCATE)
         self._open()
@@ -180,13 +181,13 @@ class SqliteConnection:
         self.raw.close()
 
     def sever(self) -> None:
-        """Take the file away from it, in a child process; nor is it closed there, ever."""
+        """Make it unusable in a child process; there the file is never closed either."""
         _of_the_parent.append((self.raw, self._cursor))
         severed: Any = _Severed()
         self.raw = self._cursor = severed
 
     def drive(self, steps: Steps[R]) -> R:
-        """Carry out an operation's steps; what a step raises is raised inside it."""
+        """Carry out an operation's steps; a step's error is raised inside the operation."""
         # These stand here, not in perform: most operations are one of them,
         # and a call's cost shows beside SQLite's own few microseconds.
         execute = self._cursor.execute
@@ -208,7 +209,7 @@ class SqliteConnection:
                 waiting.due = 0.0
                 try:
                     if type(step) is SelectOne:
-                        # The one row, and the statement is at its end: no snapshot stays open.
+                        # ``get`` takes the one row and ends the statement: no snapshot stays open.
                         row = execute(step.statement.sqlite, step.params).get
                         result = None if row is None else DECODERS[step.model][0](row)
                     elif type(step) is Select:
@@ -229,7 +230,7 @@ class SqliteConnection:
                     else:
                         result = self.perform(step)
                 except InvalidValue as error:
-                    # What a row's decoder says; an operation may know what to do about it.
+                    # From a row's decoder; the operation may handle it.
                     step = steps.throw(error)
                 except DRIVER_ERRORS as error:
                     step = steps.throw(self._translated(error, step))
@@ -256,7 +257,7 @@ class SqliteConnection:
             self.execute("BEGIN")
             return
         self.execute("BEGIN IMMEDIATE")
-        # Looked at only now: it may have been waited for long.
+        # Checked only now: BEGIN IMMEDIATE may have waited long for the lock.
         while self._leads_away():
             self.rollback()
             self.follow()
@@ -273,7 +274,7 @@ class SqliteConnection:
     def write(self, steps: Steps[R]) -> R:
         """Carry out an operation in a transaction of its own."""
         try:
-            # All of it: an interruption may come just after the BEGIN, or before the COMMIT.
+            # BEGIN and COMMIT too: an interruption may come just after one, or before the other.
             self.begin(read_only=False)
             result = self.drive(steps)
             self.commit()
@@ -329,14 +330,14 @@ class SqliteConnection:
 
     def _run(self, step: Run) -> bool:
         if self.raw.in_transaction:
-            # It is the whole file, and what the one before has inserted last is none of its.
+            # It is the whole file, which must not see the last_insert_rowid() of the one before.
             self.raw.set_last_insert_rowid(0)
         if self._is_guarded and may_need_guard(step.texts):
             self.guard()
         for number, text in enumerate(step.texts):
             try:
                 for _ in self._cursor.execute(text):
-                    # Some work a little for each row, such as PRAGMA incremental_vacuum.
+                    # Some do a part of their work for each row, such as PRAGMA incremental_vacuum.
                     pass
             except DRIVER_ERRORS as error:
                 failed: Any = error
@@ -432,7 +433,7 @@ class SqliteConnection:
         before = self.raw
         self._open()
         if self._options.in_memory:
-            # It is gone with its connection: so it moves.
+            # The database goes with its connection: so it is copied to the new one.
             self.raw.pragma("page_size", before.pragma("page_size"))
             with self.raw.backup("main", before, "main") as copying:
                 copying.step()
@@ -455,7 +456,7 @@ class SqliteConnection:
 
 
 class _Severed:
-    """In the place of what is another process's."""
+    """In the place of a connection that is another process's: any use raises UsageError."""
 
     def close(self) -> None:
         pass
@@ -468,11 +469,11 @@ _of_the_parent: list[Any] = []
 
 
 def _identifier(options: SqliteOptions, file: FileId | None) -> Callable[..., str | None]:
-    """Gives what the file is known by, which a copy isn't.  None in memory."""
+    """A function that gives the file's identifier, which no copy has.  None in memory."""
 
     @cache
     def tell(*_: object) -> str | None:
-        # Asked for by what grants leases alone.
+        # Only what grants leases asks for it.
         from forgedb.drivers.sqlite.file_identity import identifier
 
         return options.identifier or (None if file is None else identifier(options.absolute, file))
@@ -481,7 +482,7 @@ def _identifier(options: SqliteOptions, file: FileId | None) -> Callable[..., st
 
 
 def _enter_wal(raw: apsw.Connection, timeout_seconds: float) -> None:
-    """Switch a new file to WAL; SQLite's busy handler isn't asked for that, so wait here."""
+    """Switch a new file to WAL; SQLite doesn't call the busy handler for that, so wait here."""
     give_up_at = time.monotonic() + timeout_seconds
     while True:
         try:
@@ -491,7 +492,7 @@ def _enter_wal(raw: apsw.Connection, timeout_seconds: float) -> None:
                 raise
             time.sleep(WAL_POLL_SECONDS)
         else:
-            # Now it makes its log, by which the file's own log is known later.
+            # This read makes the log, so that the file's own log can be told from another's later.
             raw.execute("SELECT 1 FROM sqlite_schema").fetchall()
             return
 

@@ -1,6 +1,6 @@
-"""What a file is known by: its inode's number, and when it was made.
+"""A file's identifier: its inode's number, and when it was made.
 
-A number alone is given again, often to the very next file: to a copy that is put in the place of
+The number alone is used again, often for the very next file: for a copy that is put in the place of
 one that was removed, for example.
 """
 
@@ -21,7 +21,7 @@ BTIME_NANOSECONDS = slice(88, 92)
 
 
 def identifier(path: str, file: FileId) -> str | None:
-    """What the file at the path is known by, None where another one is there by now.
+    """The identifier of the file at the path, None where another one is there by now.
 
     Where the file system doesn't say when it was made, the number has to do.
     """

@@ -1,4 +1,4 @@
-"""The files of a database: made for no other eyes, told apart, and parted when one is replaced."""
+"""The files of a database: made private, told apart, and kept from the log of a replaced one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 FileId = tuple[int, int]
-"""A file's device and inode: one that takes another's place has another."""
+"""A file's device and inode: a file that replaces another one has a different pair."""
 
 MODE = 0o660
 """Of a new file, less the umask: others have no access."""
@@ -24,7 +24,7 @@ _making = threading.Lock()
 
 
 class Follower(Protocol):
-    """A connection: which file it has open, and when it is to look whether that is still there."""
+    """A connection: which file it has open, and when it is to check whether that is still there."""
 
     file: FileId | None
     follow_at: float
@@ -32,7 +32,7 @@ class Follower(Protocol):
 
 def make_file(path: str) -> None:
     """Make an empty file; SQLite gives its log the same mode.  Raises FileExistsError, OSError."""
-    # Closing a file ends all locks that this process has on it: so nobody opens it until then.
+    # Closing a file ends all locks that this process has on it: no other thread may open it before.
     with _making:
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
         os.close(os.open(os.path.realpath(path), flags, MODE))
@@ -45,7 +45,7 @@ def temporary_beside(path: str) -> str:
 
 
 def sync(path: str) -> None:
-    """Wait until the disk has a file that nobody has open in this process, or a folder's names."""
+    """fsync a folder, or a file; in this process nothing else may have the file open."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -92,7 +92,7 @@ class Place:
 
     @contextmanager
     def opening(self, follower: Follower) -> Generator[None]:
-        """Open the file that is there now, in the block, and keep the log of another one from it.
+        """For a block that opens the file that is there now; a replaced file's log is moved away.
 
         Raises FileNotFoundError where there is none any more, OSError.
         """
@@ -123,7 +123,7 @@ class Place:
                 self.when_another()
 
     def tell(self) -> None:
-        """Let every connection look where the path leads to before it is used again."""
+        """Let every connection check where the path leads to before it is used again."""
         with self._lock:
             for follower in self._followers:
                 follower.follow_at = 0.0
@@ -138,7 +138,7 @@ def _part(path: str, log: FileId | None) -> str | None:
     name = os.path.realpath(path)
     log_name = f"{name}-wal"
     with folder_locked(os.path.dirname(name)):
-        # Another process may have been here before.
+        # Another process may have moved the log already.
         if log is None or file_id(log_name) != log:
             return None
         kept = f"{name}.{log[1]}-wal" if os.path.getsize(log_name) else None
@@ -153,7 +153,7 @@ def _part(path: str, log: FileId | None) -> str | None:
 
 @contextmanager
 def folder_locked(folder: str) -> Generator[None]:
-    """One process at a time moves files in it.  A lock of the file itself would end SQLite's."""
+    """One process at a time moves files in it.  A lock on the database file would end SQLite's."""
     import fcntl
 
     descriptor = os.open(folder, os.O_RDONLY)

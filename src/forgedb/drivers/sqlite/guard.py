@@ -73,7 +73,7 @@ class Guard:
         self._dropped: tuple[str, str] | None = None
         """The schema and name of the table that the statement drops."""
         self._allowed: set[str] = set()
-        """What of the statement was looked at, and is no harm."""
+        """The tables and PRAGMAs of the statement that were checked, and do no harm."""
 
     def execute(self, text: str, *parameters: Any) -> apsw.Cursor:
         return self._guarded(self._cursor.execute, text, *parameters)
@@ -93,7 +93,7 @@ class Guard:
                     self._refuse_unless_so(setting)
                 except _TakingAlong as found:
                     if not raw.in_transaction:
-                        # Nobody adds a row between the look and the drop.
+                        # So that nobody adds a row between the check and the drop.
                         raw.execute("BEGIN IMMEDIATE")
                         began = True
                     self._refuse_taking_along(found)

@@ -1,8 +1,8 @@
 """The words without which no statement does what the guard looks for.
 
-The guard asks SQLite, which takes a call for each name in a statement: a quarter of what a small
-file takes.  SQL spells a keyword and a schema's name in one way alone, with letters of either case.
-So text without any of these words, in a comment or as a part of another word, too, drops no table,
+The guard has SQLite make a call for each name in a statement: a quarter of the time of a small
+file.  SQL has one spelling for a keyword and for a schema's name, apart from upper and lower case.
+So text that has none of these words, not even in a comment or within another word, drops no table,
 sets nothing, attaches nothing, and makes nothing temporary.
 """
 

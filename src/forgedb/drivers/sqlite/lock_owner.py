@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 WRITE_LOCK = range(120, 121)
 READ_LOCKS = range(123, 128)
-"""Bytes of the -shm file: who has one locked writes, or has a snapshot of the log open (see
-SQLite's file wal.c)."""
+"""Bytes of the -shm file: a process that has one locked is writing, or has a snapshot of the log
+open (see SQLite's file wal.c)."""
 
 
 def writer_of(path: str) -> str | None:
     """The process that holds the write lock of a database in WAL mode, in words.
 
-    None where nobody does, or the system has no ``/proc/locks``, as Linux has.
+    None where no process does, or the system has no ``/proc/locks`` (Linux has).
     """
     return next((_named(process) for process in _who_locks(path, "WRITE", WRITE_LOCK)), None)
 
@@ -25,7 +25,7 @@ def readers_of(path: str) -> list[str]:
 
 
 def _who_locks(path: str, kind: str, wanted: range) -> Iterator[str]:
-    # Not asked of the file itself: closing another descriptor of it would end SQLite's own locks.
+    # The file itself isn't opened: closing another descriptor of it would end SQLite's own locks.
     try:
         inode = str(os.stat(f"{path}-shm").st_ino)
         with open("/proc/locks", encoding="ascii") as locks:

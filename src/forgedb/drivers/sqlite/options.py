@@ -1,4 +1,4 @@
-"""What can be said of an SQLite database when it is opened, in its URL or in the call."""
+"""The options with which an SQLite database is opened, in its URL or in the call."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ CHECKPOINT = ("auto", "never")
 class SqliteOptions(msgspec.Struct, frozen=True):
     """``path`` is a file's, or ``:memory:``; ``mode`` is SQLite's: ro, rw or rwc.
 
-    ``absolute`` leads to the same file when the current folder is another.  ``identifier`` is what
-    a file is known by that is to be in another's place; a database that only tries migrations
-    ``attaches`` no other, which they would write to.
+    ``absolute`` is the path that stays right when the current folder changes.  ``identifier`` is
+    for a copy that is to replace a file: that file's identifier.  ``attaches`` is False where
+    migrations are only tried: they would write to an attached file.
     """
 
     path: str

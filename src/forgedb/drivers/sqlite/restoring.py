@@ -1,7 +1,8 @@
-"""A backup's content in the place of a database: first a copy of it beside, then one transaction.
+"""Restoring a backup: it is first copied beside the database, then over it in one transaction.
 
-The file stays the same, so that its log stays its own, and whoever has it open sees the new content
-from the next transaction on.  Only a file that SQLite can't read as a database is replaced itself.
+The database stays the same file, so that its log stays its own, and connections that have it open
+see the new content from the next transaction on.  Only a file that SQLite can't read as a database
+is itself replaced.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _refuse_unsound(raw: apsw.Connection, backup: str) -> None:
 
 
 def identifier_at(path: str) -> str | None:
-    """What the database at the path is known by; None where there is none that can be read."""
+    """The identifier of the database at the path; None where there is none that can be read."""
     found = file_id(path)
     if found is None:
         return None
@@ -81,12 +82,15 @@ def identifier_at(path: str) -> str | None:
 
 
 def open_copy(path: str, identifier: str | None) -> SqliteRunner:
-    """Open the copy, known by what it will be known by in its place; that has no first write."""
+    """Open the copy with the identifier that it will have in its place.
+
+    Nothing is done ahead of its first write.
+    """
     return SqliteRunner(replace(sqlite_options(path, {"mode": "rw"}), identifier=identifier))
 
 
 def put_in_place(new: str, path: str, kept: str) -> str | None:
-    """Let the database at the path have the content of ``new``, whatever happens: or stay as it is.
+    """Give the database at the path the content of ``new``: all of it, or it stays as it is.
 
     Returns where a copy of what was there is kept, ``kept``, or None where nothing was.
 
@@ -139,7 +143,7 @@ def _write_over(new: str, path: str, kept: str) -> None:
             closing(apsw.Connection(new)) as source,
             target.backup("main", source, "main") as over,
         ):
-            # From here on nobody else writes; what is there is read as long as this isn't done.
+            # From here on nobody else writes; others read the old content until this is done.
             over.step(1)
             with closing(apsw.Connection(path, flags=access)) as before:
                 write_backup(before, kept)
@@ -149,7 +153,7 @@ def _write_over(new: str, path: str, kept: str) -> None:
 
 
 def _fit_pages(new: str, page_size: int) -> None:
-    """Give it pages of the size that it is written over; the log knows no other."""
+    """Give it the page size of the database that it is written over: a log has only one."""
     with closing(apsw.Connection(new)) as raw:
         if raw.pragma("page_size") != page_size:
             raw.pragma("page_size", page_size)

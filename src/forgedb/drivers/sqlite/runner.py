@@ -53,7 +53,7 @@ class SqliteRunner(MigrationRunner):
         self._schema_check = schema_check
         self._schema_ready = schema_check is None
         self._in_transaction: dict[int, SqliteTransaction] = {}
-        """The open transaction of each thread that has one: its outer handle is out of use."""
+        """The open transaction of each thread that has one: it can't use the outer handle."""
         self._place = Place(options.absolute)
         self._place.when_another = self.first_write.again
         timeout_seconds = options.lock_seconds
@@ -86,7 +86,7 @@ class SqliteRunner(MigrationRunner):
                 other.close()
 
     def close(self) -> None:
-        """Close every connection; in use, when it is given back.  Twice is as good as once."""
+        """Close every connection; one in use, when it is given back.  May be called twice."""
         self.readers.close()
         self.writer.close()
 
@@ -155,7 +155,8 @@ class SqliteRunner(MigrationRunner):
                     f"{who} is writing to the database: {self.options.path}", retryable=True
                 ) from error
             finally:
-                # What was changed before is a file's that runs in no transaction, and goes on.
+                # If it was changed before, then by a file that runs in no transaction, and still
+                # needs its session.
                 if not was_changed:
                     connection.renew()
 
@@ -240,7 +241,7 @@ class SqliteRunner(MigrationRunner):
 
 
 class SqliteTransaction(SyncRunner):
-    """An open transaction; other threads that use it take turns."""
+    """An open transaction; threads that share it use it one at a time."""
 
     dialect = "sqlite"
 
@@ -259,7 +260,7 @@ class SqliteTransaction(SyncRunner):
         self._open = True
 
     def end(self) -> None:
-        """End when nobody is in a savepoint of it any more."""
+        """End it when no other thread is in a savepoint of it any more."""
         with self._lock:
             self._open = False
 

@@ -1,6 +1,6 @@
 """How long a connection waits for another process's lock, and how long a statement of it may run.
 
-SQLite calls back for both, seldom enough to cost nothing.  Python looks for Ctrl-C then, too.
+SQLite calls back for both, seldom enough to cost nothing.  Python checks for Ctrl-C then, too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from forgedb.operations.call_timeout import for_a_turn
 from forgedb.operations.cancellation import stop_if_told
 
 INSTRUCTIONS = 100_000
-"""Of SQLite's own machine, between two looks: some milliseconds."""
+"""How many of SQLite's own instructions run between two checks: some milliseconds."""
 
 PAUSES_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025)
 
@@ -28,13 +28,13 @@ class Waiting:
     def __init__(
         self, raw: apsw.Connection, lock_seconds: float, call_seconds: float | None
     ) -> None:
-        # The connection has this, and would else be kept alive by what it has.
+        # Weak: the connection refers to this object, which must not keep it alive.
         self._raw = ref(raw)
         self.lock_seconds = lock_seconds
         self.call_seconds = inf if call_seconds is None else call_seconds
         self._give_up_at = 0.0
         self.due = 0.0
-        """When the statement is to be given up; 0.0 at its start, until there is a first look."""
+        """When the statement is to be given up; 0.0 from its start to the first check."""
         self.gave_up = False
         """Whether a statement was given up, since this was last made False."""
         raw.set_busy_handler(self._for_a_lock)
@@ -74,7 +74,7 @@ class Waiting:
 
     @contextmanager
     def of_a_migration(self, lock_seconds: float | None = None) -> Generator[None]:
-        """Let a statement run as long as it may, in the block, and wait so long for locks."""
+        """In the block, let statements run without a limit, and wait ``lock_seconds`` for locks."""
         usual = self.lock_seconds, self.call_seconds
         self.call_seconds = inf
         if lock_seconds is not None:

@@ -38,7 +38,7 @@ class SqliteUrl(msgspec.Struct, frozen=True):
 
     @property
     def makes_its_file(self) -> bool:
-        """Whether a file that isn't there is made, since nothing was said of that."""
+        """Whether a file that isn't there is made, since no ``mode`` was given."""
         return not self.is_in_memory and "mode" not in self.options
 
 

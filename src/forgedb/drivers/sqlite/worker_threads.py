@@ -23,7 +23,7 @@ INTERRUPT_AGAIN_SECONDS = 0.01
 
 
 class Job(Generic[R]):
-    """Work on the way to a thread and back; while it is there it may be interrupted."""
+    """A task's work that a thread does; meanwhile it may be interrupted."""
 
     def __init__(self, work: Callable[[Job[R]], R]) -> None:
         self._work = work
@@ -43,7 +43,7 @@ class Job(Generic[R]):
             value = self._work(self)
         except BaseException as raised:  # noqa: BLE001 - raised again where it is awaited
             error = raised
-        # A loop that was closed meanwhile waits for nothing any more.
+        # If the loop was closed meanwhile, nothing waits for the result.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._arrive, value, error)
 
@@ -60,12 +60,12 @@ class Job(Generic[R]):
     async def wind_down(self) -> asyncio.Future[R]:
         """Interrupt the work until it has ended, also where the task is cancelled once more."""
         if not self.arrived.cancelled():
-            # It came back in the same turn of the loop as the cancellation.
+            # The work ended in the same pass of the event loop as the cancellation.
             return self.arrived
         ended = self.ended = self.ended or self._loop.create_future()
         while not ended.done():
             with self._lock:
-                # Between two statements there is nothing to interrupt: so again and again.
+                # An interrupt between two statements has no effect: so it is repeated.
                 if self._connection is not None:
                     self._connection.raw.interrupt()
             with suppress(asyncio.CancelledError):
@@ -95,10 +95,10 @@ class WorkerThreads:
     async def run(self, work: Callable[[Job[R]], R], undo: Callable[[R], None] | None = None) -> R:
         """Do the work in a thread.  Raises what it raises.
 
-        Where the task is cancelled, the work is interrupted, and waited for; what it gave
-        nevertheless goes to ``undo``.
+        Where the task is cancelled, the work is interrupted, and waited for; if it had a result all
+        the same, ``undo`` is called with that.
         """
-        # The thread that does it must know of a limit, too.
+        # The call's time limit must hold in the thread, too.
         job = Job(work if LIMIT.get() is None else _within(copy_context(), work))
         if self._on_the_way >= self._threads < self._threads_max:
             self._threads += 1
@@ -109,7 +109,7 @@ class WorkerThreads:
             return await job.arrived
         except asyncio.CancelledError:
             ended = await job.wind_down()
-            # The error is looked at, or asyncio would complain that nobody did.
+            # The error is retrieved, or asyncio would log that it never was.
             if ended.exception() is None and undo is not None:
                 undo(ended.result())
             raise
