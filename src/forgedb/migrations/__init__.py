@@ -6,7 +6,7 @@ start that has nothing to migrate needs none of them.
 
 from __future__ import annotations
 
-# Type checkers take the name for true. Importing typing for it would cost more than all the rest.
+# Type checkers take this name as true.  Importing typing for it would cost more than all the rest.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:

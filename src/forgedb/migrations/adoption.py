@@ -32,7 +32,7 @@ Tools = Literal["dbmate", "goose", "golang-migrate", "sqlx"]
 TOOLS: tuple[str, ...] = get_args(Tools)
 
 EMPTY = "SELECT 1;\n"
-"""For a file that did nothing: its number stays in the history."""
+"""The text for a file that did nothing, so that its number stays in the history."""
 
 COLUMNS = sql(
     sqlite="SELECT name FROM pragma_table_info(:name)",
@@ -43,7 +43,7 @@ COLUMNS = sql(
       AND a.attnum > 0 AND NOT a.attisdropped
     """,
 )
-"""Of another tool's table."""
+"""The columns of another tool's table."""
 
 _sets_foreign_keys = re.compile(r"PRAGMA\s+(?:\w+\s*\.\s*)?foreign_keys\b", re.IGNORECASE).match
 
@@ -57,7 +57,7 @@ class Adoption(msgspec.Struct, frozen=True):
     recorded: Sequence[AppliedMigration]
     pending: Sequence[str]
     downs: Sequence[str]
-    """Files of theirs with a way down, which isn't taken over."""
+    """The other tool's files that have a down migration, which isn't taken over."""
     empty: Sequence[str]
     """Files that did nothing."""
     history: str | None
@@ -65,11 +65,11 @@ class Adoption(msgspec.Struct, frozen=True):
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """What lies in another tool's folder, as forgedb's files."""
+    """The content of another tool's folder, as forgedb's files."""
 
     files: Sequence[MigrationFile]
     raw: Mapping[int, bytes]
-    """Each file as it is there, by its number."""
+    """The bytes of each file of theirs, by its number."""
     downs: Sequence[str]
     empty: Sequence[str]
 
@@ -220,8 +220,8 @@ def _slug(words: str) -> str:
 def _text_of(file: str, up: Up, dialect: Dialect) -> str | None:
     """A file's text as forgedb runs it; None where it does nothing.
 
-    A transaction around all of it goes, for the runner has one; so do foreign keys of SQLite's that
-    are turned off and on, for which there is a header.
+    A BEGIN and COMMIT around all of it are removed, since the runner has a transaction; so are the
+    PRAGMAs that turn SQLite's foreign keys off and on, for which there is a header.
     """
     try:
         statements = split(up.text, dialect)
@@ -242,7 +242,7 @@ def _text_of(file: str, up: Up, dialect: Dialect) -> str | None:
 
 
 def _around(statements: Sequence[ScriptStatement], dialect: Dialect) -> list[ScriptStatement]:
-    """The statements at a file's beginning and end that only say how the rest is run."""
+    """The statements at a file's beginning and end that only set how the rest is run."""
 
     def only_says_how(statement: ScriptStatement) -> bool:
         keyword = transaction_control(statement)

@@ -1,4 +1,4 @@
-"""One line of a database's migration history."""
+"""One row of a database's migration history."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import datetime
 import msgspec
 
 REPEATABLE = -1
-"""In the place of a number: a file that is run again when its text has changed has none."""
+"""In the place of a version: a repeatable file has no number."""
 
 
 class Numbered(msgspec.Struct, frozen=True):
-    """What the history knows a migration by."""
+    """A migration's number and name, as the history has them."""
 
     version: int
     name: str
@@ -27,7 +27,7 @@ class Numbered(msgspec.Struct, frozen=True):
 class AppliedMigration(Numbered, frozen=True):
     """A migration that the database has; ``checksum`` is SHA-256 of its text, in hex.
 
-    Of a repeatable file it is what was run last; its ``version`` is -1.
+    For a repeatable file it is the last run; its ``version`` is -1.
     """
 
     checksum: str

@@ -1,4 +1,4 @@
-"""The migrator for tasks: each of its methods is the other's, done in a thread and awaited."""
+"""The migrator for tasks: each method runs Migrator's of the same name in a thread."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class MigratorOptions(TypedDict, total=False):
 class AsyncMigrator:
     """As Migrator, on an AsyncDatabase: each method does its work in a thread, and is awaited.
 
-    On PostgreSQL that has a connection of its own, on SQLite the database's.  Where the task is
-    cancelled, the statement that runs is ended and its file rolled back, as at Ctrl-C, before the
-    task goes on.  ``progress`` is told in the event loop.
+    On PostgreSQL the thread has a connection of its own, on SQLite the database's.  Where the task
+    is cancelled, the statement that runs is interrupted and its file rolled back, as at Ctrl-C,
+    before the task goes on.  ``progress`` is called in the event loop.
 
-    Options, and what is raised, are Migrator's, raised by the first call.
+    Options and errors are Migrator's; wrong options are refused by the first call.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class AsyncMigrator:
         return await self._do(lambda it: it.applied())
 
     async def states(self) -> list[MigrationState]:
-        """Each migration of the folder and of the database, and what it is there."""
+        """Each migration of the folder and of the database, with its state."""
         return await self._do(lambda it: it.states())
 
     async def pending(
@@ -100,7 +100,7 @@ class AsyncMigrator:
         return await self._do(lambda it: it.baseline(version))
 
     async def unfinished(self) -> list[BegunMigration]:
-        """The files that were begun outside a transaction, and didn't come to their end."""
+        """The files that were begun outside a transaction, and weren't finished."""
         return await self._do(lambda it: it.unfinished())
 
     async def invalid_indexes(self) -> list[str]:
@@ -121,7 +121,7 @@ class AsyncMigrator:
         return await self._do(lambda it: it.schema_differences(scratch))
 
     async def resolve(self, version: int, how: Resolution) -> list[str]:
-        """Let the next run go on with an unfinished file, or take it as applied."""
+        """Let the next run continue an unfinished file, or take it as applied."""
         return await self._do(lambda it: it.resolve(version, how))
 
     async def adopt(
@@ -131,7 +131,7 @@ class AsyncMigrator:
         return await self._do(lambda it: it.adopt(tool, source, history=history))
 
     async def squash(self, to: int, *, name: str = "squashed") -> list[str]:
-        """Make one file of those up to a number, and return it."""
+        """Join the files up to a number into one, and return its path."""
         return await self._do(lambda it: it.squash(to, name=name))
 
     async def mark(
@@ -143,7 +143,7 @@ class AsyncMigrator:
         by: str | None = None,
         allow_out_of_order: bool = False,
     ) -> Mark:
-        """Change the history by hand: a migration is taken as applied, or is pending again."""
+        """Change the history by hand: mark a migration as applied, or as pending again."""
         options: Any = {"reason": reason, "by": by, "allow_out_of_order": allow_out_of_order}
         return await self._do(lambda it: it.mark(version, state, **options))
 
@@ -156,7 +156,7 @@ class AsyncMigrator:
         return await self._do(lambda it: it.place())
 
     async def move(self, source: str = TABLE) -> list[AppliedMigration]:
-        """Give the history of these files, which is in the table ``source``, this one's."""
+        """Move the history of these files from the table ``source`` to this migrator's table."""
         return await self._do(lambda it: it.move(source))
 
     async def _do(self, work: Callable[[Migrator], R]) -> R:
@@ -172,7 +172,7 @@ class AsyncMigrator:
 
 
 class _InTheLoop(Progress):
-    """Tells a task's progress in its event loop, in order, and before the call returns."""
+    """Calls a task's progress in its event loop, in order, and before the call returns."""
 
     def __init__(self, inner: Progress) -> None:
         import asyncio

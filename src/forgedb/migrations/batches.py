@@ -1,7 +1,7 @@
-"""Python files that run in batches, each in a transaction of its own with how far it came.
+"""Python files that run in batches, each in a transaction that also records how far it came.
 
-Each batch is a turn under the lock of all migrations, and begins where the history says that the
-last one ended.  So a run that was killed leaves nothing to settle, and two at once share the work.
+Each batch takes the lock of all migrations, and begins where the last one ended by the history.
+So a run that was killed leaves nothing to repair, and two runs at once share the work.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Batches:
                 self._progress.batch(script.migration, came_to.done, came_to.cursor or "")
 
     def run_one(self, script: Script, began: float) -> BegunMigration | AppliedMigration | None:
-        """Run the next batch; how far the file came, or its line of the history at its end."""
+        """Run the next batch; returns how far the file came, or at its end its history row."""
         return self._retry.write(partial(self._next, script, began))
 
     def _next(
@@ -69,7 +69,7 @@ class Batches:
     def note(
         self, script: Script, begun: BegunMigration | None, after: str | None, began: float
     ) -> Steps[BegunMigration | AppliedMigration]:
-        """Note where a batch ended, in its transaction."""
+        """Record where a batch ended, in its transaction."""
         table = self._transaction.table
         at = yield from now()
         if after is None:
@@ -86,7 +86,7 @@ class Batches:
         return further
 
     def resolve(self, script: Script, begun: BegunMigration, how: Resolution) -> list[str]:
-        """Take a file as applied that was finished by hand; the next run goes on by itself."""
+        """Take a file as applied that was finished by hand; else the next run just continues."""
         if how == "applied":
             self._retry.write(partial(self.note, script, begun, None, time.monotonic()))
             return [f"{begun.label} is recorded as applied"]

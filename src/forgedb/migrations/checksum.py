@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Type checkers take the name for true; to import typing for it would take longer than all the rest.
+# Type checkers take this name as true.  Importing typing for it would take longer than the rest.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What a database has of the files, file by file, and what of that must not be."""
+"""Which of the files a database has, file by file, and which states are errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ file that was applied once, and isn't there any more).
 
 
 class MigrationState(msgspec.Struct, frozen=True):
-    """A migration, of the files, of the database, or of both."""
+    """A migration that the folder has, or the database, or both."""
 
     version: int
     name: str
@@ -38,7 +38,7 @@ class MigrationState(msgspec.Struct, frozen=True):
     applied: AppliedMigration | None
     begun: BegunMigration | None
     partly: str = ""
-    """Where a file was made of this one and others: why the history doesn't count as having it."""
+    """Where a squashed file replaces this one: why the history doesn't count as having that."""
 
     @property
     def applied_at(self) -> datetime | None:
@@ -47,7 +47,7 @@ class MigrationState(msgspec.Struct, frozen=True):
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether it is of a file that is run again when its text has changed."""
+        """Whether its file is run again when its text has changed."""
         return self.version == REPEATABLE
 
     @property
@@ -96,7 +96,7 @@ def problem_of(
     allow_out_of_order: bool = False,
     options: str = "",
 ) -> MigrationDrift | MigrationError | None:
-    """Why nothing may be applied while a migration is in this state, if so.
+    """The error if nothing may be applied while a migration is in this state, or None.
 
     ``options`` are what the command line needs to find the same files and history again.
     """
@@ -127,7 +127,7 @@ def problem_of(
 
 
 def known_of(files: Sequence[MigrationFile]) -> set[tuple[int, str]]:
-    """The numbers and names of the files, and of those that they were made of."""
+    """The numbers and names of the files, and of the files that they replace."""
     known = {(migration.version, migration.name) for migration in files}
     return known | {(part.version, part.name) for each in files for part in replaced_by(each)}
 
@@ -135,9 +135,9 @@ def known_of(files: Sequence[MigrationFile]) -> set[tuple[int, str]]:
 def others_files(
     files: Sequence[MigrationFile], history: History, table: str, *, is_own: bool = False
 ) -> MigrationError | None:
-    """What to say where the history knows none of the files: it is of another folder.
+    """The error where the history has none of the files, and so is another folder's, or None.
 
-    Of forgedb's own (``is_own``) no text is ever another one, so that a name alone says nothing.
+    The texts of forgedb's own (``is_own``) never change, so that they are compared, not the names.
     """
     history = as_squashed(files, history)
     if not files or not history.applied:

@@ -22,11 +22,11 @@ REMEDIES = {
     "UTF-16be": "begin with a new file, of which forgedb sets it",
 }
 OTHER = "make another: CREATE DATABASE name TEMPLATE template0 ENCODING 'UTF8'"
-"""Of PostgreSQL's, which has some forty."""
+"""The advice for any other encoding of PostgreSQL, which has some forty."""
 
 
 def require_utf8() -> Steps[None]:
-    """Refuse a database that can't hold every text, or counts and orders it by other bytes.
+    """Refuse a database that isn't in UTF-8: it may lack characters, or count and order otherwise.
 
     Raises UsageError.
     """

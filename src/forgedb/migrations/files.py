@@ -31,7 +31,7 @@ _parse_name = re.compile(r"(?:([0-9]+)_|R__)([a-z0-9_]+)\.(?:sql|py)").fullmatch
 
 
 class MigrationFile(msgspec.Struct, frozen=True):
-    """A migration as it lies in its folder; ``checksum`` is of the text without BOM and CRs."""
+    """A migration's file in its folder; ``checksum`` is of the text without BOM and CRs."""
 
     version: int
     name: str
@@ -61,7 +61,7 @@ def packaged(dialect: Dialect) -> str:
 
 
 def own_checksums() -> set[str]:
-    """Of all of forgedb's own files, for either database."""
+    """The checksums of all of forgedb's own files, for either database."""
     return {each.checksum for dialect in DIALECTS for each in load(packaged(dialect))}
 
 
@@ -81,7 +81,10 @@ def load_repeatable(directory: str) -> list[MigrationFile]:
 
 
 def load_all(directory: str) -> tuple[list[MigrationFile], list[MigrationFile]]:
-    """Both, from one look into the folder.  Raises MigrationError as load."""
+    """The numbered files and the repeatable ones, of one listing of the folder.
+
+    Raises MigrationError as load.
+    """
     names = _names(directory, may_be_empty=False)
     return _numbered(directory, names), _repeatable(directory, names)
 
@@ -120,7 +123,7 @@ def _repeatable(directory: str, names: Sequence[str]) -> list[MigrationFile]:
 
 
 def _is_one(name: str) -> bool:
-    """Whether it is to be a migration: any SQL, and a program whose name begins with a number."""
+    """Whether a file counts as a migration: any SQL, and Python whose name begins with a number."""
     ending = name.lower()[-4:]
     return ending == ".sql" or (ending.endswith(".py") and name[:1].isdigit())
 
@@ -128,7 +131,7 @@ def _is_one(name: str) -> bool:
 def _names(directory: str, *, may_be_empty: bool) -> list[str]:
     try:
         with os.scandir(directory) as entries:
-            # What an editor or a system keeps for itself begins with a dot.
+            # Files of an editor or of the system begin with a dot.
             names = sorted(
                 entry.name
                 for entry in entries
@@ -137,8 +140,8 @@ def _names(directory: str, *, may_be_empty: bool) -> list[str]:
     except OSError as error:
         raise refused(directory, f"the folder can't be read: {error.strerror}") from error
     if not names and not may_be_empty:
-        # A volume that wasn't mounted, or a file that wasn't copied: nothing was applied, and a
-        # deploy would take it for done.
+        # A volume that wasn't mounted, or files that weren't copied: nothing would be applied, and
+        # the deploy would seem to have succeeded.
         raise refused(
             directory,
             "it holds no migration: give the folder that does, or write the first with `forgedb"
@@ -161,7 +164,7 @@ def _read(directory: str, name: str) -> MigrationFile:
     path = os.path.join(directory, name)
     try:
         with open(path, "rb", buffering=0) as file:
-            # Asked first: to read up to a number of bytes takes a buffer of so many for each file.
+            # The size is checked first: read(limit) would allocate that much for each file.
             if os.fstat(file.fileno()).st_size > FILE_BYTES_MAX:
                 raise refused(name, f"it is larger than {FILE_BYTES_MAX} bytes: split it")
             content = file.read()

@@ -1,4 +1,4 @@
-"""What a file says of how it is to be run, in comments above its SQL: ``-- forgedb: rebuild``."""
+"""How a file asks to be run, in comments above its SQL: ``-- forgedb: rebuild``."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Directive(msgspec.Struct, frozen=True, kw_only=True):
     value: str = ""
     """The pattern of what follows the word, in lower case and with single spaces."""
     form: str = ""
-    """How that is written, for those who wrote it otherwise."""
+    """How that is written, for the message about a wrong one."""
     many: bool = False
-    """Whether it may be given again, with another value; each is a line of the header's."""
+    """Whether it may be given several times, each with its own value on a line of its own."""
     without: frozenset[str] = frozenset()
     """The directives that can't stand beside it."""
     refused_by: Mapping[Dialect, str] = {}
@@ -43,7 +43,7 @@ DIRECTIVES: dict[str, Directive] = {
     AFTER: Directive(value=r"r__[a-z0-9_]+(?:,? r__[a-z0-9_]+)*", form="R__name", many=True),
 }
 
-# Someone who leaves out the colon, or writes the other kind of comment, means it no less.
+# A directive without the colon, or in the other kind of comment, is recognised, too.
 BEGUN = r"(?is)(?:--|/\*)\s*forgedb"
 WRITTEN = rf"{BEGUN}(?:(:)\s*|\s+)(.*?)\s*(?:\*/)?"
 
@@ -51,10 +51,11 @@ WRITTEN = rf"{BEGUN}(?:(:)\s*|\s+)(.*?)\s*(?:\*/)?"
 def header_of(migration: MigrationFile, dialect: Dialect) -> Header:
     """The directives above a file's first statement.
 
-    Raises MigrationError for one that isn't known, stands too late, or beside what it excludes.
+    Raises MigrationError for one that isn't known, comes after the first statement, or excludes
+    another one that is given.
     """
     given: dict[str, str] = {}
-    # Reading all of a file's tokens takes as long as what else is done with it: most have none.
+    # Splitting a file into tokens takes as long as all else here, and most files have no directive.
     if re.search(BEGUN, migration.text) is None:
         return given
     lines = Lines(migration.text)
@@ -78,7 +79,7 @@ def header_of(migration: MigrationFile, dialect: Dialect) -> Header:
 
 
 def without_header(migration: MigrationFile, dialect: Dialect) -> str:
-    """A file's text without what it says of how it is run."""
+    """A file's text without its directives."""
     if "forgedb" not in migration.text.lower():
         return migration.text
     found = tokens(migration.text, dialect)
@@ -106,7 +107,7 @@ def _is_known(word: str, value: str) -> bool:
 
 
 def _refusal(word: str, value: str, given: Header, dialect: Dialect) -> str:
-    """Why a directive can't be followed, if so."""
+    """Why a directive can't be followed; empty where it can."""
     if not _is_known(word, value):
         forms = [f"{each} {known.form}".rstrip() for each, known in DIRECTIVES.items()]
         asked = f"{word} {value}".rstrip()

@@ -1,4 +1,4 @@
-"""The way out of what SQLite refused, where its own words don't say it."""
+"""Advice on errors of SQLite, where its own message doesn't say what to do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNATTACHED = "unable to open database: "
 
 
 def hint(error: ForgeDbError) -> Steps[str]:
-    """What to do about it, to be put behind the words; nothing where they say enough."""
+    """What to do about it, to be appended to the message; empty where that says enough."""
     words = str(error.__cause__)
     dependent = re.match(DEPENDENT, words)
     if dependent is not None:
@@ -27,7 +27,7 @@ def hint(error: ForgeDbError) -> Steps[str]:
         missing = words.removeprefix(MISSING).lower()
         for child, parent in sorted((yield from parentless())):
             if parent.lower() == missing:
-                # SQLite compiles what it would do to the child, and reads its other keys for that.
+                # To drop a parent SQLite compiles a statement on the child, and reads all its keys.
                 return (
                     f"; {child} still refers to it: drop {child} before the tables that it refers"
                     " to, or begin the file with `-- forgedb: rebuild`"

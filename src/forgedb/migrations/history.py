@@ -20,13 +20,13 @@ from forgedb.operations.steps import Select, SelectOne, Steps, change, many, row
 from forgedb.sql.catalogue import Sql, sql
 
 TABLE = "schema_migrations"
-"""The table of forgedb's own history, after which the statements here are written."""
+"""The table of forgedb's own history; the statements here are written with its name."""
 
 FOLDERS_TABLE = "app_schema_migrations"
-"""That of a folder of somebody's own, unless it is given another."""
+"""The table of the history of a user's folder, unless another is named."""
 
 BEGUN, MARKED, RERUN = BESIDE = ("_begun", "_marked", "_repeatable")
-"""How the names end of the tables that are made beside a history, when they are needed."""
+"""The suffixes of the tables that are made beside a history's, when they are needed."""
 
 SUSPECT_ADVICE = (
     "nothing of it was used, since what others put there would run as you: find out who made it,"
@@ -51,16 +51,17 @@ autoincrement between commit delete drop escape exists if index insert set trans
 update values nothing
 """
 _RESERVED = frozenset(_WORDS.split())
-"""Words that one of the databases takes for no table's name."""
+"""Words that one of the databases refuses as a table's name."""
 
 COLUMNS = len(AppliedMigration.__struct_fields__)
 
-# What isn't the name of a rule is that of a table.
+# A name that doesn't follow CONSTRAINT is a table's.
 NAMES = rf"(CONSTRAINT |')?\b{TABLE}(\w*)"
 
 _is_table = re.compile(r"[a-z_][a-z0-9_]{0,49}").fullmatch
 
-# What another role has made since the look for it is refused; SQLite's one writer looks and makes.
+# PostgreSQL's has no IF NOT EXISTS: a table that another role made since the check must be refused.
+# On SQLite the one writer both checks and creates.
 CREATE = sql(
     sqlite="""
     CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -146,9 +147,9 @@ EXIST = sql(
     """,
 )
 
-# What would run code of somebody else's, or read something else, as it is read; then as it is
-# written.  Each function is named with its schema, and each operator is given the types that it
-# is for: another role's, of types that fit better, would be taken instead.
+# What would run another role's code, or read something else: first at reading, then at writing.
+# Each function is named with its schema, and each operator gets the types that it is for: another
+# role's, whose types fit better, would be called instead.
 SUSPECT = sql(
     sqlite="""
     SELECT name, true, CASE type WHEN 'table' THEN 'a virtual table' ELSE 'a ' || type END
@@ -248,10 +249,9 @@ SUSPECT = sql(
       AND d.refclassid <> CAST(CAST('pg_constraint' AS regclass) AS oid)
     """,
 )
-"""By table: whether it may not even be read, and what it is."""
+"""For each such table: whether even reading it is unsafe, and what it is."""
 
-# Whoever owns the database, or is a superuser, needs no such way; nor do those who made an
-# extension.
+# The database's owner and superusers need no such trick, and an extension's functions are trusted.
 STRANGERS = sql(
     sqlite="SELECT '', '' WHERE :schema IS NULL AND false",
     postgres="""
@@ -297,15 +297,15 @@ STRANGERS = sql(
     ORDER BY made.name
     """,
 )
-"""Other roles' functions and operators that a statement may take for PostgreSQL's own."""
+"""Other roles' functions and operators that a statement may call in place of PostgreSQL's own."""
 
 
 CURSOR = "after "
-"""Goes before the cursor of a file in batches, in the place of the checksum of statements."""
+"""Prefix of a batched file's cursor, which is kept in the place of the statements' checksum."""
 
 
 class BegunMigration(Numbered, frozen=True):
-    """A file that runs in no transaction, or in batches, and hasn't come to its end.
+    """A file that runs in no transaction, or in batches, and isn't finished.
 
     ``done`` of its statements have been run; ``state`` is running, failed, or resumed (the next
     run goes on with it).
@@ -320,7 +320,7 @@ class BegunMigration(Numbered, frozen=True):
 
     @property
     def cursor(self) -> str | None:
-        """Of a file in batches, after what the next one begins, as JSON; None of any other."""
+        """After what the next batch begins, as JSON; None for a file that has no batches."""
         is_one = self.done_checksum.startswith(CURSOR)
         return self.done_checksum.removeprefix(CURSOR) if is_one else None
 
@@ -333,13 +333,13 @@ class BegunMigration(Numbered, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """What a database has: all in the order of the numbers."""
+    """What a database has, in the order of the numbers."""
 
     applied: Sequence[AppliedMigration] = ()
     begun: Sequence[BegunMigration] = ()
 
     def begun_of(self, version: int) -> BegunMigration | None:
-        """How far the file of this number came, if it isn't at its end."""
+        """How far the file of this number came, if it was begun and isn't finished."""
         return next((each for each in self.begun if each.version == version), None)
 
 
@@ -401,14 +401,14 @@ SHADOWING = sql(
     """,
     postgres="SELECT '', '' WHERE false",
 )
-"""What of SQLite's connection would be written to in the history's place, or beside it."""
+"""Temporary tables, views and triggers of SQLite's connection that hide the history's tables."""
 
 
 class HistoryTable:
-    """One history's tables; forgedb's own, or another's of the same form.
+    """The tables of one history: forgedb's own, or another of the same form.
 
-    On PostgreSQL they are in ``schema``, which ``place`` finds before the first look at them;
-    without either, where the search_path leads to.  Raises UsageError for a name that isn't plain.
+    On PostgreSQL they are in ``schema``, which ``place`` finds before they are first read;
+    without either, where the search_path leads.  Raises UsageError for a name that isn't plain.
     """
 
     def __init__(
@@ -436,16 +436,16 @@ class HistoryTable:
 
     @property
     def full(self) -> str:
-        """The same as a statement has it that takes no parameters."""
+        """The same, quoted for a statement's text."""
         return full(self.schema, self.name)
 
     @property
     def files_schema(self) -> str | None:
-        """The schema of what the files make, if it was named."""
+        """The schema for what the files make, if one was named."""
         return None if self.place is None else self.place.schema
 
     def find(self, place: Schemas) -> Steps[Resolved]:
-        """Look anew where it is, and keep to that from now on."""
+        """Find anew in which schema it is, and use that one from now on."""
         home = yield from place.find(self.name)
         self.schema = home.history
         return home
@@ -453,10 +453,11 @@ class HistoryTable:
     def read(self, *, creating: bool = False, writing: bool = False) -> Steps[History]:
         """What has been applied or begun; nothing where the tables aren't there.
 
-        ``creating`` makes the first of them, and goes before what is ``writing``.
+        ``creating`` makes the first of them if need be; ``writing`` says that writes will follow,
+        which takes stricter checks, and ``creating`` implies it.
 
-        Raises UsageError (the table is another program's), MigrationDrift (it would read, or run,
-        what somebody else put there).
+        Raises UsageError (the table is another program's), MigrationDrift (it would run another
+        role's code, or read what another role put there).
         """
         if self.place is not None and self.schema is None:
             yield from self.find(self.place)
@@ -484,18 +485,18 @@ class HistoryTable:
             )
         begun: Sequence[BegunMigration] = ()
         if has_begun:
-            # First: what comes to its end meanwhile is found among what is applied.
+            # Before the applied ones: a file that is finished in between is then found there.
             begun = yield from many(BegunMigration, self._of(SELECT_BEGUN))
         applied = yield from many(AppliedMigration, self._of(SELECT_ALL))
         return History(applied, begun)
 
     def has(self, end: str) -> Steps[bool]:
-        """Whether what is kept beside it, by the end of its name, was made already."""
+        """Whether the table with this suffix, which is kept beside it, was made already."""
         ((is_there,),) = yield from rows(self._of(BESIDE_EXISTS), end=end)
         return bool(is_there)
 
     def look_up(self, version: int) -> SelectOne:
-        """The step that gives the first line from a number on, or None; the table must be there."""
+        """The step that gives the first row from a number on, or None; the table must exist."""
         return SelectOne(self._of(SELECT_FROM), {"version": version}, AppliedMigration)
 
     def record(
@@ -529,7 +530,7 @@ class HistoryTable:
         yield from change(self._of(DELETE), version=version)
 
     def begin(self, migration: MigrationFile, at: datetime, by: str) -> Steps[BegunMigration]:
-        """Note that a file is being run in no transaction."""
+        """Record that a file is being run in no transaction."""
         begun = BegunMigration(
             migration.version, migration.name, "running", 0, checksum_of(()), at, by, None
         )
@@ -546,7 +547,7 @@ class HistoryTable:
         return begun
 
     def note(self, was: BegunMigration, now: BegunMigration) -> Steps[None]:
-        """Note how far a file has come.  Raises Conflict if somebody noted something meanwhile."""
+        """Record how far a file has come.  Raises Conflict if the row was changed meanwhile."""
         changed = yield from change(
             self._of(UPDATE_BEGUN),
             state=now.state,
@@ -565,7 +566,7 @@ class HistoryTable:
         _refuse_unless(changed, was)
 
     def of(self, statement: Sql) -> Sql:
-        """A statement of what is kept beside it, for this table."""
+        """A statement for a table that is kept beside it, with this one's names."""
         return self._of(statement)
 
     def _of(self, statement: Sql) -> Sql:
@@ -577,7 +578,7 @@ class HistoryTable:
 
 @cache
 def _placed(statement: Sql, table: str, schema: str | None) -> Sql:
-    # Kept: a driver keeps what it makes of each statement for as long.
+    # Cached: drivers cache what they compile of each statement, too.
     sqlite = statement.sqlite.replace(TABLE, table)
     if schema is None:
         return Sql(sqlite, statement.postgres.replace(TABLE, table), own=statement.own)
@@ -593,7 +594,7 @@ def _placed(statement: Sql, table: str, schema: str | None) -> Sql:
 
 
 def checksum_of(statements: Sequence[str]) -> str:
-    """SHA-256 of the statements' texts, by which an edit of those that were run is seen."""
+    """SHA-256 of the statements' texts, which shows an edit of those that were run."""
     return digest("\0".join(statements))
 
 

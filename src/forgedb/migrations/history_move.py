@@ -1,4 +1,4 @@
-"""Giving a history another table: what 0.1 kept in forgedb's own goes to the folder's."""
+"""Moving a history to another table: 0.1 kept a folder's history in the table of forgedb's own."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ RULES = sql(
     ORDER BY k.conname
     """,
 )
-"""The names of a table's rules, which are its indexes' as well."""
+"""The names of a table's constraints, which are its indexes' names as well."""
 
 
 def move(
     files: Sequence[MigrationFile], source: HistoryTable, target: HistoryTable
 ) -> Steps[list[AppliedMigration]]:
-    """Give the history of these files the table ``target``, and leave none in ``source``.
+    """Move the history of these files from the table ``source`` to the table ``target``.
 
-    Raises UsageError (it isn't theirs, there is none, or there is one already).
+    Raises UsageError (the history isn't these files', there is none, or ``target`` has one).
     """
     if source.name == target.name:
         raise UsageError(f"{source.shown} can't be moved to itself: name another with --table")
@@ -81,8 +81,8 @@ def _rename(schema: str | None, old: str, new: str) -> Steps[None]:
     if (yield from rows(TABLE_TEXT, schema=schema, name=new)):
         yield from run(f"DROP TABLE {full(schema, new)}")
     if schema is None:
-        # A rename of SQLite's own would leave its rules their names, and refuse a schema in which
-        # any view is broken.
+        # SQLite's own RENAME would leave the constraints' names as they are, and fail in a schema
+        # in which any view is broken.
         ((text, _),) = found
         made = re.sub(rf'(CREATE TABLE |CONSTRAINT )"?{old}(\w*)"?', rf"\1{new}\2", text)
         yield from run(made, f"INSERT INTO {new} SELECT * FROM {old}", f"DROP TABLE {old}")

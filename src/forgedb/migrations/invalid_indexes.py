@@ -29,7 +29,7 @@ INVALID_INDEXES = sql(
 )
 
 LEFT, UNUSED = "the index ", " is INVALID, and isn't used"
-"""What stands around their names in what is noted of a failure."""
+"""The words around their names in the recorded error of a failure."""
 
 _NAME = r'("(?:[^"]|"")+"|[\w$]+)'
 _find_creation = re.compile(
@@ -49,12 +49,15 @@ class InvalidIndex(NamedTuple):
 
 
 def invalid_indexes(schema: str | None = None) -> Steps[list[InvalidIndex]]:
-    """All of the database's, in the order of their names; ``schema`` is found before others."""
+    """All of the database's, in the order of their names.
+
+    Those in ``schema``, if it is given, count as visible; else those along the search_path.
+    """
     return [InvalidIndex(*row) for row in (yield from rows(INVALID_INDEXES, schema=schema))]
 
 
 def made_by(text: str, indexes: Sequence[InvalidIndex]) -> list[str]:
-    """Those that a statement makes, by the name that it gives; REINDEX mends, and makes none."""
+    """Those that a statement makes, by the name in it; none for REINDEX, which repairs them."""
     created = _find_creation(text)
     if created is None:
         return []
@@ -69,13 +72,13 @@ def made_by(text: str, indexes: Sequence[InvalidIndex]) -> list[str]:
 def left_by(
     text: str, failed: bool, before: Collection[InvalidIndex], after: Sequence[InvalidIndex]
 ) -> list[str]:
-    """Those that are of no use since a statement was run, or that kept it from making its own."""
+    """Those that a statement left INVALID, or that kept it from making its own."""
     named, known = made_by(text, after), {index.full for index in before}
     if failed:
         # Not all are named, as in CREATE INDEX CONCURRENTLY ON t (x).
         return [*named, *(each.full for each in after if each.full not in (*known, *named))]
     created = _find_creation(text)
-    # One that was there before is another's, unless the statement was content to find it.
+    # One that was there before isn't this statement's, unless it had IF NOT EXISTS.
     return [full for full in named if full not in known or (created and created[1])]
 
 
@@ -85,7 +88,7 @@ def unused(indexes: Sequence[str]) -> str:
 
 
 def names_in(error: str) -> list[str]:
-    """The indexes that a failure left, as it was noted."""
+    """The indexes that a failure left, by its recorded error."""
     names, found, _ = error.rpartition(LEFT)[2].partition(UNUSED)
     return names.split(", ") if found else []
 

@@ -1,8 +1,8 @@
-"""What a file says of its transaction as a whole, at its top: ``SET TRANSACTION ISOLATION LEVEL``.
+"""What a file sets for its whole transaction, at its top: ``SET TRANSACTION ISOLATION LEVEL``.
 
-PostgreSQL takes it before the transaction's first snapshot alone, and the history is read before
-the file is run.  So it goes ahead of everything; and since the snapshot then stays as it is to the
-end, the history's table is locked before it is taken: whoever wrote to it has committed by then.
+PostgreSQL takes it only before the transaction's first snapshot, and the history is read before
+the file is run.  So it is sent ahead of everything.  Since that snapshot may then stay the same to
+the end, the history's table is locked before it is taken: all writers of it have committed by then.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from forgedb.sql.lexer import tokens
 from forgedb.sql.split import ScriptStatement
 
 LOCK_HISTORY = "LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE"
-"""It takes no snapshot, and waits for those who write."""
+"""It takes no snapshot, and waits for writers."""
 
 _SETTINGS = frozenset(
     {"TRANSACTION", "TRANSACTION_ISOLATION", "TRANSACTION_READ_ONLY", "TRANSACTION_DEFERRABLE"}
@@ -27,7 +27,7 @@ SNAPSHOT = "what was applied since that snapshot would be applied again: leave i
 def opening_of(statements: Sequence[ScriptStatement]) -> list[ScriptStatement]:
     """The statements about the transaction, among the SETs that a file of PostgreSQL begins with.
 
-    These take no snapshot either, so that a server would heed one behind them, too.
+    A SET takes no snapshot, so that the server would accept one of these after it, too.
     """
     opening: list[ScriptStatement] = []
     for statement in statements:
@@ -40,7 +40,7 @@ def opening_of(statements: Sequence[ScriptStatement]) -> list[ScriptStatement]:
 
 
 def refusal(statement: ScriptStatement) -> str | None:
-    """Why a file's transaction can't be so."""
+    """Why a file's transaction can't be set this way; None where it can."""
     found = tokens(statement.text, "postgres")
     words = " ".join(token.text.upper() for token in found if token.kind == "word")
     if "SNAPSHOT" in words:

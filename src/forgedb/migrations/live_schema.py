@@ -1,4 +1,4 @@
-"""The live schema beside what the applied files make, run in a scratch database."""
+"""Comparing the live schema with what the applied files make in a scratch database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from forgedb.schema_check.snapshot import Snapshot, differences_between, names_o
 from forgedb.schema_check.versions import tables_of
 
 OWN_TABLE = "database_identity"
-"""Where this is, forgedb's tables are."""
+"""A database that has this table has forgedb's schema."""
 
 
 def compared_with_scratch(
@@ -52,7 +52,7 @@ def require_empty(scratch: MigrationRunner, database: MigrationRunner) -> None:
 
 
 def _forgedbs(live: Snapshot, database: MigrationRunner) -> tuple[str, ...]:
-    """The tables that are forgedb's own, and nothing to tell of."""
+    """The tables that are forgedb's own, which are no differences."""
     if not any(OWN_TABLE in names for names in live.names.values()):
         return ()
     return tables_of(database.dialect, load(packaged(database.dialect))[-1].version)

@@ -1,5 +1,5 @@
-"""Waiting for a lock, or until nobody else changes the same rows: trying again after growing
-pauses, until it is had or given up."""
+"""Waiting for a lock, or until nobody else changes the same rows: retries after growing pauses,
+until one succeeds or the time is over."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ WRITER_SECONDS = 0.2
 """How long one attempt waits for SQLite's writer."""
 
 SILENT_SECONDS = 1.0
-"""A wait that is over sooner isn't worth a word."""
+"""A shorter wait isn't reported."""
 
 
 SERIALIZATION_FAILURE = "40001"
-"""What PostgreSQL says under a file's own isolation level: its snapshot was overtaken."""
+"""PostgreSQL's SQLSTATE, under a file's own isolation level, where its snapshot is too old."""
 
 
 def may_pass(error: ForgeDbError) -> TypeGuard[Unavailable]:
@@ -38,7 +38,7 @@ def may_pass(error: ForgeDbError) -> TypeGuard[Unavailable]:
 
 
 class LockRetry:
-    """Writes to a database that is in use: each is tried for so long, and ``report`` told why."""
+    """Writes to a database in use: retries each for so long, and reports what it waits for."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class LockRetry:
         self._report = report
 
     def write(self, begin: Callable[[], Steps[R]], *, no_foreign_keys: bool = False) -> R:
-        """Carry out in one transaction the steps that ``begin`` makes, anew for each attempt.
+        """Carry out the steps that ``begin`` makes anew for each attempt, in one transaction.
 
         Raises LockTimeout.
         """
@@ -82,7 +82,7 @@ class LockRetry:
                 if self._report and waited_seconds >= SILENT_SECONDS and error.why != reported:
                     reported = error.why
                     self._report(reported)
-            # Jitter, or those that wait would all come back at the same moments.
+            # Jitter, or processes that wait would all retry at the same moments.
             pause = random.uniform(0.5, 1) * pause_seconds  # noqa: S311
             time.sleep(min(pause, max(0.0, self._timeout_seconds - waited_seconds)))
             pause_seconds = min(2 * pause_seconds, PAUSE_SECONDS_MAX)

@@ -1,8 +1,8 @@
 """The one lock under which migrations run: SQLite's writer, or an advisory lock of PostgreSQL's.
 
-The advisory lock ends with its transaction, so that no crash leaves it behind and a pooler that
-lends connections by the transaction can't part it from its holder.  It is asked for, not waited
-for: who waits inside the server holds a connection, and can't say that it waits.
+The advisory lock ends with its transaction.  So no crash leaves it behind, and it works behind a
+pooler in transaction mode.  It is tried for, not waited for: a process that waits inside the server
+holds a connection, and can't report that it waits.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from forgedb.operations.steps import Now, Select, SelectOne, Steps, rows, togeth
 from forgedb.sql.advisory_locks import MIGRATIONS
 from forgedb.sql.catalogue import sql
 
-# Said before anything is known of the database, and so with each function's schema and exact types:
-# another role's of the same name, that fits better, would be called instead.
+# Run before anything is known of the database, and so with each function's schema and exact types:
+# another role's function of the same name whose types fit better would be called instead.
 #
 # Every statement of the transaction gives up on a lock after lock_timeout: one that queued for
-# longer would hold up all who come behind it.
+# longer would hold up all statements that queue behind it.
 TRY_LOCK = sql(
     sqlite="SELECT true, :lock_wait",
     postgres=f"""
@@ -50,10 +50,10 @@ HOLDER = sql(
 
 
 def lock(lock_wait_seconds: float, *then: SelectOne | Now) -> Steps[list[Any]]:
-    """Keep all others from migrating until the transaction ends; then what the steps give.
+    """Keep all others from migrating until the transaction ends; returns the steps' results.
 
-    On PostgreSQL each statement sees what was committed before it: these, what the lock's last
-    holder did.  Raises LockTimeout.
+    On PostgreSQL each statement sees what was committed before it: so the steps see what the
+    lock's last holder did.  Raises LockTimeout.
     """
     params = _limit(lock_wait_seconds)
     ((has_it, _),), *found = yield from together(Select(TRY_LOCK, params, None), *then)

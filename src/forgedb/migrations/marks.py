@@ -1,6 +1,6 @@
 """The history changed by hand: a migration marked as applied or pending, by whom, when and why.
 
-Each mark is a line in a table beside the history, which is only ever added to.
+Each mark is a row in a table beside the history; rows are only added to that table.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ CREATE_MARKED = sql(
 
 
 class Mark(Numbered, frozen=True):
-    """A line of the history that was changed by hand.
+    """A row of the history that was changed by hand.
 
-    ``checksum_before`` is the one that it had, ``checksum`` the one that it has since; None is for
-    no line at all.
+    ``checksum_before`` is the checksum before the change, ``checksum`` the one after it; None is
+    for no row.
     """
 
     position: int
@@ -108,10 +108,10 @@ def marked(
     by: str | None,
     reason: str,
 ) -> Callable[[], Steps[Mark]]:
-    """The steps that change the history of one migration, and note who did and why.
+    """The steps that change the history of one migration, and record who did it and why.
 
-    Raises InvalidValue (what is noted); UsageError where it makes no sense, or the order of the
-    numbers would be lost.
+    Raises InvalidValue (``by`` or ``reason``); UsageError where the change makes no sense, or
+    would break the order of the numbers.
     """
     who = own_name() if by is None else check_name("by", by, ACTOR_CHARS_MAX)
     return partial(_marked, transaction, files, version, state, who, check_reason(reason))

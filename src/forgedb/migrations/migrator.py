@@ -48,7 +48,8 @@ class Migrator(MigrationStatus):
     ``schema_migrations``, a folder's in ``app_schema_migrations`` unless another is named.
 
     On PostgreSQL the files are run in ``schema``, and their history is there too, unless
-    ``history_schema`` is another; by default both are the first of the search_path that is there.
+    ``history_schema`` is another; by default both are the first schema of the search_path that
+    exists.
 
     Raises InvalidValue (a time beyond a day, or too short to wait for), UsageError (the table, or
     a schema's name).
@@ -95,10 +96,10 @@ class Migrator(MigrationStatus):
     def rehearse(self, target: int | None = None, *, allow_out_of_order: bool = False) -> Rehearsed:
         """Apply what is pending in one transaction, roll it back, and return what it was.
 
-        What can't be tried so is in the result's ``unrehearsed``, each with its reason, and all
-        that comes after it.  On SQLite everything can: all of it is done on a copy of the database
-        where a file runs in no transaction or makes a table anew, or where it changes what is the
-        connection's and another one follows.
+        A file that can't be tried so is in the result's ``unrehearsed``, with its reason, and so
+        are all files after it.  On SQLite every file can be tried: all of it is done on a copy of
+        the database where a file runs in no transaction or rebuilds a table, or where a file
+        changes the connection's settings and another file follows.
 
         Raises as migrate.
         """
@@ -135,9 +136,9 @@ class Migrator(MigrationStatus):
         return self._retry().write(partial(self._record, upto))
 
     def move(self, source: str = TABLE) -> list[AppliedMigration]:
-        """Give the history of these files, which is in the table ``source``, this runner's.
+        """Move the history of these files from the table ``source`` to this runner's table.
 
-        Returns what it holds.  Version 0.1 kept it in the table of forgedb's own.
+        Returns what it holds.  Version 0.1 kept it in the table of forgedb's own history.
 
         Raises UsageError (there is none, or it is of other files; there is one in the table
         already), MigrationDrift, LockTimeout.
@@ -150,8 +151,8 @@ class Migrator(MigrationStatus):
     ) -> list[Difference]:
         """How the live schema is different from what the applied files make, the harmless last.
 
-        They are run in a scratch database: in a temporary file on SQLite, in one that is made and
-        dropped on PostgreSQL's server, or in the empty one that is given.
+        The files are run in a scratch database: in a temporary file on SQLite, in a database that
+        is made and dropped on PostgreSQL's server, or in the empty one that is given.
 
         Raises as migrate, for what fails there; UsageError (no scratch database can be made, or
         the one given isn't empty), MigrationError, MigrationDrift (the history isn't the files').
@@ -174,17 +175,17 @@ class Migrator(MigrationStatus):
         """Apply these files to another database, which is empty.  Raises as migrate."""
         other = self.on(database)
         other._files, other._progress = [*files], None
-        # Where they are run here, though it may be nowhere along another's search_path.
+        # In the same schemas as here, which needn't be on the other database's search_path.
         home = self._database.read(self._place.find(self._table.name))
         for text in home.made_with():
             database.autocommit(run(text))
         other.migrate()
 
     def resolve(self, version: int, how: Resolution) -> list[str]:
-        """Let the next run go on with an unfinished file, or take it as applied.
+        """Let the next run continue an unfinished file, or take it as applied.
 
-        Returns what was done, in words.  A process that was at work on the file, and lives on, does
-        no more of it than the statement that it is at.
+        Returns what was done, in words.  A process that still runs the file ends with the statement
+        that it is running, and runs no further one.
 
         Raises UsageError (no such unfinished file), MigrationError, Conflict (an index is INVALID,
         or the server is still at a statement of the file), LockTimeout.
@@ -205,9 +206,9 @@ class Migrator(MigrationStatus):
     ) -> Adoption:
         """Take over another tool's files and history, without running anything.
 
-        ``source`` is its folder, and ``history`` its table, where it isn't called as usual.  The
-        files are written to this one's folder, unless they are there; what the database has of
-        them is recorded.  Folder and table of the other tool stay as they are.
+        ``source`` is its folder, and ``history`` its table, where that hasn't its usual name.  The
+        files are written to this migrator's folder, unless they are there already; those that the
+        database has are recorded as applied.  Folder and table of the other tool stay as they are.
 
         Raises UsageError (no such tool, a history that is dirty, failed or unknown, a history or
         other files that are here already, forgedb's own), MigrationError (a file that can't be
@@ -233,11 +234,12 @@ class Migrator(MigrationStatus):
         name: str = "squashed",
         also: Handle[SyncRunner] | SyncRunner | None = None,
     ) -> list[str]:
-        """Make one file of those up to a number, and return it; those are moved to a folder by it.
+        """Join the files up to a number into one, and return its path; they move to a folder by it.
 
-        Databases that have them count as having the file, and pass over it; new ones run it.  It
-        is written only if it makes, in a scratch database, what they make in another.  Where there
-        is a folder for each database both are squashed; ``also`` is a database of the other kind.
+        A database that has those files counts as having the new one, and doesn't run it; new
+        databases do.  It is written only if it makes the same in a scratch database as those files.
+        Where there is a folder for each kind of database, both are squashed; ``also`` is a database
+        of the other kind.
 
         Raises UsageError (no such number, files that can't be joined, forgedb's own), InvalidValue
         (the name), MigrationError.
@@ -270,8 +272,8 @@ class Migrator(MigrationStatus):
     ) -> Mark:
         """Change the history by hand: a migration is taken as applied, or is pending again.
 
-        A file that was edited since is taken as applied with the text that it has now.  ``by``
-        is who says so, by default this process.
+        A file that was edited since is taken as applied with its present text.  ``by`` is who
+        changes it, by default this process.
 
         Raises UsageError (no such migration, it is so already, forgedb's own, a lower number would
         be passed over), InvalidValue (the reason), LockTimeout, MigrationDrift.
@@ -286,7 +288,7 @@ class Migrator(MigrationStatus):
             )
         files = load(self.directory)
         steps = marked(transaction, files, version, state, by, reason)
-        # Also whether there is another history of these files.
+        # This also checks whether there is another history of these files.
         self._history(files)
         return self._retry().write(steps)
 

@@ -1,8 +1,8 @@
 """Files whose statements refuse to run in a transaction, such as CREATE INDEX CONCURRENTLY.
 
-No lock can be held meanwhile, and nothing is undone where one fails.  So what was begun, and how
-far it came, is on record before and after each statement: others wait for it, a failure is seen by
-every later run, and `resolve` says how it goes on.
+No lock can be held meanwhile, and nothing is undone where one fails.  So which file was begun, and
+how many of its statements were run, is recorded before and after each statement: other processes
+wait for it, every later run sees a failure, and `resolve` decides how it goes on.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ AT_WORK = sql(
     WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()
     """,
 )
-"""What the sessions of the database are doing; a role sees the text of its own alone."""
+"""The statements that the database's sessions run; a role sees only those of its own sessions."""
 
 INTERRUPTED = "it was interrupted"
 
 
 class OutsideTransaction:
-    """Runs such files, and goes on with those that didn't come to their end."""
+    """Runs such files, and continues those that weren't finished."""
 
     def __init__(
         self, database: MigrationRunner, retry: LockRetry, transaction: FileTransaction
@@ -96,7 +96,7 @@ class OutsideTransaction:
             words = [str(failure)] if failure else []
             words += [left] if invalid else []
             why = "; ".join(words)
-            # What the file has made may be in the history's place.
+            # A table that the file has made may hide the history.
             self._database.end_session()
             self._note(begun, msgspec.structs.replace(begun, state="failed", error=why))
             way_out = self._database.read(hint(failure)) if failure else ""
@@ -116,11 +116,11 @@ class OutsideTransaction:
         settings = [each.text for each in script.statements[:number] if _sets_session(each)]
         tell = self._transaction.hearing(script)
         if self._database.dialect == "postgres":
-            # Each is sent on any connection.
+            # The settings are repeated, since the statement may get any connection.
             self._database.autocommit(self._one_by_one(settings, text, tell))
             return
-        # On the one that writes, so that what is done in this run needn't be repeated.  Whoever is
-        # told that the writer is busy has done nothing yet.
+        # SQLite has one writer connection, so that settings of this run needn't be repeated.  A
+        # statement that failed because the database is busy has done nothing, and can be retried.
         for each in [*(settings if is_first else ()), text]:
             self._retry.autocommit(partial(self._run_and_look, each))
 
@@ -141,10 +141,10 @@ class OutsideTransaction:
         yield Run((text,), tell=tell)
 
     def resolve(self, script: Script, begun: BegunMigration, how: Resolution) -> list[str]:
-        """Let the next run go on with a file, or take it as applied; what was done, in words.
+        """Let the next run continue a file, or take it as applied; returns what was done, in words.
 
-        Going on drops the INVALID indexes that the rest of it names, or that the failure left, so
-        that they are made anew.
+        To continue, the INVALID indexes that the rest of it names, or that the failure left, are
+        dropped, so that they are made anew.
 
         Raises MigrationError (what ran before was edited since), Conflict (an index is INVALID, or
         a statement is still being run), LockTimeout.
@@ -156,7 +156,7 @@ class OutsideTransaction:
             self._database.read(invalid_indexes(self._transaction.table.files_schema)),
             names_in(begun.error or ""),
         )
-        # Not the next statement's alone: another may have been put before the one that failed.
+        # Not only the next statement's: another may have been put before the one that failed.
         named = [full for statement in rest for full in made_by(statement.text, there)]
         invalid = [each.full for each in there if each.full in (*named, *left)]
         if how == "applied":
@@ -168,7 +168,8 @@ class OutsideTransaction:
                 )
             self._retry.write(partial(self._end, script, begun, time.monotonic()))
             return [f"{begun.label} is recorded as applied"]
-        # First: whoever is at work on it then stops, and makes no index that would be dropped here.
+        # First: a process that still runs the file then stops, and makes no index that would be
+        # dropped here.
         self._note(begun, msgspec.structs.replace(begun, state="resumed", error=None))
         for name in invalid:
             self._retry.autocommit(partial(self._drop, name))
@@ -179,7 +180,7 @@ class OutsideTransaction:
         return words
 
     def _begin(self, script: Script) -> Steps[BegunMigration | None]:
-        """Note that the file is being run, and how far it came before.
+        """Record that the file is being run, and how far it came before.
 
         None where another process has applied it.  Raises LockTimeout while another one does.
         """
@@ -213,8 +214,8 @@ class OutsideTransaction:
         return mine
 
     def _note(self, was: BegunMigration, now: BegunMigration) -> BegunMigration:
-        # Not under the lock of all migrations, which another folder's may hold for long: what is
-        # noted is this process's own, or nothing is.
+        # Not under the lock of all migrations, which another folder's may hold for long: the row is
+        # changed only if it is still this process's own.
         def noted() -> Steps[None]:
             yield from queue_briefly(self._transaction.lock_wait_seconds)
             yield from self._transaction.table.note(was, now)
@@ -247,12 +248,12 @@ class OutsideTransaction:
 
 
 def own_name() -> str:
-    """What this process is known by to others who look at the history."""
+    """The name of this process in the history."""
     return f"process {os.getpid()} on {os.uname().nodename}"
 
 
 def _sets_session(statement: ScriptStatement) -> bool:
-    """Whether it is one that the statements behind it need again in another session."""
+    """Whether it must be repeated for later statements that run in another session."""
     first = statement.opening[:1]
     return first in (("SET",), ("PRAGMA",), ("ATTACH",)) or "set_config" in statement.text
 

@@ -1,4 +1,4 @@
-"""Histories in other places, of the same files: where one is there, they aren't run all again."""
+"""Histories of the same files in another place: where there is one, no new history is begun."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def refuse_elsewhere(
 ) -> Steps[None]:
     """Refuse to begin a history where one of the same files is in another place.
 
-    Nothing that was said, the schema or the table, is doubted.  Raises MigrationError.
+    A schema or a table that was given is taken as meant.  Raises MigrationError.
     """
     older = ours.name if is_own or is_table_given else TABLE
     if place.is_chosen and older == ours.name:
@@ -72,14 +72,14 @@ def refuse_elsewhere(
         try:
             history = yield from HistoryTable(name, schema).read()
         except (MigrationDrift, UsageError):
-            # It can't be read without running what somebody else put there.
+            # It can't be read without running another role's code.
             continue
         if _is_of(files, history, is_own=is_own):
             raise _refused(files, ours, HistoryTable(name, schema), options, is_here=is_here)
 
 
 def parted(files: Sequence[MigrationFile], ours: HistoryTable, home: Resolved) -> MigrationError:
-    """What to say where a history isn't where the files would make their tables."""
+    """The error where a history isn't in the schema in which the files would make their tables."""
     why = (
         f"the history is in {ours.shown}, which the search_path leads to, and what the files make"
         f" would be in {home.files}, where none of it is: to go on with that history,"

@@ -1,8 +1,9 @@
 """Migrations in Python, ``NNNN_name.py``: a function that is given the file's transaction.
 
-``def migrate(db)`` runs in one transaction.  ``def batch(db, after)`` runs in one again and again,
-is given what its last call gave back, None at first, and has come to its end when it gives None.
-Nothing of a file runs before its turn: what it defines is read from its text.
+``def migrate(db)`` runs in one transaction.  ``def batch(db, after)`` is called again and again,
+each time in a transaction of its own: ``after`` is what the last call returned, None at first, and
+the file is finished when a call returns None.  No code of a file runs before the file is applied:
+which function it defines is read from its text.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class PythonFile(msgspec.Struct, frozen=True):
             )
 
     def batch(self, after: str | None, transaction: SyncRunner) -> str | None:
-        """Run a batch after a cursor, in JSON; the next one's."""
+        """Run the batch after a cursor; returns the next cursor, both as JSON."""
         db = SyncClient(transaction, make_context(None))
         given = self._function()(db, None if after is None else json.loads(after))
         if given is None:
@@ -81,9 +82,10 @@ class PythonFile(msgspec.Struct, frozen=True):
         return f"{type(error).__name__}: {error}"
 
     def exits_by_itself(self, error: SystemExit) -> bool:
-        """Whether it was the file that asked to exit, and not a signal's handler in its midst.
+        """Whether the file itself called exit, and not a signal's handler while it ran.
 
-        No handler says that all went well, which a deploy would take for an applied file.
+        Exit code 0 always counts as the file's: no handler exits so, and a deploy would take it to
+        mean that the file was applied.
         """
         if not error.code:
             return True
@@ -98,10 +100,10 @@ class PythonFile(msgspec.Struct, frozen=True):
         """The function, of a module that is made anew for each call: nothing is kept in it."""
         migration = self.migration
         lines = migration.text.splitlines(keepends=True)
-        # A traceback shows the lines that were run, whatever the file holds by then.
+        # A traceback shows the lines that were run, even if the file has changed since.
         linecache.cache[migration.file] = (len(migration.text), None, lines, migration.file)
         module = ModuleType(f"migration_{migration.label}_{migration.checksum[:12]}")
-        # Dataclasses and type hints look for the module that they are of.
+        # Dataclasses and type hints look up their module there.
         sys.modules[module.__name__] = module
         exec(compile(migration.text, migration.file, "exec"), module.__dict__)  # noqa: S102
         return getattr(module, self.entry)
@@ -155,7 +157,7 @@ def _check(migration: MigrationFile, node: ast.FunctionDef | ast.AsyncFunctionDe
 
 
 def _own_nodes(node: ast.AST) -> list[ast.AST]:
-    """What a function is made of, without the functions in it."""
+    """The nodes of a function, without those of the functions in it."""
     found: list[ast.AST] = []
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):

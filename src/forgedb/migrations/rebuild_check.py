@@ -1,4 +1,4 @@
-"""What the rebuild of a table must leave whole on SQLite, which checks none of it by itself."""
+"""What the rebuild of a table on SQLite must not break; SQLite itself checks none of it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ VIEWS = sql(
 
 
 class Integrity(msgspec.Struct, frozen=True):
-    """What is amiss: rows and tables whose parent isn't there, and views that can't be read."""
+    """What is broken: rows and tables whose parent isn't there, and views that can't be read."""
 
     dangling: Dangling
     parentless: frozenset[tuple[str, str]]
-    """Tables, and each the table that it refers to and that isn't there."""
+    """Pairs: a table, and the table it refers to, which isn't there."""
     unreadable: dict[str, str]
     """Views, and what SQLite says of each."""
 
     def broken_since(self, before: Integrity) -> str | None:
-        """What is amiss now and wasn't before, in words with what to do."""
+        """What is broken now and wasn't before, in words, with what to do."""
         for child, parent in sorted(self.parentless - before.parentless):
             return (
                 f"{child} would refer to {parent}, which isn't there: copy the rows, drop the old"
@@ -40,7 +40,7 @@ class Integrity(msgspec.Struct, frozen=True):
 
 
 def integrity() -> Steps[Integrity]:
-    """What is amiss now."""
+    """What is broken now."""
     unreadable: dict[str, str] = {}
     for (view,) in (yield from rows(VIEWS)):
         name = view.replace('"', '""')

@@ -1,4 +1,4 @@
-"""SQLite's foreign keys in a migration: which of them find no parent."""
+"""SQLite's foreign keys in a migration: which of them have no parent row or table."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ PARENTLESS = sql(
 """Tables that refer to one that isn't there; PostgreSQL never has any."""
 
 Dangling = Counter[tuple[str, int | None, str]]
-"""How often a row of a table, by its rowid, finds no row of a parent."""
+"""How many references without a parent row: by table, rowid and parent table."""
 
 
 def dangling() -> Steps[Dangling]:
-    """The rows that refer to what isn't there."""
+    """The rows that refer to a row that isn't there."""
     return Counter((yield from rows(DANGLING)))
 
 

@@ -1,6 +1,6 @@
-"""Trying what is pending in one transaction, which is then rolled back; what can't be so is named.
+"""Trying what is pending in one transaction that is rolled back; names what can't be tried.
 
-A run has a transaction for each file.  What only that allows says nothing against the file.
+A real run has a transaction for each file.  A file that fails only for lack of one is no failure.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WITH_COMMITS = {
     "no-transaction": "it runs in no transaction, and couldn't be undone",
     "batches": "it runs in batches, each with a COMMIT of its own",
 }
-"""What can't be tried from the first, by how a file is run."""
+"""The modes of files that can't be tried at all, and why."""
 NEW_LABEL = "it uses a value of an enum that a file before it adds, which needs a COMMIT between"
 TOO_MANY_LOCKS = "with the files before it, it needs more locks than one transaction may have"
 
@@ -52,7 +52,7 @@ class Rehearsed(list[AppliedMigration]):
 
 
 class RolledBack(Exception):
-    """Ends a rehearsal, and has what came of it."""
+    """Ends a rehearsal by rolling it back; has the result."""
 
     def __init__(self, rehearsed: Rehearsed) -> None:
         super().__init__(rehearsed)
@@ -60,7 +60,7 @@ class RolledBack(Exception):
 
 
 class Rehearsal:
-    """One attempt at it: ``note`` hears of each file that went well."""
+    """One attempt at it: ``note`` is called for each file that went well."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Rehearsal:
             return TOO_MANY_LOCKS
         if code != "55P04":
             return None
-        # What the file itself added is gone then, and would fail in a run just so.
+        # This undoes what the file itself added: a value of its own would fail in a real run, too.
         yield from run("ROLLBACK TO SAVEPOINT forgedb_file")
         added = {*(yield from rows(LABELS))} - self._labels
         return NEW_LABEL if any(label in str(cause) for _, label in added) else None

@@ -1,6 +1,6 @@
 """Repeatable files, ``R__name.sql``: views, functions, triggers, run again when their text changes.
 
-They come after all numbered files, in the order of their names, or after those that they name in
+They run after all numbered files, in the order of their names, and after those that they name in
 their header: ``-- forgedb: after R__other``.
 """
 
@@ -79,7 +79,7 @@ def compare_repeatable(
 
 
 def applied_repeatable(table: HistoryTable) -> Steps[Sequence[AppliedMigration]]:
-    """What was run last of each; nothing where there never was one."""
+    """The last run of each repeatable file; empty where there never was one."""
     if not (yield from table.has(RERUN)):
         return ()
     return (yield from many(AppliedMigration, table.of(SELECT_REPEATABLE)))
@@ -88,7 +88,7 @@ def applied_repeatable(table: HistoryTable) -> Steps[Sequence[AppliedMigration]]
 def record_repeatable(
     table: HistoryTable, migration: MigrationFile, at: datetime, duration_ms: int
 ) -> Steps[AppliedMigration]:
-    """Note what was run, in the transaction that ran it."""
+    """Record what was run, in the transaction that ran it."""
     if not (yield from table.has(RERUN)):
         yield from change(table.of(CREATE_REPEATABLE))
     entry = AppliedMigration(REPEATABLE, migration.name, migration.checksum, at, duration_ms)
@@ -103,12 +103,12 @@ def record_repeatable(
 
 
 def in_order(files: Sequence[MigrationFile], dialect: Dialect) -> list[MigrationFile]:
-    """The files in the order in which they run, those that others come after first.
+    """The files in the order in which they run: a file after those that its header names.
 
-    A file's checksum then stands for them, too: what was made with ``DROP VIEW … CASCADE`` is made
-    again, also where a run ended between the two.
+    Its checksum then covers these, too: if one of them changes, and drops this file's view with
+    ``DROP VIEW … CASCADE``, this file is run again, even if a run ended between the two.
 
-    Raises MigrationError (a name that isn't there, a circle, a header that makes no sense).
+    Raises MigrationError (a name that isn't there, a cycle, a header that makes no sense).
     """
     from heapq import heapify, heappop, heappush
 
@@ -153,7 +153,7 @@ def _refuse_circle(
     before: Mapping[str, Sequence[str]],
     ordered: Mapping[str, object],
 ) -> None:
-    """Raise MigrationError with one circle of the files that couldn't be put in order."""
+    """Raise MigrationError with one cycle of the files that couldn't be put in order."""
     name = min(before.keys() - ordered.keys())
     path: list[str] = []
     while name not in path:

@@ -1,4 +1,4 @@
-"""Whether a database has the schema that this code needs: asked before its first operation."""
+"""Whether a database has the schema that this code needs: checked before its first operation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def schema_check(dialect: Dialect, mode: Mode) -> Steps[bool]:
 
     A database that is newer than the code may be read, and warns of it.
     """
-    # Who migrates asks none of this.
+    # Imported late: a program that only migrates doesn't need it.
     from forgedb.schema_check.comparison import require_tables
 
     files = load(packaged(dialect))

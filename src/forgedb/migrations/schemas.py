@@ -1,6 +1,6 @@
 """Where files are run, and where their history is: two schemas of PostgreSQL's.
 
-They are known once, when a run begins, and the history is named with its schema from then on:
+They are found once, when a run begins, and the history is named with its schema from then on:
 whatever a file does to the search_path, its history stays the same one.
 """
 
@@ -16,7 +16,7 @@ from forgedb.operations.steps import Steps, rows
 from forgedb.sql.catalogue import sql
 from forgedb.sql.lexer import Dialect
 
-# Said before anything is known of the database, and so with each function's schema and exact types.
+# Run before anything is known of the database, and so with each function's schema and exact types.
 WHERE = sql(
     sqlite="SELECT :table, :schema, :history_schema WHERE false",
     postgres="""
@@ -36,10 +36,10 @@ WHERE = sql(
         )
     """,
 )
-"""The first schema of the search_path, that of the table which is found along it, and whether
-there are those that were given."""
+"""The first schema of the search_path, the schema of the table that is found along it, and whether
+the given schemas exist."""
 
-# What the session began with, not what a file has made of it.
+# Based on the session's initial search_path, not on what a file has set.
 ENTER = sql(
     sqlite="SELECT :schema, :is_local, :is_all WHERE false",
     postgres="""
@@ -72,8 +72,8 @@ class Resolved(msgspec.Struct, frozen=True):
 class Schemas:
     """``schema`` is that of the files, and of their history unless ``history_schema`` is another.
 
-    Where neither is given, the search_path's first; ``along_the_path`` a history that it leads to
-    goes before that, as the tables do that its files made.
+    Where neither is given, both are the search_path's first schema.  With ``along_the_path``, a
+    history that is found anywhere along the search_path goes before that.
 
     Raises UsageError (a name that no schema has, or a database that has no schemas).
     """
@@ -96,7 +96,7 @@ class Schemas:
 
     @property
     def is_chosen(self) -> bool:
-        """Whether it was said where the history is."""
+        """Whether a schema was given for the files or the history."""
         return self.schema is not None or self._history_schema is not None
 
     @property
@@ -108,7 +108,7 @@ class Schemas:
         return words
 
     def find(self, table: str) -> Steps[Resolved]:
-        """Where the history, and what the files make, are to be now.
+        """In which schemas the history, and what the files make, are to be.
 
         Raises UsageError (there is no such schema, or none in the search_path).
         """

@@ -31,11 +31,11 @@ class Script(msgspec.Struct, frozen=True):
     python: PythonFile | None = None
     """What is run in the place of statements."""
     opening: Sequence[ScriptStatement] = ()
-    """What the file says of its transaction, which goes ahead of all others."""
+    """The statements that set up the file's transaction, sent ahead of all others."""
 
     @property
     def mode(self) -> Mode:
-        """Whether a transaction is around them, and with SQLite's foreign keys off."""
+        """How they run: in a transaction, in none, in one with foreign keys off, or in batches."""
         if self.python is not None and self.python.entry == "batch":
             return "batches"
         if "no-transaction" in self.header:
@@ -83,7 +83,7 @@ def parse(migration: MigrationFile, dialect: Dialect) -> Script:
 
 
 def _opened(script: Script) -> Script:
-    """The same, with what it says of its transaction apart.  Raises MigrationError."""
+    """The same, with the statements that set up its transaction apart.  Raises MigrationError."""
     opening = opening_of(script.statements)
     for statement in opening:
         why = transaction_refused(statement)
@@ -99,7 +99,7 @@ def _refused(migration: MigrationFile, statement: ScriptStatement, why: str) -> 
 
 
 def _pragma_refused(statement: ScriptStatement, mode: Mode) -> str | None:
-    """Why a PRAGMA can't be had, whatever the database is; what depends on it is found later."""
+    """Why a PRAGMA is refused on any database; what depends on the database is checked later."""
     found = pragma_of(statement.text) if statement.opening[:1] == ("PRAGMA",) else None
     if found is None:
         return None

@@ -1,7 +1,7 @@
-"""Making one file of many: their texts joined, proven in scratch databases, and put in their place.
+"""Making one file of many: their texts are joined, tested in scratch databases, and put in place.
 
 The text is that of the files, one after the other, so that it changes rows as they do.  A dump of
-the schema would lose what they wrote.
+the schema would lose the rows that they write.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ Make: TypeAlias = Callable[[MigrationRunner, str, Sequence[MigrationFile]], Coll
 NAME = "squashed"
 
 KEPT = ("no-transaction", "rebuild")
-"""What a file's header asks for that the joined one asks for, too.
+"""Directives of a file's header that the joined file keeps.
 
-The rest is about others who are at work in the database, and it is run where nobody is.
+The others are about concurrent users of the database, and the joined file runs on a new one.
 """
 
 _is_name = re.compile(r"[a-z0-9_]+").fullmatch
 
 
 class Squash(msgspec.Struct, frozen=True):
-    """A file to be, and those that it takes the place of."""
+    """A file to be written, and those that it replaces."""
 
     folder: str
     file: str
@@ -58,8 +58,8 @@ def squash(
 ) -> list[str]:
     """Put one file in the place of those up to a number, in each database's folder.
 
-    ``make`` applies them to scratch databases.  Nothing is written before all of them are
-    proven.  Returns the files that were written.
+    ``make`` applies them to scratch databases.  Nothing is written before all of them have been
+    tested.  Returns the paths of the files that were written.
 
     Raises UsageError (no such number, files that can't be joined, a folder without a database to
     prove it on), InvalidValue (the name), MigrationError.
@@ -106,13 +106,13 @@ def _lines(
     for migration in files:
         text = without_header(migration, dialect).strip()
         yield f"\n-- {migration.file}\n\n{text}"
-        # A statement without its semicolon, or behind it a comment.
+        # The last statement has no semicolon, perhaps with a comment after it.
         if len(split(f"{text}\nSELECT 1", dialect)) == len(split(text, dialect)):
             yield ";"
 
 
 def _proven(database: MigrationRunner, folder: str, to: int, name: str, make: Make) -> Squash:
-    """The file, after what it makes was found to be what they make."""
+    """The joined file, once it is shown to make the same as the files it replaces."""
     files = load(folder)
     if to not in {migration.version for migration in files}:
         raise UsageError(f"there is no migration {to} in {folder}")
@@ -150,7 +150,7 @@ def _proven(database: MigrationRunner, folder: str, to: int, name: str, make: Ma
 def _made(
     make: Make, database: MigrationRunner, folder: str, files: Sequence[MigrationFile]
 ) -> tuple[Snapshot, dict[str, int]]:
-    """What files make in an empty database, and how many rows each table has then."""
+    """The schema that files make in an empty database, and how many rows each table has then."""
     with database.scratch() as scratch:
         history = make(scratch, folder, files)
         there = scratch.snapshot(snapshot(left_out=history))
@@ -175,7 +175,8 @@ def _quoted(name: str) -> str:
 def _put_in_place(squash: Squash) -> None:
     """Write the file, and move the others away: none is removed.
 
-    While both are there two have one number, so that nobody runs a part of them.
+    While both are there, two files have the same number, and such a folder is refused: so nobody
+    runs only a part of them.
     """
     path = os.path.join(squash.folder, squash.file)
     unready = os.path.join(squash.folder, f".{squash.file}.new")

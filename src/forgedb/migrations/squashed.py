@@ -1,8 +1,9 @@
-"""One file in the place of many: what its header says that it replaces, and what that counts for.
+"""One file in the place of many: which files its header says it replaces, and in which histories.
 
-A line of the header is a file that was joined, with its checksum.  A history that has just these
-counts as one that has the file.  Where a line's number isn't above the one before, the file of
-that line was itself made of those above it, and a history may have either.
+Each line of the header names a file that was joined, with its checksum.  A history that has exactly
+these files counts as one that has the squashed file.  Where a line's number isn't higher than the
+one before, that line's file was itself a squash of the files above it, and a history may have
+either that or them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Replaced(Numbered, frozen=True):
 
 
 def replaced_by(migration: MigrationFile) -> list[Replaced]:
-    """What a file was made of, as its header has it; nothing for most files."""
+    """The files that a file was made of, by its header; empty for most files."""
     found: list[Replaced] = []
     if SQUASHES in migration.text:
         for line in migration.text.splitlines():
@@ -41,7 +42,7 @@ def replaced_by(migration: MigrationFile) -> list[Replaced]:
 
 
 def header_lines(files: Sequence[MigrationFile]) -> list[str]:
-    """The header's lines of a file that is made of these."""
+    """The header's lines for a file that is made of these."""
     lines: list[str] = []
     for migration in files:
         itself = Replaced(migration.version, migration.name, migration.checksum)
@@ -54,7 +55,7 @@ def header_lines(files: Sequence[MigrationFile]) -> list[str]:
 
 
 def as_squashed(files: Sequence[MigrationFile], history: History) -> History:
-    """The history as if it had the files that others were made into."""
+    """The history as if the squashed files had been applied in the place of those they replace."""
     for migration in files:
         replaced = replaced_by(migration)
         if replaced:
@@ -85,7 +86,7 @@ def partly(migration: MigrationFile, history: History) -> str:
 
 
 def made_of(version: int, files: Sequence[MigrationFile]) -> MigrationFile | None:
-    """The file that a number was made into, if so."""
+    """The squashed file that replaces the migration of this number, if there is one."""
     for migration in files:
         if any(part.version == version for part in replaced_by(migration)):
             return migration
@@ -93,7 +94,7 @@ def made_of(version: int, files: Sequence[MigrationFile]) -> MigrationFile | Non
 
 
 def kept_in(migration: MigrationFile) -> str:
-    """The folder, within the file's own, where those are that it was made of."""
+    """The folder, within the file's own, for the files that it was made of."""
     return f"squashed-to-{migration.file.partition('_')[0]}"
 
 
@@ -104,7 +105,7 @@ def _with(
     above = [entry for entry in applied if entry.version > migration.version]
     known = {(part.version, part.checksum) for part in replaced}
     if below and below[-1].checksum == migration.checksum:
-        # What was marked as applied after some of the others had been run.
+        # The squashed file was marked as applied after some of those it replaces had been run.
         return [
             *(entry for entry in below[:-1] if (entry.version, entry.checksum) not in known),
             below[-1],

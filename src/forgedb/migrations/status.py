@@ -1,4 +1,4 @@
-"""What a folder has, what a database has of it, and what is pending: asked, and nothing done."""
+"""What a folder has, what a database has of it, and what is pending, without changing anything."""
 
 from __future__ import annotations
 
@@ -63,16 +63,16 @@ class MigrationStatus:
         progress: Progress | None = None,
     ) -> None:
         _check_seconds("lock_timeout_seconds", lock_timeout_seconds, 0)
-        # PostgreSQL takes 0 ms for no limit at all.
+        # To PostgreSQL 0 ms means no limit at all.
         _check_seconds("lock_wait_seconds", lock_wait_seconds, LOCK_WAIT_SECONDS_MIN)
         self._database = runner_of(database)
         self.directory = directory_for(directory, self._database.dialect)
         self._given = directory, table
         self._files: list[MigrationFile] | None = None
-        """What was read for the next run already."""
+        """The files, where they were read for the next run already."""
         self._checked: list[MigrationFile] | None = None
         self._scripts: dict[str, Script] = {}
-        """What was parsed, by its checksum."""
+        """The files that were parsed, by checksum."""
         self._is_folders = directory is not None
         if table is None:
             table = FOLDERS_TABLE if self._is_folders else TABLE
@@ -81,14 +81,15 @@ class MigrationStatus:
         )
         self._table = HistoryTable(table, place=self._place)
         self._lock_timeout_seconds = lock_timeout_seconds
-        # Who gives up after a second doesn't queue for three.
+        # A statement must not queue for longer than the whole wait may take.
         self._lock_wait_seconds = min(lock_wait_seconds, lock_timeout_seconds or lock_wait_seconds)
         self._progress = progress
         self._told: set[str] | None = None
-        """What a rehearsal has told of, by its label: it may begin anew, and go on with a copy."""
+        """The labels that a rehearsal has reported: it may begin anew, or go on with a copy, and
+        should report each file once."""
 
     def on(self, database: Handle[SyncRunner] | SyncRunner) -> Self:
-        """The same on another database of this kind; what was checked isn't read again for it.
+        """The same on another database of this kind; files that were checked aren't read again.
 
         Raises UsageError (it is a task's database, or a transaction).
         """
@@ -115,15 +116,15 @@ class MigrationStatus:
         return [*self._history().applied, *self._repeatable_applied()]
 
     def states(self) -> list[MigrationState]:
-        """Each migration of the folder and of the database, and what it is there.
+        """Each migration of the folder and of the database, with its state.
 
-        Raises MigrationError (a file can't be read, another history is meant, or forgedb's own
-        is another folder's).
+        Raises MigrationError (a file can't be read, the files' history is in another place, or the
+        history in forgedb's own table is another folder's).
         """
         numbered, repeatable = _parted(self._load())
         history = self._history(numbered)
         if not self._is_folders:
-            # Or a file of forgedb's would be called edited.
+            # Otherwise a file of forgedb's would be reported as edited.
             self._refuse_others(numbered, history)
         states = compare(numbered, history)
         return [*states, *self._repeatable_states(repeatable)]
@@ -155,7 +156,7 @@ class MigrationStatus:
             files, history, allow_out_of_order=allow_out_of_order, options=self.options
         )
         if target is None or target >= files[-1].version:
-            # They are for what all of the others make.
+            # They need what all of the numbered files make.
             states = self._repeatable_states(repeatable)
             lacking += [each.file for each in states if each.is_pending and each.file is not None]
             return lacking
@@ -193,7 +194,7 @@ class MigrationStatus:
         return pending
 
     def unfinished(self) -> list[BegunMigration]:
-        """The files that were begun outside a transaction, and didn't come to their end.
+        """The files that were begun outside a transaction, and weren't finished.
 
         Raises UsageError (the history's table is another program's), MigrationDrift.
         """
@@ -259,7 +260,7 @@ class MigrationStatus:
             raise refused(migration.file, "a program is run from a folder that is named alone")
         known = self._scripts.get(migration.checksum)
         if known is None or known.migration != migration:
-            # Nothing is pending on most starts, and nothing is split then.
+            # Imported late: on most starts nothing is pending.
             from forgedb.migrations.script import parse
 
             known = self._scripts[migration.checksum] = parse(migration, self._database.dialect)
@@ -274,7 +275,7 @@ class MigrationStatus:
     def _differences(self) -> Steps[list[Difference]]:
         from forgedb.schema_check.comparison import differences
 
-        # Where forgedb is in another schema too, that one's functions are no fault of this one.
+        # Where forgedb is in another schema too, that schema's functions must not be compared.
         yield from self._place.enter(alone=True)
         return (yield from differences())
 
@@ -285,10 +286,10 @@ class MigrationStatus:
         writing: bool = False,
         beginning: bool = False,
     ) -> History:
-        """The history, and where it is going to be written, whether it may be.
+        """The history; with ``writing``, it is also checked whether it is safe to write.
 
-        With ``files`` it is to be the only one of them, and with ``beginning`` they are to be run
-        where it is.
+        With ``files`` it must be the only history of these files; with ``beginning`` the files must
+        be run in the schema where it is.
 
         Raises MigrationDrift, UsageError (also for the database's encoding), MigrationError (there
         is one of these files in another place).
@@ -308,7 +309,7 @@ class MigrationStatus:
         self, files: Sequence[MigrationFile] | None, *, writing: bool, beginning: bool
     ) -> Steps[History]:
         if writing and not self._is_folders:
-            # What a folder of somebody's own needs is for them to know.
+            # Which encoding a user's own files need, only the user knows.
             yield from require_utf8()
         home = yield from self._table.find(self._place)
         history = yield from self._table.read(writing=writing)
@@ -356,7 +357,7 @@ def directory_for(directory: str | os.PathLike[str] | None, dialect: Dialect) ->
     if directory is None:
         return packaged(dialect)
     given = os.fspath(directory)
-    # The other database's folder without this one's isn't a folder without migrations.
+    # If only the other database's folder exists, this one's is missing: that is an error.
     is_parted = any(os.path.isdir(os.path.join(given, each)) for each in DIALECTS)
     return os.path.join(given, dialect) if is_parted else given
 
@@ -375,7 +376,7 @@ def runner_of(database: Handle[SyncRunner] | SyncRunner) -> MigrationRunner:
 
 
 def _check_seconds(name: str, value: float, least: float) -> None:
-    # In this order NaN, which compares with nothing, is refused as well.
+    # In this form NaN, for which every comparison is false, is refused as well.
     if not least <= value <= SECONDS_MAX:
         raise InvalidValue(name, value, f"give {least:g} to {SECONDS_MAX:g} seconds")
 

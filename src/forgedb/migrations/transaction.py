@@ -1,6 +1,6 @@
-"""Running one file in a transaction, its line of history with it.
+"""Running one file in a transaction, and adding it to the history in the same one.
 
-Everything here is steps: who carries them out decides how long to wait, and tries again.
+Everything here is steps: the caller that carries them out decides how long to wait, and retries.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ DEFERRABLE = sql(
     WHERE condeferrable
     """,
 )
-"""The constraints that a COMMIT may have to check, and those that wait for it unasked."""
+"""The deferrable constraints, and those of them that are deferred by default."""
 
 
 ADVICE = {
@@ -49,14 +49,14 @@ ADVICE = {
     "25006": READ_ONLY,
     "55P04": "put what uses it into the next file",
 }
-"""The way out of what PostgreSQL refuses in a transaction, by SQLSTATE; SQLite has only words."""
+"""Advice for what PostgreSQL refuses in a transaction, by SQLSTATE; SQLite has only messages."""
 
 TOO_LATE = "put it above all other statements of the file"
-"""What is to be said of a transaction before anything is asked in it."""
+"""The advice for a SET TRANSACTION that comes after a query."""
 
 
 class FileTransaction:
-    """How one runner applies: which history, and how long a statement queues for a lock."""
+    """How one runner applies files: to which history, and how long statements queue for a lock."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class FileTransaction:
         self.options = options
         """What the command line needs to find the same files and history again."""
         self._warned = warned
-        """Hears of a file what the server says while it runs: its severity, and the words."""
+        """Called with a file's name and each of the server's notices: its severity and words."""
         self.done: list[AppliedMigration] = []
         """What this run has applied."""
         self.allow_out_of_order = False
@@ -79,7 +79,7 @@ class FileTransaction:
         self.session_changed = False
         """Whether a file has changed SQLite's connection, and not only data."""
         self.pending: Sequence[Script] = ()
-        """What it is going to apply, the file that is being run among them."""
+        """The files still to apply, the one that is being run among them."""
 
     def locked_history(self) -> Steps[History]:
         """The history, under the lock: nobody else changes it before the transaction ends."""
@@ -87,11 +87,11 @@ class FileTransaction:
         return (yield from self.table.read(creating=True))
 
     def locked(self, version: int) -> Steps[tuple[History, datetime]]:
-        """What is applied from a number on, or the next that is, under the lock; and the time."""
+        """The history under the lock, at least its first row from this number on; and the time."""
         if not self.done:
             return (yield from self.locked_history()), (yield from now())
-        # The table is there, and all checksums were compared before the first file was run: what
-        # was applied of this number since then takes one round trip, with the lock.
+        # The table exists, and all checksums were compared before the first file was run.  Whether
+        # this number was applied since then takes one round trip, together with the lock.
         entry, at = yield from lock(self.lock_wait_seconds, self.table.look_up(version), Now())
         return History(() if entry is None else (entry,)), at
 
@@ -112,7 +112,7 @@ class FileTransaction:
         return (yield from self.under_lock(script, began, at))
 
     def _opened(self, script: Script) -> Steps[None]:
-        """Begin the transaction as the file asks for; the history's table is there."""
+        """Begin the transaction as the file asks for; the history's table must exist already."""
         texts = tuple(statement.text for statement in script.opening)
         try:
             yield Run(texts, None, self.hearing(script))
@@ -122,12 +122,12 @@ class FileTransaction:
         yield from run(LOCK_HISTORY.format(self.table.full))
 
     def under_lock(self, script: Script, began: float, at: datetime) -> Steps[AppliedMigration]:
-        """Run a file in the open transaction, whose lock is held, and which ends with it."""
+        """Run a file in the open transaction, which holds the lock and ends after the file."""
         yield from self.carried_out(script, Ending(self.lock_wait_seconds))
         return (yield from self.recorded(script, began, at))
 
     def carried_out(self, script: Script, ending: Ending | None = None) -> Steps[None]:
-        """Run a file's statements, and behind them what ends it."""
+        """Run a file's statements, and after them its ``ending``."""
         before = (yield from _integrity()) if script.mode == "rebuild" else None
         yield from self._enter()
         if script.python is not None:
@@ -166,7 +166,7 @@ class FileTransaction:
             yield from self.table.place.enter()
 
     def called_batch(self, script: Script, after: str | None) -> Steps[str | None]:
-        """Run the next batch of a Python file in the open transaction; its cursor."""
+        """Run the next batch of a Python file in the open transaction; returns its cursor."""
         assert script.python is not None, "only a program has batches"
         yield from self._enter()
         given: str | None = yield from self._called(script, partial(script.python.batch, after))
@@ -179,7 +179,7 @@ class FileTransaction:
         return given
 
     def _called(self, script: Script, function: Callable[[Any], Any]) -> Steps[Any]:
-        """What a Python file's function gives; what it raises is told with its line."""
+        """Call a Python file's function; an error is raised with the line it came from."""
         python = script.python
         assert python is not None, "only a program is called"
         try:
@@ -198,25 +198,25 @@ class FileTransaction:
             raise self._error(script, why, line, 0, python.text_of(line)) from error
 
     def hearing(self, script: Script) -> Callable[[str, str], None] | None:
-        """Who hears what the server says while a file is run."""
+        """The function to call with the server's notices while a file is run."""
         return None if self._warned is None else partial(self._warned, script.migration.file)
 
     def _is_up_to_date(self, script: Script) -> Steps[bool]:
-        """Whether another process has run a repeatable file since this one looked."""
+        """Whether another process has run a repeatable file since this one checked."""
         applied = yield from applied_repeatable(self.table)
         known = {(entry.name, entry.checksum) for entry in applied}
         return (script.migration.name, script.migration.checksum) in known
 
     def settle(self, before: Dangling, script: Script) -> Steps[Dangling]:
-        """Check what a COMMIT behind the file would, and go on as in a new transaction.
+        """Check what a COMMIT after the file would check, and go on as in a new transaction.
 
-        What dangles is given back.  Raises MigrationError.
+        Returns the references that have no parent row.  Raises MigrationError.
         """
         from forgedb.migrations.rebuild_check import more_dangling
         from forgedb.migrations.references import dangling
 
         ((deferrable, deferred),) = yield from rows(DEFERRABLE)
-        # By their names: what is said of ALL goes for constraints that a later file makes, too.
+        # By their names: SET CONSTRAINTS ALL would apply to constraints of a later file, too.
         if deferrable is not None:
             try:
                 yield from run(f"SET CONSTRAINTS {deferrable} IMMEDIATE")
@@ -235,7 +235,7 @@ class FileTransaction:
     def _refusal(
         self, script: Script, error: ForgeDbError, way_out: str = "", *, of_ending: bool = False
     ) -> LockTimeout | MigrationError:
-        """The error where one of the statements that went together was refused, or their ending."""
+        """The error where one of the statements sent together, or their ending, was refused."""
         statements = () if of_ending else script.statements[error.number : error.number + 1]
         if may_pass(error):
             places = [f":{each.line}:{each.column}" for each in statements]
@@ -301,7 +301,7 @@ def _integrity() -> Steps[Integrity]:
 
 
 def _said(error: ForgeDbError, script: Script, statement: ScriptStatement | None = None) -> str:
-    """What the database said of a statement, with what it knows beside, and the way out."""
+    """The database's message about a statement, with its detail, its hint, and our advice."""
     cause = error.__cause__
     words = str(cause) if isinstance(error, InvalidValue) and cause else str(error)
     diagnosis = getattr(cause, "diag", None)

@@ -1,8 +1,8 @@
-"""Whether a plain ``forgedb migrate`` has nothing to do: asked at each start, without the rest.
+"""Whether a plain ``forgedb migrate`` has nothing to do: checked first, without other imports.
 
-It says yes where the history of an SQLite file is, line by line, what the files would be recorded
-as.  Whatever else there is, an option, an error, another database, or something to be said, is for
-the command itself, which judges by all of its rules.
+The answer is yes where the history of an SQLite file is, row by row, what the files would be
+recorded as.  All other cases (an option, an error, another database, something to report) are left
+to the command itself, with all of its checks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 
 from forgedb.migrations.checksum import digest, text_of
 
-# Type checkers take the name for true; to import typing for it would take longer than all the rest.
+# Type checkers take this name as true.  Importing typing for it would take longer than the rest.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def is_up_to_date(arguments: Sequence[str], environment: Mapping[str, str]) -> b
         files = _files()
     except (OSError, ValueError):
         return False
-    # The driver is needed only now.
+    # Imported late: before this, the driver wasn't needed.
     from forgedb.drivers.sqlite.applied_history import recorded
 
     return recorded(os.path.abspath(path)) == files
@@ -64,7 +64,7 @@ def _url(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
 
 
 def _words(environment: Mapping[str, str]) -> list[str]:
-    """The parts of the actor's name, which the command looks at more closely."""
+    """The parts of the actor's name; any but plain ones are left to the command to check."""
     actor = environment.get("FORGEDB_ACTOR")
     return [] if actor is None else actor.replace(":", "-").split("-")
 

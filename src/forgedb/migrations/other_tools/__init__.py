@@ -1,1 +1,1 @@
-"""Coming from another tool: a file for each says how its names and its history read, no more."""
+"""Other migration tools: a module for each says how to read its files' names and its history."""

@@ -1,6 +1,6 @@
 """dbmate: ``20240101120000_name.sql`` with ``-- migrate:up`` and ``-- migrate:down`` in it.
 
-Its table has a line for each applied version, as text (https://github.com/amacneil/dbmate).
+Its table has a row for each applied version, as text (https://github.com/amacneil/dbmate).
 """
 
 from __future__ import annotations

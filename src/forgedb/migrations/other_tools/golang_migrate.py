@@ -1,6 +1,6 @@
 """golang-migrate: ``000001_name.up.sql``, and ``000001_name.down.sql`` beside it.
 
-Its table has one line: the newest version, and whether it failed
+Its table has one row: the newest version, and whether it failed
 (https://github.com/golang-migrate/migrate).
 """
 
@@ -18,7 +18,7 @@ SELECT = ("version", "dirty")
 
 _name = re.compile(r"([0-9]+)_(.*)\.(up|down)\.(.*)", re.DOTALL)
 
-# A file of one statement runs in no transaction there.
+# golang-migrate runs a file of one statement in no transaction.
 _alone = re.compile(r"\b(?:CONCURRENTLY|VACUUM|CREATE\s+DATABASE|ALTER\s+SYSTEM)\b", re.IGNORECASE)
 
 

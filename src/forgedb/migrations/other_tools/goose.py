@@ -1,7 +1,7 @@
 """goose: ``00001_name.sql`` with ``-- +goose Up`` and ``-- +goose Down`` in it.
 
-Its table has a line for each step, and the newest of a version says whether it is applied.  Version
-0 is where it begins (https://github.com/pressly/goose).
+Its table has a row for each step up or down, and a version's newest row says whether it is applied.
+Version 0 is the beginning (https://github.com/pressly/goose).
 """
 
 from __future__ import annotations

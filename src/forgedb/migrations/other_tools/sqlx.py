@@ -1,6 +1,6 @@
 """sqlx: ``20240101120000_name.sql``, or the pair ``….up.sql`` and ``….down.sql``.
 
-Its table has a line for each version, with the SHA-384 of its file and whether it went well
+Its table has a row for each version, with the SHA-384 of its file and whether it went well
 (https://github.com/launchbadge/sqlx).
 """
 

@@ -1,4 +1,4 @@
-"""What is to be known of another tool: how its files are named and read, and its history."""
+"""How another tool is described: how its files are named and read, and its history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Unfit(ValueError):
 
 
 class Name(msgspec.Struct, frozen=True):
-    """What a file's name says; ``is_down`` if it leads back."""
+    """What a file's name says; ``is_down`` for a down migration."""
 
     version: int
     words: str
@@ -21,7 +21,7 @@ class Name(msgspec.Struct, frozen=True):
 
 
 class Up(msgspec.Struct, frozen=True):
-    """What a file does on the way up; ``alone`` if in no transaction."""
+    """A file's up migration; ``alone`` if it runs in no transaction."""
 
     text: str
     alone: bool = False
@@ -32,7 +32,7 @@ class Tool(Protocol):
     """Another tool, as a module of this folder describes it."""
 
     TABLE: str
-    """Its history's table, where nothing else was said."""
+    """Its history's table, where no other is named."""
     COLUMNS: Sequence[str]
     """The columns of that table, all of them."""
     SELECT: Sequence[str]
@@ -45,7 +45,7 @@ class Tool(Protocol):
 
     @staticmethod
     def up_of(text: str) -> Up:
-        """The way up.  Raises Unfit."""
+        """A file's up migration.  Raises Unfit."""
         ...
 
     @staticmethod
