@@ -131,7 +131,7 @@ class AsyncMigrator:
         return await self._do(lambda it: it.adopt(tool, source, history=history))
 
     async def squash(self, to: int, *, name: str = "squashed") -> list[str]:
-        """Join the files up to a number into one, and return its path."""
+        """Join the files up to a number into one, and return the paths that were written."""
         return await self._do(lambda it: it.squash(to, name=name))
 
     async def mark(

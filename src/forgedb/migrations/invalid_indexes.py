@@ -72,7 +72,7 @@ def made_by(text: str, indexes: Sequence[InvalidIndex]) -> list[str]:
 def left_by(
     text: str, failed: bool, before: Collection[InvalidIndex], after: Sequence[InvalidIndex]
 ) -> list[str]:
-    """Those that a statement left INVALID, or that kept it from making its own."""
+    """Those that a statement left behind, or that kept it from making its own."""
     named, known = made_by(text, after), {index.full for index in before}
     if failed:
         # Not all are named, as in CREATE INDEX CONCURRENTLY ON t (x).

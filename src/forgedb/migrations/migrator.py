@@ -234,7 +234,9 @@ class Migrator(MigrationStatus):
         name: str = "squashed",
         also: Handle[SyncRunner] | SyncRunner | None = None,
     ) -> list[str]:
-        """Join the files up to a number into one, and return its path; they move to a folder by it.
+        """Join the files up to a number into one, and move them to a folder by it.
+
+        Returns the paths that were written, one for each folder.
 
         A database that has those files counts as having the new one, and doesn't run it; new
         databases do.  It is written only if it makes the same in a scratch database as those files.

@@ -34,7 +34,7 @@ NAME = "squashed"
 KEPT = ("no-transaction", "rebuild")
 """Directives of a file's header that the joined file keeps.
 
-The others are about concurrent users of the database, and the joined file runs on a new one.
+Of the others, ``squashes`` is written anew, and ``after`` is for repeatable files.
 """
 
 _is_name = re.compile(r"[a-z0-9_]+").fullmatch

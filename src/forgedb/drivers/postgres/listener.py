@@ -56,8 +56,8 @@ AGAIN_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 CUT_SECONDS = 0.5
 NOTICE_SECONDS = 0.002
-"""Closing waits CLOSE_SECONDS in all, cuts the connection after CUT_SECONDS, and checks whether
-the thread has ended every NOTICE_SECONDS."""
+"""Closing waits CLOSE_SECONDS in all, cuts the connection after CUT_SECONDS, and checks every
+NOTICE_SECONDS whether the thread has ended."""
 
 CONNECTING = {
     "fallback_application_name": "forgedb, listening",

@@ -85,7 +85,7 @@ def _this_database() -> Steps[Mapping[str, Any]]:
 
 
 def _as_in(like: Mapping[str, Any]) -> str:
-    """How CREATE DATABASE is told of an encoding and a locale."""
+    """The options of CREATE DATABASE for the same encoding and locale."""
     words = [f"ENCODING {_quoted(like['encoding'])}"]
     words += [f"LC_COLLATE {_quoted(like['datcollate'])} LC_CTYPE {_quoted(like['datctype'])}"]
     provider = like.get("datlocprovider", "c")

@@ -80,7 +80,7 @@ def copy_pages(source: apsw.Connection, path: str) -> None:
         target.pragma("journal_mode", "delete")
         if target.table_exists("main", "database_identity"):
             # Marked as a copy, also where it is put in the place of the file that it was made of.
-            # The trigger that begins a new era then is off: the first write is to begin it.
+            # The trigger that would begin a new era is off: the copy's first write begins it.
             target.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
             target.execute("UPDATE database_identity SET system_identifier = ?", [A_BACKUP])
     finally:

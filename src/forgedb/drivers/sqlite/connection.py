@@ -456,7 +456,7 @@ class SqliteConnection:
 
 
 class _Severed:
-    """In the place of a connection that is another process's: any use raises UsageError."""
+    """In the place of a connection that is another process's: any use but close() raises."""
 
     def close(self) -> None:
         pass
