@@ -1,8 +1,8 @@
 """The schema of a live database as SQL that makes it again: one text for one schema.
 
 SQLite keeps each object's text as it was written.  PostgreSQL's is put together from its catalogue
-(``ddl_postgres``), in an order of its own, so that it doesn't depend on the history by which a
-schema came about.
+(``ddl_postgres``), in a fixed order, so that the text doesn't depend on the history of the
+schema.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from forgedb.client import SyncClient
 from forgedb.database import Database
 from forgedb.sql.lexer import tokens
 
-# What a virtual table keeps in tables of its own comes with it.
+# A virtual table's shadow tables are made along with it, and so are left out.
 SQLITE = """
 SELECT sql
 FROM sqlite_schema
@@ -33,11 +33,11 @@ Key = tuple[int, int]
 def schema_sql(db: Database) -> str:
     """The statements that make the schema of the database, as it is now, in an empty one.
 
-    Of PostgreSQL it is the schema that comes first in search_path, with the extensions that are in
-    it; not owners, privileges, storage settings or the names of NOT NULL.  What it can't write,
-    such as an aggregate, it names in a comment at the top.  Where two objects need each other, such
-    as a table and a function of its rows that gives a default, both are written, but not so that
-    they load.
+    On PostgreSQL it is the schema that comes first in search_path, with its extensions; without
+    owners, privileges, storage settings and the names of NOT NULL constraints.  A comment at the
+    top names the objects that can't be written, such as an aggregate.  Where two objects need each
+    other, such as a table and a function of its rows that gives a default, both are written, but
+    the statements don't load.
     """
     with db.transaction(read_only=True) as tx:
         client = tx.client
@@ -49,13 +49,13 @@ def schema_sql(db: Database) -> str:
 
 
 def _as_written(text: str) -> str:
-    """Ended, and without the indentation that the statement had where it stood."""
+    """The statement with its semicolon, and without the indentation of the file that it is from."""
     text = text.rstrip()
     read = list(tokens(text, "sqlite"))
     # White space in a string is part of the schema.
     if not any(token.kind == "quoted" and "\n" in token.text for token in read):
         first, line_end, rest = text.partition("\n")
-        # What closes the statement stands at its left edge, and so shows how far all was moved.
+        # The last line stands at the statement's left edge: its indentation is common to all lines.
         text = first + line_end + dedent(rest)
     return text + ("\n;" if read[-1].text.startswith("--") else ";")
 
@@ -73,13 +73,13 @@ def _of_postgres(client: SyncClient) -> Iterator[str]:
         if (catalogue, oid) not in of_extensions
     )
     makers: dict[Key, int] = {}
-    """By object, the step that makes it: any other step on it comes later."""
+    """By object, the position of the step that makes it; other steps on the object come later."""
     for position, (_, _, _, key) in enumerate(steps):
         makers.setdefault(key, position)
     parts = {key for key, _, kind in depends if kind in BELONGS}
     for what, catalogue, oid in sorted(client.query(WITHIN)):
         if (catalogue, oid) not in makers.keys() | parts:
-            # A name may hold a line end, after which the comment would be no comment.
+            # A line end in a name would end the comment.
             yield f"-- not written: {' '.join(what.split())}"
     if steps:
         yield FIRST
@@ -92,7 +92,7 @@ def _needs(
     makers: dict[Key, int],
     depends: list[tuple[Key, Key, str]],
 ) -> dict[int, set[int]]:
-    """By step, those that must come before it."""
+    """By step, the steps that must come before it."""
     needs = {position: {makers[key]} - {position} for position, (*_, key) in enumerate(steps)}
     wholes = {key: other for key, other, kind in depends if kind in BELONGS}
 
@@ -114,7 +114,7 @@ def _needs(
 
 
 def _in_order(needs: dict[int, set[int]]) -> Iterator[int]:
-    """Each after those it needs, and otherwise the lowest first; a circle is cut somewhere."""
+    """Each step after those it needs, else the lowest first; a cycle is cut at one edge."""
     while True:
         order = TopologicalSorter(needs)
         try:

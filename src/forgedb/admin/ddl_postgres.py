@@ -1,7 +1,7 @@
-"""PostgreSQL's catalogue, read as statements; what orders them is in ``ddl``.
+"""PostgreSQL's catalogue, read as DDL statements; ``ddl`` puts them in order.
 
-Names are written without the schema that comes first in search_path, so that the statements make
-the same in a schema of another name.
+Names are written without the schema that comes first in search_path, so that the statements can
+be run in a schema of another name.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ WHERE t.typnamespace = quote_ident(current_schema())::regnamespace
   AND (t.typtype IN ('d', 'e', 'r') OR c.relkind = 'c')
 """
 
-# Only the name in front may lose its schema: a body is left as it is.
+# Only the function's own name loses its schema; its body is left as it is.
 FUNCTIONS = """
 SELECT 'pg_proc'::regclass::bigint, p.oid::bigint,
     format('%s(%s)', p.proname, pg_get_function_identity_arguments(p.oid)),
@@ -72,10 +72,10 @@ WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND p.prokind
       WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'i')
 """
 
-# Their bodies were read when they were made, and so need the tables they name.
+# SQL-standard bodies are parsed when the function is made, and so need the tables they name.
 FUNCTIONS_OF_TABLES = FUNCTIONS.replace("prosqlbody IS NULL", "prosqlbody IS NOT NULL")
 
-# Those that an identity column makes by itself are its own.
+# Without the sequences of identity columns, which come with their column.
 OWN_SEQUENCES = """
 SELECT 'pg_class'::regclass::bigint, c.oid::bigint, c.relname,
     format(
@@ -200,7 +200,8 @@ JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = o.refobjsubid
 WHERE s.relnamespace = quote_ident(current_schema())::regnamespace AND s.relkind = 'S'
 """
 
-# Foreign keys, what CREATE TABLE can't say, and what calls a function that may need the table.
+# Foreign keys, constraints that CREATE TABLE can't write, and those that call a function, which
+# may need the table.
 CONSTRAINTS = """
 SELECT 'pg_constraint'::regclass::bigint, k.oid::bigint,
     format('%s %s', coalesce(c.relname, t.typname), k.conname),
@@ -223,7 +224,7 @@ WHERE k.connamespace = quote_ident(current_schema())::regnamespace
                  AND refclassid = 'pg_proc'::regclass)))
 """
 
-# An index of a table with partitions is described as if it were of the table alone.
+# PostgreSQL describes an index of a partitioned table as ON ONLY, which leaves out partitions.
 INDEXES = """
 SELECT 'pg_class'::regclass::bigint, c.oid::bigint, format('%s %s', t.relname, c.relname),
     CASE c.relkind
@@ -383,7 +384,7 @@ STATEMENTS = (
     POLICIES,
     COMMENTS,
 )
-"""In this order, but for what one needs of another.
+"""The queries, in the order of their statements, unless one statement needs a later one.
 
 Each row is a statement: the object it is about, by catalogue and oid, its name, and the text.
 """
@@ -395,7 +396,8 @@ SELECT classid::bigint, objid::bigint, refclassid::bigint, refobjid::bigint, dep
 FROM pg_depend
 WHERE deptype IN ('n', 'a', 'i', 'e')
 """
-"""Normal, auto, internal and of an extension; a partition needn't wait for its table's indexes."""
+"""Normal, auto, internal and extension dependencies; not those of partitions, which need not wait
+for their table's indexes."""
 
 BELONGS = "aie"
 """The kinds of dependency that a part has on its whole."""
@@ -407,4 +409,4 @@ WHERE refclassid = 'pg_namespace'::regclass
   AND refobjid = quote_ident(current_schema())::regnamespace
   AND classid NOT IN ('pg_default_acl'::regclass, 'pg_publication_namespace'::regclass)
 """
-"""Whatever is in the schema by itself, as people name it."""
+"""Each object that is directly in the schema, with a description for people."""

@@ -1,7 +1,7 @@
 """What a PostgreSQL role needs to run an application on forgedb's tables, and nothing more.
 
-History is out of its reach: it adds to ``audit_entries`` and reads them, and can neither change,
-delete nor truncate an entry, nor alter the table or its triggers, which need its owner.
+The role can't rewrite history: it may add to ``audit_entries`` and read them, but neither change,
+delete nor truncate them.  Only the owner may alter the table or its triggers.
 """
 
 from __future__ import annotations

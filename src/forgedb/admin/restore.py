@@ -1,4 +1,4 @@
-"""Putting a backup in the place of a database, in an era of its own."""
+"""Puts a backup in the place of a database, and begins a new era."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from forgedb.handle import make_context, read_url
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """What ``restore`` did: ``kept`` is where a copy of what was there before is, if there was."""
+    """What ``restore`` did; ``kept`` is the path of a copy of the old database, if there was one."""
 
     database: str
     backup: str
@@ -32,9 +32,9 @@ def restore(
 ) -> Restored:
     """Put a backup of an SQLite database in its place, and begin a new era of fencing tokens.
 
-    The backup stays as it is; of what is there a copy is kept beside.  Whoever has the database
-    open goes on with the new content.  A backup of an older schema is migrated.  However it is
-    interrupted, the database is either the old one or the new one.
+    The backup stays as it is; a copy of the old database is kept beside the new one.  Connections
+    that are open go on with the new content.  A backup of an older schema is migrated.  If the
+    restore is interrupted at any point, the database is either the old one or the new one.
 
     Raises InvalidValue (the backup is no forgedb database, or the reason is empty), LockTimeout
     (another process writes to the database), Unavailable (the backup is damaged, or the disk is
@@ -72,7 +72,7 @@ def restore(
 
 
 def _era_of(path: str) -> int:
-    """The era of the database that is there, if it can still be read."""
+    """The era of the database at the path; 0 if there is none, or it can't be read."""
     if not os.path.exists(path):
         return 0
     try:

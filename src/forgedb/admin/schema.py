@@ -79,7 +79,7 @@ class Table(msgspec.Struct, frozen=True):
 def read_schema(db: Database) -> list[Table]:
     """Every table, in the order in which they were made.
 
-    Raises SchemaOutdated where there is none yet.
+    Raises SchemaOutdated if there are no tables yet.
     """
     with db.transaction(read_only=True) as tx:
         names = [str(name) for (name,) in tx.client.query(TABLES[tx.client.dialect])]

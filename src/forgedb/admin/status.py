@@ -43,7 +43,7 @@ HISTORY = {
 
 SYNCHRONOUS = "SELECT synchronous FROM pragma_synchronous"
 
-# Others than superusers see of a standby that it is there, and no more.
+# Roles that aren't superusers see that a standby is there, but no details of it.
 SETTINGS = """
 SELECT current_setting('fsync') = 'on', current_setting('synchronous_commit'),
     current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)
@@ -55,7 +55,7 @@ ON_SQLITE = (
     "a machine that crashes loses nothing that was acknowledged (synchronous=FULL)",
     "a machine that crashes loses nothing that was acknowledged (synchronous=EXTRA)",
 )
-"""By the number of the setting."""
+"""In the order of the values of ``PRAGMA synchronous``, from 0."""
 
 
 class _Last(msgspec.Struct):
@@ -63,11 +63,12 @@ class _Last(msgspec.Struct):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Counts are of live rows; ``size`` is the database's own, in bytes; ``history`` is the table.
+    """Counts are of live rows; ``size`` is the whole database's, in bytes.
 
-    ``era`` is what fencing tokens begin with now; ``timeline`` is the server's, None on SQLite, and
-    where the service doesn't say, which counts as 1.  ``durability`` says what a lost machine takes
-    with it.  ``differences`` are from the schema that the migrations make, without the harmless.
+    ``history`` is the table of applied migrations.  ``era`` is what fencing tokens begin with now.
+    ``timeline`` is the server's; None on SQLite, or where the service doesn't tell it, which counts
+    as 1.  ``durability`` says which transactions the loss of a machine can take with it.
+    ``differences`` compares the schema with what the migrations make; harmless ones are left out.
     """
 
     database: str
@@ -112,7 +113,7 @@ def read_status(db: Database, shown_url: str) -> Status:
                 raise
             raise found[0].as_drift() from error
         (last,) = tx.client.query_as(_Last, "SELECT max(at) FROM audit_entries")
-        # Where it is gone, this says so.
+        # Raises AuditViolation if the identity's row is gone.
         tx.identity.get()
         ((era, timeline),) = tx.client.query(ERA[tx.client.dialect])
         return Status(
@@ -130,7 +131,7 @@ def read_status(db: Database, shown_url: str) -> Status:
 
 
 def _durability(db: Database) -> str:
-    """What a machine takes with it that is lost, in a sentence."""
+    """What a crash, or the loss of a machine, can take with it: one sentence."""
     if db.client.dialect == "sqlite":
         level: int = db.client.query_value(SYNCHRONOUS)
         return ON_SQLITE[level]

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _terminate(number: int, frame: Any) -> None:
-    # An exception, so that a lease is released, a statement cancelled, on the way out.
+    # An exception unwinds the stack: a lease is released, a running statement is cancelled.
     sys.exit(EXIT_TERMINATED)
 
 
@@ -112,7 +112,7 @@ def _warnings_as_notes() -> Generator[None]:
 
 
 def _without_urls(message: str, arguments: Sequence[str]) -> str:
-    """What is wrong with the arguments, without what stands in those that may hold a password."""
+    """The message, with each argument that may hold a password hidden."""
     from forgedb.drivers.url import hidden
 
     for argument in sorted(arguments, key=len, reverse=True):

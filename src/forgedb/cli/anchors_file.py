@@ -1,4 +1,4 @@
-"""The file that checkpoints' lines are added to: never another database's, nor one that is torn."""
+"""The file to append checkpoint lines to; refused if it is torn, or another database's."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 65_536
 LINE_BYTES_MAX = 64 * 2**20
-"""Several times what a checkpoint of all the heads that one may have takes."""
+"""Several times the line of a checkpoint that has as many heads as one may have."""
 
 OF_NUMBER = f"SELECT {columns(Checkpoint)} FROM audit_checkpoints WHERE seq = :seq"  # noqa: S608 - a model's
 
 
 @contextmanager
 def kept_lines(path: str | None, db: Database) -> Generator[IO[bytes]]:
-    """The end of the file, or standard output.
+    """The file, opened to append to, or standard output.
 
     Raises UsageError where the file's last line isn't a checkpoint of this database.
     """
@@ -43,7 +43,7 @@ def kept_lines(path: str | None, db: Database) -> Generator[IO[bytes]]:
 
 
 def _last_line(file: IO[bytes]) -> bytes:
-    """The line at the file's end, with what ends it; no more of it than a line may have."""
+    """The file's last line, with its line end; of a line that is too long, only its end."""
     start = file.seek(0, os.SEEK_END)
     line = b""
     while start > 0 and len(line) < LINE_BYTES_MAX and b"\n" not in line[:-1]:
@@ -54,7 +54,7 @@ def _last_line(file: IO[bytes]) -> bytes:
 
 
 def _fault(line: bytes, db: Database) -> str | None:
-    """What keeps the line from being one of this database's, and what to do about it."""
+    """Why the line is not a checkpoint of this database, and what to do about it; or None."""
     if line.startswith(b"{") and not line.endswith(b"\n"):
         return (
             "its last line is torn: take it out, add what is missing by `forgedb audit checkpoints"

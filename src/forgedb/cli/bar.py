@@ -1,4 +1,4 @@
-"""A bar on standard error, for work that is counted while it is done."""
+"""A progress bar on standard error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def bar(what: str) -> Generator[Callable[[int, int | None, str], None]]:
-    """Shows how many are done of how many, how fast, and a note; gone when the block ends."""
+    """Shows the count done, the total, the rate and a note; removed when the block ends."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

@@ -35,7 +35,7 @@ WORD = "[a-z_-]{1,30}"
 
 
 class ReadEnough(Exception):
-    """Whoever reads the output, such as `head`, has closed it: that is no failure."""
+    """The reader of the output, such as `head`, has closed the pipe: that is no failure."""
 
 
 class LazyGroup(click.Group):
@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
-            # Which click would end with 1.
+            # click itself would exit with 1.
             raise ReadEnough from error
 
     def resolve_command(
@@ -67,7 +67,7 @@ class LazyGroup(click.Group):
 
             close = get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
-            # What reads like no command at all may be a URL with its password.
+            # A word that doesn't look like a command may be a URL with a password: don't show it.
             name = f" {args[0]!r}" if re.fullmatch(WORD, args[0]) else " of this name"
             raise click.UsageError(f"There is no command{name}.{hint}", ctx)
         return super().resolve_command(ctx, args)

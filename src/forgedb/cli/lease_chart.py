@@ -18,13 +18,13 @@ BAR_CELLS = 10
 CHART_CELLS_MIN = 16
 HOLDER_CELLS_MAX = 24
 LEAST = {"HOLDER": 8, "REPO": 12}
-"""What gives way, in this order, and to how many cells."""
+"""The columns to narrow when space is short, in this order, and the least width of each."""
 
 DAY = timedelta(days=1)
 
 
 class Marks(NamedTuple):
-    """What bars are made of: time that is over, or held; time that isn't; and going on."""
+    """Characters of bars: time elapsed or held, other time, a lease still held; and of cut text."""
 
     full: str
     empty: str
@@ -122,14 +122,14 @@ def _how(lease: Lease, now: datetime) -> str:
 
 
 def _span_text(span: timedelta) -> str:
-    """Leases of tests last milliseconds."""
+    """In milliseconds below a second, as leases in tests last."""
     if timedelta(0) < span < timedelta(seconds=1):
         return f"{max(1, span // timedelta(milliseconds=1))}ms"
     return duration_text(span)
 
 
 def _time_format(span: timedelta) -> str:
-    """The shortest in which neighbours on the axis differ."""
+    """The shortest format in which neighbouring times on the axis differ."""
     if span < DAY:
         return "%H:%M:%S"
     return "%m-%d %H:%M" if span < 300 * DAY else "%Y-%m-%d"
@@ -148,7 +148,7 @@ def _bar(part: float, cells: int, marks: Marks) -> str:
 
 
 def _span(first: float, last: float, cells: int, marks: Marks) -> str:
-    """A stretch of the axis; the shortest is a cell, and so still seen."""
+    """A bar on the axis; the shortest takes one cell, so that it can be seen."""
     begin = min(math.floor(first * cells), cells - 1)
     end = begin + 1 if (last - first) * cells <= 1 else math.ceil(last * cells)
     return marks.empty * begin + marks.full * (end - begin) + marks.empty * (cells - end)
@@ -163,8 +163,8 @@ def _columns(
 ) -> list[str]:
     """Lines of equal width.
 
-    Where there is no room the holder gives way, then the path, then the ``dropped`` columns go,
-    one after the other.
+    If they are too wide, the holder is cut first, then the path; then the ``dropped`` columns are
+    left out, one after the other.
     """
     columns = dict(zip(headings, zip(headings, *rows, strict=True), strict=True))
     widths = {name: max(map(_cells, column)) for name, column in columns.items()}

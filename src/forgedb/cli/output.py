@@ -29,7 +29,8 @@ GAP = 2
 WORD_CHARS = 10
 
 _is_whole = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9.,: -]+Z?").fullmatch
-"""Matches what people copy or compare, and a table doesn't break: ids, oids, numbers, times."""
+"""Matches values that people copy or compare, which a table never wraps: ids, oids, numbers,
+times."""
 
 
 def field(name: str) -> Callable[[Any], Any]:
@@ -43,7 +44,7 @@ def fields(*names: str) -> Columns:
 
 
 def print_one(item: Any, as_json: bool) -> None:
-    """One row: each field on a line of its own, and so each of several changes."""
+    """One row: each field on a line of its own; if there are several changes, each of them too."""
     values = jsonable(item)
     if as_json:
         print_json(values)
@@ -67,9 +68,9 @@ def print_page(
     as_json: bool,
     draw: Callable[[Sequence[T]], Sequence[str]] | None = None,
 ) -> None:
-    """A page of a list, or all pages, each printed as it comes; where more follow, how to go on.
+    """Print one page of a list, or all; if more follow, say how to go on.
 
-    ``draw`` gives the lines of a page that are shown instead of the columns.
+    ``draw``, if given, makes the lines of a page in place of the columns.
     """
     page = fetch(limit, after)
     pages = _following(fetch, limit, page) if every else iter((page,))
@@ -105,9 +106,9 @@ def print_json(value: Any) -> None:
 
 @contextmanager
 def new_file(path: str | None, mode: int = 0o666) -> Generator[IO[bytes]]:
-    """A file to write to that wasn't there before, since it might be the database; else stdout.
+    """A new file to write to, or stdout.  A file that exists is refused: it might be the database.
 
-    What was not written to its end is removed again.
+    If writing fails, the incomplete file is removed.
     """
     if path is None:
         # Bytes: JSON is UTF-8, whatever the locale says.
@@ -192,7 +193,7 @@ def size_text(value: int) -> str:
 
 
 def _changes(value: Any) -> list[str]:
-    """Each changed field, as before → after; what is told without being changed stands alone."""
+    """Each field, as before → after; without the arrow if nothing was before, or nothing changed."""
     changes = cast("dict[str, Any]", value)
     return [f"{name}: {_change(pair)}" for name, pair in changes.items()] or ["-"]
 
@@ -208,7 +209,7 @@ def _change(pair: Any) -> str:
 def _following(
     fetch: Callable[[int, str | None], Page[T]], limit: int, page: Page[T]
 ) -> Iterator[Page[T]]:
-    """The page and all that follow it, none kept."""
+    """The page and all that follow it, one in memory at a time."""
     yield page
     while page.next is not None:
         page = fetch(limit, page.next)
@@ -247,14 +248,14 @@ def _draw(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         # Text: what is stored may look like rich's markup.
         table.add_row(*map(Text, row))
-    # What can't be made narrower goes past the edge, where the terminal wraps it.
-    # Rich counts the gap after the last column too, which it leaves out.
+    # A table that can't be made narrower is wider than the terminal, which then wraps its lines.
+    # Rich counts a gap after the last column too, though it prints none.
     needed = sum(widths) + GAP * len(widths)
     Console(width=max(room, needed), height=len(rows) + 1).print(table)
 
 
 def column_widths(headings: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int]:
-    """How wide each column is drawn: the widest give way first, but never an id or a number."""
+    """The width of each column: the widest are narrowed first, but ids and numbers never."""
     from rich.cells import cell_len
 
     columns = list(zip(headings, *rows, strict=True))

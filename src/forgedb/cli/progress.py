@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from forgedb.migrations.files import MigrationFile
 
 MANY = 20
-"""From so many files on, a bar says how many are left."""
+"""The number of files from which on a bar is shown."""
 
 BAR_CHARS = 24
 
 BATCH_SECONDS = 2.0
-"""How often a file in batches says how far it has come."""
+"""How often the progress of a migration in batches is printed."""
 
 
 class Warnings(Progress):
@@ -35,7 +35,7 @@ class Warnings(Progress):
 
 
 class Shown(Warnings):
-    """Lines on standard output, the bar and what is waited for on standard error."""
+    """Lines on standard output; the bar, and whom the runner waits for, on standard error."""
 
     def __init__(self, verb: str) -> None:
         self._verb = verb
@@ -70,7 +70,7 @@ class Shown(Warnings):
         self._draw()
 
     def applied(self, entry: AppliedMigration) -> None:
-        # Its place, and not one more: another process may have applied some of those before it.
+        # Its place in the list, not one more: another process may have applied some before it.
         self._done, label = self._planned[entry.version, entry.name]
         self._erase()
         click.echo(f"{self._verb} {label} in {entry.duration_ms} ms")

@@ -1,4 +1,4 @@
-"""A live view on a terminal: lines that are made anew every few seconds, until Ctrl-C."""
+"""A live view on a terminal: lines that are redrawn every few seconds, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from forgedb.errors import Unavailable
 
 
 def watch(lines_for: Callable[[int], Sequence[str]], interval_seconds: float) -> None:
-    """Show what ``lines_for`` a width gives, again and again; a database that is away is said.
+    """Draw the lines of ``lines_for(width)`` again and again.
 
-    The first line is a heading.  What doesn't fit into the terminal's height is counted.
+    A line above them has the time; while the database is unavailable, it also says so, and the last
+    lines stay.  Lines that don't fit into the terminal's height are counted.
     """
     from rich.console import Console
     from rich.live import Live

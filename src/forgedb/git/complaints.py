@@ -1,4 +1,4 @@
-"""What git writes to stderr, and the error that it becomes.
+"""What git writes to stderr, and the error that is raised for it.
 
 Git often reports damage there and still exits with 0, so its lines are read in any case.
 """
@@ -29,7 +29,7 @@ def complaint_in(stderr: str) -> str | None:
 
 
 def warnings_in(stderr: str) -> list[str]:
-    """What git found odd and lived with, each once, in the order of appearance."""
+    """Git's warnings, each once, in the order of appearance."""
     return list(dict.fromkeys(_find_warnings(stderr)))
 
 

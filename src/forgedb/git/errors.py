@@ -1,6 +1,6 @@
 """What can be wrong with a Git repository, or with the git program that should read it.
 
-How git's own words become one of these is in ``complaints``.
+``complaints`` chooses one of these by git's own message.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ _decode_numbers = msgspec.json.Decoder(list[int]).decode
 def list_objects(
     git_dir: str, warnings: list[str], batch_size: int = BATCH_OBJECTS
 ) -> Generator[list[GitObject]]:
-    """Batches of ``batch_size`` objects, the last one shorter; what git warns of is noted.
+    """Batches of ``batch_size`` objects, the last one shorter; git's warnings are collected.
 
     Raises CorruptRepository for an object that can't be read, or when git complains of anything:
     it skips a broken pack and still exits with 0.  Batches given until then are sound.
@@ -80,7 +80,7 @@ def count_objects(git_dir: str) -> int | None:
 
 
 def _check_references(git_dir: str, warnings: list[str]) -> None:
-    """A pack that is gone leaves no trace in the list of objects, but references without one."""
+    """Find a missing pack: the list of objects has no trace of it, but references are broken."""
     done = run_on(git_dir, "for-each-ref", "--format=%(objecttype)")
     if done.exit_code or complaint_in(done.stderr):
         raise error_of(git_dir, done.exit_code, done.stderr)

@@ -1,8 +1,8 @@
 """The git program as a child process: how it is started, what it may not do, how it ends.
 
 Git refuses a repository that belongs to another user, since its configuration can name programs
-to run.  None of the commands used here runs any, but the guard is the machine's owner's to lift,
-so it stays: ``complaints`` turns the refusal into the command that lifts it.
+to run.  None of the commands used here runs any, but only the machine's owner may lift that guard.
+``complaints`` turns the refusal into the command that lifts it.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def running_on(
 def _running(
     path: str, arguments: Sequence[str], extra: dict[str, str] | None = None
 ) -> Generator[Running]:
-    # A file takes any number of complaints, where a pipe that nobody reads would stop git.
+    # A file takes any amount of output; a pipe that nobody reads would fill up and block git.
     with tempfile.TemporaryFile() as stderr:
         try:
             # In a process group of its own, Ctrl-C reaches git through us alone: a caller that

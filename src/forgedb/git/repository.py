@@ -64,7 +64,7 @@ class GitRepository(msgspec.Struct, frozen=True):
         return list_objects(self.path, self.warnings, batch_size)
 
     def _default_remote(self) -> Remote | None:
-        """What git takes: the remote of the branch, or origin, or the only one."""
+        """The remote that git uses: that of the branch, or origin, or the only one."""
         remotes = {remote.name: remote for remote in self.remotes()}
         for setting in read_settings(self.path, r"^branch\..+\.remote$"):
             if setting.subsection == self.default_branch and setting.value in remotes:
@@ -103,7 +103,7 @@ def open_repository(path: str | os.PathLike[str]) -> GitRepository:
 
 
 def _folder(path: str) -> str:
-    """The path, absolute.  Raises NotARepository where git could only say so less well."""
+    """The path, absolute.  Raises NotARepository where git's own message would be less clear."""
     # An empty path, say from an unset variable, would mean the current folder.
     if not path or "\0" in path:
         raise NotARepository(path, "no path looks like this")

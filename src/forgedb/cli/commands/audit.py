@@ -178,7 +178,7 @@ def _print_problems(problems: Iterable[VerifyProblem]) -> None:
 
 @contextmanager
 def _progress(quiet: bool) -> Generator[Callable[[VerifyProgress], None]]:
-    """A bar on a terminal; and where a run is stopped, what is known by then."""
+    """A bar on a terminal; if the run is interrupted, the problems found so far."""
     last: VerifyProgress | None = None
     with ExitStack() as stack:
         update = None
@@ -217,7 +217,7 @@ def checkpoint(key: str, output: str | None) -> None:
         signer = SigningKey.from_pem(file.read())
     from forgedb.cli.anchors_file import kept_lines
 
-    # The file before anything is signed: a line that can't be written is missed later.
+    # Check the file before signing: a checkpoint whose line was not written leaves a gap in it.
     with database() as db, kept_lines(output, db) as lines:
         count = 0
         made = None
@@ -252,7 +252,7 @@ def keygen(file: str) -> None:
 
     key = SigningKey.generate()
     public = f"{file}.pub"
-    # Both, or none; and nobody else can read the secret one at any moment.
+    # Write both files or none.  The private key is never readable by others, not even at first.
     _write_new(public, key.public_key.to_pem(), 0o644)
     try:
         _write_new(file, key.to_pem(), 0o600)

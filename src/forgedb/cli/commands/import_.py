@@ -75,7 +75,7 @@ def _print_summary(summary: ImportSummary, seconds: float) -> None:
 
 @contextmanager
 def _progress(quiet: bool) -> Generator[Callable[[Progress], None]]:
-    """A bar on a terminal; elsewhere a line now and then; both on stderr."""
+    """On stderr: a bar on a terminal, else a line every five seconds."""
     if quiet:
         yield lambda progress: None
     elif sys.stderr.isatty():

@@ -44,7 +44,7 @@ EXPIRING_MAX = timedelta(days=365)
 def _checked_interval(
     ctx: click.Context, option: click.Parameter, seconds: float | None
 ) -> float | None:
-    """A range takes what is no number for one that is in it."""
+    """Refuse nan, which FloatRange takes for a number within its range."""
     if seconds is not None and math.isnan(seconds):
         raise click.BadParameter("nan is no number of seconds.", ctx, option)
     return seconds
@@ -85,7 +85,7 @@ def list_(
         holder = given_actor()
 
     def page_of(db: Database, limit: int, after: str | None) -> Page[Lease]:
-        # Whoever writes thousands of years means any.
+        # Capped: a time thousands of years ahead would be out of range, and means any lease.
         before = None if expiring is None else datetime.now(UTC) + min(expiring, EXPIRING_MAX)
         return db.leases.list(holder=holder, expiring_before=before, after=after, limit=limit)
 
@@ -230,7 +230,7 @@ def import_jsonl(
     listed, and the exit code is 6.
     """
     if source is None:
-        # Bytes of a path that are no UTF-8 are replaced: no database keeps them.
+        # Replace the bytes of a path that are not UTF-8: no database can store them.
         is_path = file.name != "<stdin>"
         source = (
             os.fsencode(os.path.abspath(file.name)).decode(errors="replace") if is_path else "stdin"

@@ -1,4 +1,4 @@
-"""``forgedb migrate`` and its kin: bring a schema up to date, and say how it stands."""
+"""``forgedb migrate`` and its subcommands: bring a schema up to date, and show its state."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXIT_CODES = {
     "applied": 0,
     "gone": 0,
 }
-"""Of the states that there are, the first one listed decides."""
+"""If migrations are in several states, the first of these decides the exit code."""
 
 _DIRECTORY = "forgedb.cli.migrations"
 _TABLE = "forgedb.cli.history"
@@ -81,7 +81,7 @@ def history_options(function: F) -> F:
 
 
 def locking_options(function: F) -> F:
-    """``--lock-timeout`` and ``--lock-wait``, in seconds, by the runner's names."""
+    """``--lock-timeout`` and ``--lock-wait``, in seconds, passed under the runner's names."""
     function = click.option(
         "--lock-wait",
         "lock_wait_seconds",
@@ -217,7 +217,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
                 "MS": lambda each: None if each.applied is None else str(each.applied.duration_ms),
             },
         )
-        # Not among the rows, which a program reads.
+        # On stderr: a program may parse the rows on stdout.
         click.echo(f"the history is in {place}", err=True)
         for words in [*(unused([index]) for index in invalid), *map(str, marks)]:
             click.echo(words, err=True)
@@ -524,14 +524,14 @@ def _unfinished(begun: BegunMigration, given: str) -> list[str]:
 
 
 def _told(verb: str, as_json: bool) -> Warnings:
-    """Who tells what the runner does."""
+    """What reports the runner's progress: with ``--json`` only the server's warnings."""
     from forgedb.cli.progress import Shown, Warnings
 
     return Warnings() if as_json else Shown(verb)
 
 
 def _refuse_options(ctx: click.Context, command_name: str) -> None:
-    """Refuse what was given before a command's name, and would not be heeded there."""
+    """Refuse options given before a subcommand's name, where they would be ignored."""
     for parameter in ctx.command.params:
         source = ctx.get_parameter_source(parameter.name or "")
         if parameter.expose_value and source is click.core.ParameterSource.COMMANDLINE:
@@ -551,7 +551,11 @@ def _runner(
     wait: float = 0,
     **options: Any,
 ) -> Generator[Migrator]:
-    """The runner on what the command line names; mistakes and mere looks make no file."""
+    """The runner for the database and folder of the command line.
+
+    A missing SQLite file is made only after the files were checked, and by no command that only
+    looks.
+    """
     import os
 
     from forgedb.database import connect
@@ -577,7 +581,7 @@ def _runner(
 
 
 def _connected(url: str, wait: float) -> Database:
-    """The database, waited for if it starts; who waits is told so."""
+    """The database; if its server is still starting, waits for it and says so on stderr."""
     from forgedb.database import connect
     from forgedb.drivers.startup import is_starting
     from forgedb.errors import Unavailable
@@ -594,7 +598,7 @@ def _connected(url: str, wait: float) -> Database:
 
 @contextmanager
 def _existing(default: str | None = None, **options: Any) -> Generator[Migrator]:
-    """The runner on a database that is there, in a folder that may not be."""
+    """The runner on a database that must exist, with a folder that need not."""
     from forgedb.migrations.migrator import Migrator
 
     directory = click.get_current_context().meta.get(_DIRECTORY, default)
@@ -603,7 +607,7 @@ def _existing(default: str | None = None, **options: Any) -> Generator[Migrator]
 
 
 def _history_given() -> dict[str, Any]:
-    """Where the command line says that the history is."""
+    """The table and the schemas of the history, as given on the command line."""
     meta = click.get_current_context().meta
     keys = {"table": _TABLE, "schema": _SCHEMA, "history_schema": _HISTORY_SCHEMA}
     return {name: meta[key] for name, key in keys.items() if key in meta}
@@ -617,7 +621,7 @@ def _exit_code(states: Sequence[MigrationState], invalid: Sequence[str]) -> int:
 
 def _report(name: str, items: object, lines: Sequence[str], as_json: bool) -> None:
     if as_json:
-        # Not needed, and not imported, by those who look whether there is anything to do.
+        # Imported here: a run that has nothing to apply starts faster without it.
         from forgedb.cli.output import jsonable, print_json
 
         print_json({name: jsonable(items)})
