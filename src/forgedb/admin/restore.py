@@ -14,7 +14,7 @@ from forgedb.handle import make_context, read_url
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """What ``restore`` did; ``kept`` is the path of a copy of the old database, if there was one."""
+    """What ``restore`` did; ``kept`` is the path of a copy of the old database, if any."""
 
     database: str
     backup: str

@@ -193,7 +193,7 @@ def size_text(value: int) -> str:
 
 
 def _changes(value: Any) -> list[str]:
-    """Each field, as before → after; without the arrow if nothing was before, or nothing changed."""
+    """Each field, as before → after; or one value, if there was none before or both are equal."""
     changes = cast("dict[str, Any]", value)
     return [f"{name}: {_change(pair)}" for name, pair in changes.items()] or ["-"]
 

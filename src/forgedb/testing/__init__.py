@@ -1,1 +1,1 @@
-"""For those who test a program on forgedb: nothing here is needed, or imported, to run one."""
+"""Tools to test a program that uses forgedb; nothing here is imported by forgedb itself."""

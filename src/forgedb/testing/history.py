@@ -1,8 +1,7 @@
-"""Whether a history of leases could have come from leases that work.
+"""Checks a history of leases against the rules that leases must follow.
 
-``check`` compares what the database tells of them, in its leases and its audit trail, and what
-clients kept of what they were told.  ``python -m forgedb.testing.history`` checks by the database
-alone.
+``check`` compares the leases and the audit trail of the database with the answers that clients
+recorded.  ``python -m forgedb.testing.history`` checks the database alone.
 """
 
 from __future__ import annotations
@@ -48,10 +47,10 @@ RULES: Final = {
     "stuck": "a lease whose time is over keeps nobody waiting",
     "answer": "every call is answered, and by nothing but what its documentation names",
 }
-"""What a history must keep to."""
+"""The rules that a history must follow."""
 
 MARGIN: Final = timedelta(milliseconds=250)
-"""By how much the clients' clock and the database's may go apart while a lease lasts."""
+"""By how much the clients' clock and the database's may drift apart while a lease lasts."""
 
 ENDS: Final = frozenset(
     action for action, told in ACTIONS.items() if told == ("lease", Effect.ENDS)
@@ -63,7 +62,7 @@ LEASES_A_READ: Final = 1000
 
 
 class Grant(msgspec.Struct, frozen=True, tag=True):
-    """A client was told that a lease is its own, or its heir's; the client is the actor."""
+    """A client was granted a lease, or handed one over to an heir; the client is the actor."""
 
     repository_id: Ulid
     client: str
@@ -74,9 +73,9 @@ class Grant(msgspec.Struct, frozen=True, tag=True):
 class Held(msgspec.Struct, frozen=True, tag=True):
     """A client acted as the only writer, from ``since`` until ``until``.
 
-    ``until`` is when it began to give the lease back, and at the latest a term after it began to
-    ask for it.  All times of observations are seconds of one clock that all clients share and
-    nobody sets: of one machine, ``time.monotonic()``.
+    ``until`` is when it began to release the lease, and no later than a term after it sent the
+    request for it.  All times of observations are seconds of one clock that all clients share and
+    nobody sets: on one machine, ``time.monotonic()``.
     """
 
     repository_id: Ulid
@@ -86,7 +85,7 @@ class Held(msgspec.Struct, frozen=True, tag=True):
 
 
 class Write(msgspec.Struct, frozen=True, tag=True):
-    """A client was told that a write of it, with this token, is kept."""
+    """A write of a client, with this token, was acknowledged."""
 
     repository_id: Ulid
     client: str
@@ -104,7 +103,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 class Lost(msgspec.Struct, frozen=True, tag=True):
-    """A client never learned what came of one call: it was killed, or the reply was lost."""
+    """A client never got the answer to one call: it was killed, or the reply was lost."""
 
     client: str
 
@@ -113,7 +112,7 @@ Observation: TypeAlias = Grant | Held | Write | Refused | Lost
 
 
 class Fault(NamedTuple):
-    """What is wrong with one repository's history, and by which of the ``RULES``."""
+    """What is wrong with one repository's history, and which of the ``RULES`` it breaks."""
 
     rule: str
     repository_id: Ulid | None
@@ -125,7 +124,7 @@ class Fault(NamedTuple):
 
 
 class _Unclaimed(NamedTuple):
-    """A grant or a write that is in the database, and that no client was told of."""
+    """A grant or a write in the database that no client recorded."""
 
     actor: str
     repository_id: Ulid
@@ -140,14 +139,14 @@ def check(
     complete: bool = False,
     margin: timedelta = MARGIN,
 ) -> list[Fault]:
-    """What is wrong with the leases of these repositories, or of all; nothing if none is.
+    """The faults in the leases of these repositories, or of all; an empty list if there are none.
 
-    With ``observed`` also what is wrong between clients.  ``complete`` says that nobody else used
-    the repositories: then every grant and write must have been told to somebody, but one for each
-    ``Lost`` of its actor.  ``margin`` is how long a lease may outlast its term; where the clock was
-    set back, that much longer.
+    ``observed`` adds the checks of what clients saw.  ``complete`` says that nobody else used the
+    repositories: then each grant and write must be among the observations, except one for each
+    ``Lost`` of its actor.  ``margin`` is how long a lease may outlast its term; if a clock was set
+    back, add the time by which it was.
 
-    Each repository is read at one moment, in memory at once.  Raises NotFound.
+    Each repository is read in one snapshot, wholly into memory.  Raises NotFound.
     """
     told: defaultdict[Ulid, list[Observation]] = defaultdict(list)
     lost: Counter[str] = Counter()
@@ -190,11 +189,11 @@ def check(
     return faults
 
 
-# What the database tells.
+# Checks of the database alone.
 
 
 def stretches(leases: Sequence[Lease], entries: Sequence[AuditEntry]) -> list[list[Lease]]:
-    """The leases in the order of their tokens, divided where their times begin anew."""
+    """The leases in the order of their tokens, divided at each ``rebase``: times begin anew."""
     rebased = {entry.target_id for entry in entries if entry.action == REBASE}
     found: list[list[Lease]] = [[]]
     for lease in sorted(leases, key=lambda lease: (lease.fencing_token, lease.id)):
@@ -225,7 +224,7 @@ def tokens(leases: Sequence[Lease]) -> list[str]:
 
 
 def epochs(leases: Sequence[Lease], epoch: int) -> list[str]:
-    """The repository's newest token, where it isn't its last lease's."""
+    """The repository's ``lease_epoch``, if it isn't the token of its newest lease."""
     last = max((lease.fencing_token for lease in leases), default=0)
     return (
         [] if last == epoch else [f"the last lease's is {last}, and the repository's epoch {epoch}"]
@@ -233,7 +232,7 @@ def epochs(leases: Sequence[Lease], epoch: int) -> list[str]:
 
 
 def ends(leases: Sequence[Lease]) -> list[str]:
-    """Leases that were left open when the next one began, or that ended outside their time."""
+    """Leases that were left open when the next one began, or that ended outside their term."""
     in_order = sorted(leases, key=lambda lease: (lease.fencing_token, lease.id))
     return [
         *(
@@ -252,13 +251,13 @@ def ends(leases: Sequence[Lease]) -> list[str]:
 
 
 def audited_once(leases: Sequence[Lease], entries: Sequence[AuditEntry]) -> list[str]:
-    """Grants and ends with no entry, or with several, and entries of none."""
+    """Grants and ends that have no entry or several, and entries that have no grant or end."""
     told = Counter(
         (entry.target_id, "end" if entry.action in ENDS else entry.action)
         for entry in entries
         if entry.action.startswith("lease.")
     )
-    # One of these begins and ends a lease.
+    # A rebase makes a lease that begins and ends with the same entry.
     rebased = {entry.target_id for entry in entries if entry.action == REBASE}
     granted = [lease for lease in leases if lease.id not in rebased]
     expected = Counter((lease.id, "lease.acquire") for lease in granted)
@@ -272,7 +271,7 @@ def audited_once(leases: Sequence[Lease], entries: Sequence[AuditEntry]) -> list
 
 
 def written_while_live(leases: Sequence[Lease], entries: Sequence[AuditEntry]) -> list[str]:
-    """Writes with another token than the live one, in the stream's order, or out of its term."""
+    """Writes whose token isn't that of the live lease, by the order of the stream and by time."""
     of_token = {lease.fencing_token: lease for lease in leases}
     found: list[str] = []
     live: int | None = None
@@ -291,17 +290,17 @@ def written_while_live(leases: Sequence[Lease], entries: Sequence[AuditEntry]) -
 
 
 def _is_within(lease: Lease | None, at: datetime) -> bool:
-    # Not by its end: where the clock was set back, that may have an earlier time than the write.
+    # Not compared with ended_at: if the clock was set back, that may be earlier than the write.
     return lease is not None and lease.acquired_at <= at < lease.expires_at
 
 
-# What clients were told.
+# Checks of the answers that clients recorded.
 
 
 def told_as_it_is(
     leases: Sequence[Lease], entries: Sequence[AuditEntry], observed: Iterable[Observation]
 ) -> list[str]:
-    """What clients were told and isn't so, and leases that several were told are theirs."""
+    """Answers that the database contradicts, and leases that were granted to several clients."""
     grants = {(lease.id, lease.fencing_token) for lease in leases}
     ids = {lease.id for lease in leases}
     writes = Counter(_writes(entries))
@@ -327,7 +326,8 @@ def told_as_it_is(
 def alone(leases: Sequence[Lease], observed: Iterable[Observation]) -> list[str]:
     """Pairs of clients that acted as the only writer at one time.
 
-    Not of a lease that was ended by force: who held it didn't know, which tokens are there for.
+    Leases that were ended by force are left out: their holders didn't know, and the fencing token
+    keeps them from writing.
     """
     forced = {lease.id for lease in leases if lease.end_reason is EndReason.FORCED}
     held = (each for each in observed if isinstance(each, Held))
@@ -341,7 +341,7 @@ def alone(leases: Sequence[Lease], observed: Iterable[Observation]) -> list[str]
 
 
 def stuck(observed: Iterable[Observation], margin_seconds: float) -> list[str]:
-    """Leases that kept someone out who asked when they had to be over."""
+    """Leases that kept a client out though by then they should have been over."""
     refused = [each for each in observed if isinstance(each, Refused)]
     over_at: dict[Ulid, float] = {}
     for each in refused:
@@ -377,14 +377,14 @@ def _unclaimed(
 
 
 def _writes(entries: Iterable[AuditEntry]) -> Iterator[tuple[str, int]]:
-    """Who made each write, and with which token."""
+    """The actor of each write, and the token."""
     for entry in entries:
         if entry.action in WRITES:
             yield entry.actor, entry.changes["fencing_token"][1]
 
 
 def _overlapping(spans: Iterable[tuple[_T, _T, _S]]) -> Iterator[tuple[_S, _T, _S, _T]]:
-    """Each span that begins before one before it is over, after that one and its end."""
+    """Spans that overlap, in pairs: the earlier one, its end, the later one and its beginning."""
     latest: tuple[_S, _T] | None = None
     for since, until, what in sorted(spans, key=lambda span: span[:2]):
         if latest is not None and since < latest[1]:
@@ -410,7 +410,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         url = parse_url(url_from_environment() if given.url is None else given.url)
-        # A name that was mistyped makes no new file.
+        # A mistyped name must not make a new file.
         options: dict[str, Any] = {"mode": "rw"} if url.makes_its_file else {}
         with connect(given.url, **options) as db:
             faults = check(db, given.repository_ids or None)

@@ -1,4 +1,4 @@
-"""``python -m forgedb.testing.failover``: lets clusters fail, and exits with 1 for a fault."""
+"""``python -m forgedb.testing.failover``: lets clusters fail; exits with 1 if it finds a fault."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="as an earlier run printed it")
     given = parser.parse_args(arguments)
     seed = random.randrange(2**32) if given.seed is None else given.seed
-    # So that the servers stop, too, where this process is told to.
+    # SIGTERM raises SystemExit, so that the servers are stopped too.
     signal.signal(signal.SIGTERM, _exit)
     say(f"seed {seed}")
     faults = Counter[str]()
@@ -77,7 +77,7 @@ def say(line: str) -> None:
 
 
 def report(title: str, result: Result) -> None:
-    """Print what came of a kind."""
+    """Print the result of one kind of failure."""
     for fault in result.faults[:FAULTS_SHOWN]:
         say(str(fault))
     told = ", ".join(f"{name} {count:,}" for name, count in result.counts.items())

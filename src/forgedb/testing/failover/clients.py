@@ -1,4 +1,4 @@
-"""Clients on threads and on tasks, who write under leases through one handle each kind shares."""
+"""Clients that write under leases: threads that share one handle, and tasks that share another."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ CHECKPOINT_SECONDS: Final = 0.3
 SAFETY_SECONDS: Final = 0.001
 
 ANSWER_SECONDS_MAX: Final = 10.0
-"""The longest that a call may take, whatever happens to a server: its own time and the pool's."""
+"""The longest that a call may take, whatever happens to a server: ``call_timeout`` and the wait for
+a connection of the pool."""
 
 STOP_SECONDS_MAX: Final = 60.0
 
@@ -50,9 +51,10 @@ OPTIONS: Final = "connect_timeout=2&pool_max_size=8&pool_timeout=5&call_timeout=
 
 
 class Client:
-    """One client: it acquires, writes, and ends its lease, and keeps what it was told.
+    """One client: it acquires a lease, writes, ends the lease, and records the answers.
 
-    It is written once, as a coroutine: ``db`` may be of either surface, and ``sleep`` too.
+    It is written once, as a coroutine: ``db`` may be a Database or an AsyncDatabase, and ``sleep``
+    fits it.
     """
 
     def __init__(
@@ -83,7 +85,7 @@ class Client:
                     self._ledger.observed.append(Lost(self.name))
                 self._ledger.unavailable.append(error.why)
             except (LeaseHeld, LeaseLost, NotFound):
-                # Its lease is over, or was lost with a server: it asks for a new one.
+                # The lease is over, or was lost with a server: ask for a new one.
                 pass
             except Exception:  # noqa: BLE001 - whatever it is, it has to be reported
                 what = f"{self.name} failed: {traceback.format_exc()}"
@@ -160,7 +162,7 @@ class Client:
         self._ledger.ended.append(Ended(repository_id, lease_id, time.monotonic()))
 
     async def _answer(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What a call gives, awaited if it must be; a fault where it took longer than any may."""
+        """The result of a call, awaited if need be; a fault if the call took too long."""
         began_at = time.monotonic()
         try:
             value = call(*args, **kwargs)
@@ -173,9 +175,9 @@ class Client:
 
 
 class Crowd:
-    """A context manager: clients of one URL, by threads of one handle and tasks of another.
+    """A context manager: clients of one URL, as threads on one handle and tasks on another.
 
-    One more thread takes checkpoints, whose lines are kept.
+    One more thread takes checkpoints and keeps their lines.
     """
 
     def __init__(
@@ -222,7 +224,7 @@ class Crowd:
         self.stop()
 
     def stop(self) -> None:
-        """Let the clients end; a fault for each that doesn't."""
+        """Tell the clients to end; a fault for each that doesn't end in time."""
         self._over.set()
         give_up_at = time.monotonic() + STOP_SECONDS_MAX
         for thread in self._running:

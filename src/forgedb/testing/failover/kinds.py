@@ -1,4 +1,4 @@
-"""The kinds of failure: what is done to a cluster under load, and what then must hold."""
+"""The kinds of failure: what is done to a cluster under load, and what must hold afterwards."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ WHERE datname = 'forge' AND pid <> pg_backend_pid()
 class Kind(NamedTuple):
     """One kind: ``make`` lets the primary fail once, and leaves a whole cluster.
 
-    ``keeps``: nothing acknowledged may be lost.  ``crowded``: the same clients are at work all
-    the time; else the kind brings its own.
+    ``keeps``: nothing acknowledged may be lost.  ``crowded``: the scene's clients work all
+    the time; else the kind starts clients of its own.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Kind(NamedTuple):
 
 
 def kill(scene: Scene, cluster: Cluster) -> None:
-    """Kill the primary, and promote the standby that has most."""
+    """Kill the primary, and promote the most advanced standby."""
     harmed_at = scene.ledger.harm()
     killed = cluster.kill()
     scene.rest(0, 0.3)
@@ -47,7 +47,7 @@ def kill(scene: Scene, cluster: Cluster) -> None:
 
 
 def kill_while_standbys_lag(scene: Scene, cluster: Cluster) -> None:
-    """Hold both standbys back, one longer; kill the primary, and promote either."""
+    """Let both standbys lag, one more than the other; kill the primary, and promote either."""
     harmed_at = scene.ledger.harm()
     cluster.stop_sending(at_most=1)
     scene.rest(0.1, 0.8)
@@ -58,7 +58,7 @@ def kill_while_standbys_lag(scene: Scene, cluster: Cluster) -> None:
     scene.ledger.replace_primary()
     cluster.promote(scene.chance.choice([most, least]))
     scene.wait_for_grants(harmed_at)
-    # Who has more than the new primary can't follow it as it is.
+    # A standby that has more than the new primary can't follow it without a rewind.
     _rejoin(scene, cluster, *cluster.standbys)
 
 
@@ -118,7 +118,7 @@ def freeze(scene: Scene, cluster: Cluster) -> None:
 
 
 def cancel_waits(scene: Scene, cluster: Cluster) -> None:
-    """Cancel each COMMIT that waits for standbys which hear nothing; kill the primary then."""
+    """Hold both standbys back, cancel each COMMIT that waits for them, and kill the primary."""
     harmed_at = scene.ledger.harm()
     cluster.stop_sending()
     until = time.monotonic() + scene.chance.uniform(0.5, 1)

@@ -1,4 +1,4 @@
-"""What clients were told, kept where no server can lose it."""
+"""The answers that clients got, recorded where no server can lose them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from forgedb.testing.history import Fault, Grant, Observation
 
 
 class Granted(NamedTuple):
-    """A client of a handle was told that a lease is its own.
+    """A client, through a handle, was granted a lease.
 
-    Times are seconds of ``time.monotonic()``: when it asked, and when it knew.
+    Times are seconds of ``time.monotonic()``: when it asked, and when it had the answer.
     """
 
     handle: str
@@ -43,7 +43,7 @@ class Ended(NamedTuple):
 
 
 class Anchored(NamedTuple):
-    """A checkpoint's line, which a client keeps; ``crowd`` is whom the client works beside."""
+    """A checkpoint's line that a client keeps; ``crowd`` names its group of clients."""
 
     crowd: str
     line: str
@@ -52,7 +52,7 @@ class Anchored(NamedTuple):
 
 
 class Ledger:
-    """Each list only grows, and by whole items: threads share it without a lock."""
+    """Lists that are only appended to, an item at a time: threads share them without a lock."""
 
     def __init__(self) -> None:
         self.granted: list[Granted] = []
@@ -60,55 +60,55 @@ class Ledger:
         self.ended: list[Ended] = []
         self.anchored: list[Anchored] = []
         self.observed: list[Observation] = []
-        """The same and more, as ``forgedb.testing.history`` knows it."""
+        """The same and more, in the form that ``forgedb.testing.history`` checks."""
         self.faults: list[Fault] = []
-        """What was no answer that a client may get."""
+        """Answers that no client may get, and calls that took too long."""
         self.unavailable: list[str] = []
-        """What clients were told instead of an answer."""
+        """The messages of Unavailable, which clients got instead of an answer."""
         self.harmed_at: list[float] = []
         """When something was done to the primary."""
         self.risked_at: list[float] = []
-        """From when on what was acknowledged may be lost, by way of a backup or of a failure."""
+        """When acknowledged transactions began to be at risk, because of a failure or a backup."""
         self.replaced_at: list[float] = []
         """When another server was about to become the primary."""
         self.whole_at: list[float] = []
-        """When the one before it could acknowledge nothing any more: from then until the next is
-        to be replaced, one server acknowledges all."""
+        """When the old primary could acknowledge nothing any more: from then until the next
+        replacement one server alone acknowledges transactions."""
 
     def grant(self, granted: Granted) -> None:
-        """A client was told of a lease."""
+        """Record that a client was granted a lease."""
         self.granted.append(granted)
         self.observed.append(
             Grant(granted.repository_id, granted.client, granted.lease_id, granted.fencing_token)
         )
 
     def risk(self) -> float:
-        """What is acknowledged from now on may be lost; the time."""
+        """Record that what is acknowledged from now on may be lost; return the time."""
         now = time.monotonic()
         self.risked_at.append(now)
         return now
 
     def harm(self) -> float:
-        """Something is done to the primary now; the time."""
+        """Record that the primary is harmed now; return the time."""
         now = self.risk()
         self.harmed_at.append(now)
         return now
 
     def replace_primary(self) -> None:
-        """Another server is about to become the primary."""
+        """Record that another server is about to become the primary."""
         self.replaced_at.append(time.monotonic())
 
     def whole(self) -> None:
-        """There is one primary again, and no other server that takes what it is told."""
+        """Record that there is one primary again, and no other server that takes writes."""
         self.whole_at.append(time.monotonic())
 
     def gap_seconds(self, since: float) -> float:
-        """The longest time without a grant, from then on."""
+        """The longest time without a grant since then."""
         times = [since, *sorted(it.answered_at for it in self.granted if it.answered_at > since)]
         return max((after - before for before, after in pairwise(times)), default=0.0)
 
     def counts(self) -> Counter[str]:
-        """How often what was told."""
+        """How many answers there were of each kind."""
         return Counter(
             grants=len(self.granted),
             writes=len(self.written),

@@ -1,4 +1,4 @@
-"""Databases that come back otherwise than by a standby: from a backup, a dump, an older version."""
+"""Databases restored without a standby: from a backup, a dump, or data of an older version."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def upgrade(scene: Scene, cluster: Cluster) -> None:
         harmed_at = scene.ledger.harm()
         new = cluster.spare(newest)
         (checksums,) = old.query("SHOW data_checksums")
-        # PostgreSQL 18 has them unless it is told not to; both must be alike.
+        # PostgreSQL 18 enables data checksums by default; pg_upgrade wants both clusters alike.
         new.create(*([] if checksums == "on" else ["--no-data-checksums"]))
         old.stop()
         new.programs.run(
@@ -59,7 +59,7 @@ def upgrade(scene: Scene, cluster: Cluster) -> None:
 
 
 def recover(scene: Scene, cluster: Cluster) -> None:
-    """Take a base backup, go on, lose the server, and recover to some moment since."""
+    """Take a base backup, go on, lose the server, and recover to some time after the backup."""
     new = cluster.spare()
     scene.ledger.risk()
     new.copy_from(cluster.primary.url("postgres"))
@@ -79,7 +79,7 @@ def recover(scene: Scene, cluster: Cluster) -> None:
 
 
 def put_back(scene: Scene, cluster: Cluster) -> None:
-    """Put a snapshot back, of which nothing in it tells; whoever does it advances the era."""
+    """Put a snapshot back, which forgedb can't notice by itself; so the era is advanced by hand."""
     new = cluster.spare()
     scene.ledger.risk()
     new.copy_from(cluster.primary.url("postgres"))
@@ -94,7 +94,7 @@ def put_back(scene: Scene, cluster: Cluster) -> None:
 
 
 def _put_in_place(scene: Scene, cluster: Cluster, server: Server, harmed_at: float) -> None:
-    """Start it where the old one was; its grants must be above all that were known."""
+    """Start the server in the old one's place; its tokens must be above all that clients know."""
     before = scene.highest_tokens()
     count = len(scene.ledger.granted)
     scene.ledger.replace_primary()
@@ -111,7 +111,7 @@ def _put_in_place(scene: Scene, cluster: Cluster, server: Server, harmed_at: flo
 
 @contextmanager
 def _known_by_itself(scene: Scene) -> Generator[None]:
-    """The era advances meanwhile, with an entry and a warning, though nobody asks for it."""
+    """Within the block the era must advance by itself, with an audit entry and a warning."""
     with scene.connected() as db:
         before = db.identity.get()
     heard = _Heard()
@@ -134,12 +134,12 @@ def _known_by_itself(scene: Scene) -> Generator[None]:
 
 
 class _Heard(logging.Handler):
-    """Keeps the warnings that it is given."""
+    """Keeps the logged warnings."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.words: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep its words."""
+        """Keep the message."""
         self.words.append(record.getMessage())

@@ -1,4 +1,4 @@
-"""What a failure is made to: a cluster with forgedb's schema, and clients at work on it."""
+"""What a failure acts on: a cluster with forgedb's schema, and clients at work on it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ LOOK_SECONDS: Final = 0.05
 
 
 class Scene:
-    """The database ``url``, of which the schema is made, on a cluster that will fail.
+    """The database at ``url``, with forgedb's schema, on a cluster that will fail.
 
-    ``chance`` decides what the kinds of failure leave open.
+    ``chance`` makes the random choices of the kinds of failure.
     """
 
     def __init__(self, url: str, chance: random.Random) -> None:
@@ -47,7 +47,7 @@ class Scene:
             ]
 
     def connected(self, url: str | None = None) -> Database:
-        """A handle beside the clients."""
+        """A handle apart from those of the clients."""
         return forgedb.connect(url or self.url, actor="service:failover")
 
     @contextmanager
@@ -73,9 +73,9 @@ class Scene:
         time.sleep(self.chance.uniform(least, most))
 
     def wait_for_grants(self, harmed_at: float | None = None) -> None:
-        """Wait until each repository was granted again, from now on; a fault where it isn't.
+        """Wait until each repository has a new grant; a fault for each that gets none in time.
 
-        With ``harmed_at`` it is kept how long nobody was granted anything since.
+        With ``harmed_at`` the longest time without a grant since then is recorded.
         """
         since = time.monotonic()
         while time.monotonic() < since + BACK_SECONDS_MAX:
@@ -92,9 +92,9 @@ class Scene:
         self.faults.append(Fault("back", None, what))
 
     def judge(self, url: str | None = None, *, keeps: bool, survivor: bool = True) -> None:
-        """Compare what clients were told with what there is, on the cluster or on one server.
+        """Compare the answers that clients got with the database of the cluster, or of one server.
 
-        ``survivor``: its history is the one that goes on, and what it lacks is lost.
+        ``survivor``: its history is the one that goes on, so that what it lacks is lost.
         """
         with self.connected(url) as db:
             faults, losses = judge(
@@ -109,7 +109,7 @@ class Scene:
             self.losses = losses
 
     def highest_tokens(self) -> dict[Ulid, int]:
-        """The highest token of each repository that anybody was told of."""
+        """The highest token of each repository that a client was granted."""
         highest: dict[Ulid, int] = {}
         for granted in self.ledger.granted:
             known = highest.get(granted.repository_id, 0)
@@ -117,13 +117,13 @@ class Scene:
         return highest
 
     def counts(self) -> Counter[str]:
-        """How often what was told, and how much of it was lost."""
+        """How many answers there were of each kind, and how many of them were lost."""
         counts = self.ledger.counts()
         counts["lost"] = self.losses
         return counts
 
     def told(self) -> str:
-        """What has happened, in a line."""
+        """A summary of one line."""
         gap = self.gap_seconds[-1] if self.gap_seconds else 0.0
         counts = ", ".join(f"{name} {count:,}" for name, count in self.counts().items())
         return f"{gap:.1f} s without a grant; {counts}"

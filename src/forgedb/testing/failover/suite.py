@@ -1,4 +1,4 @@
-"""The suite: a kind of failure, made several times to a cluster under load, and the verdict."""
+"""The suite: makes a cluster under load fail several times in one way, and gives the verdict."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PATRONI: Final = "patroni"
 
 
 class Result(NamedTuple):
-    """What came of a kind: what is wrong, how often what was told, and how long nobody was granted
-    anything at each failure."""
+    """The result of a kind: the faults, the number of answers of each kind, and the longest
+    time without a grant at each failure."""
 
     faults: list[Fault]
     counts: Counter[str]
@@ -37,10 +37,10 @@ def fail(
     seed: int,
     say: Callable[[str], object] = lambda line: None,
 ) -> Result:
-    """Make a cluster from a folder of programs, let it fail so often so, and judge.
+    """Make a cluster from a folder of programs, let it fail in one way several times, and judge.
 
-    ``say`` is given a line after each failure.  Raises Unavailable where a program of PostgreSQL's
-    fails.
+    ``say`` is called with a line after each failure.  Raises Unavailable if a program of
+    PostgreSQL's fails.
     """
     with Cluster(
         programs,
@@ -68,9 +68,9 @@ def fail_under_patroni(
     seed: int,
     say: Callable[[str], object] = lambda line: None,
 ) -> Result:
-    """Have Patroni run the cluster, kill its primary so often, and judge as of synchronous ones.
+    """Kill the primary of a cluster under Patroni several times; judge as for synchronous standbys.
 
-    Raises Unavailable where a program isn't there, or fails.
+    Raises Unavailable if a program is missing or fails.
     """
     with PatroniCluster(programs) as cluster:
         scene = Scene(cluster.url(), random.Random(f"{PATRONI} {seed}"))
@@ -94,4 +94,4 @@ RUNS: Final[dict[str, Callable[..., Result]]] = {
     **{name: partial(fail, kind) for name, kind in KINDS.items()},
     PATRONI: fail_under_patroni,
 }
-"""What to call for each kind, by its name: with programs, failovers, seed and say."""
+"""By the name of each kind, what to call with programs, failovers, seed and say."""

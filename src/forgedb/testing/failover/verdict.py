@@ -1,4 +1,4 @@
-"""Whether what clients were told, and what survived, keep the promises."""
+"""Whether the answers that clients got, and the data that survived, keep the promises."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ RULES: Final = {
     "back": "leases are granted again soon after there is a primary",
     "era": "a database that was restored or upgraded is known by itself, at its first write",
 }
-"""What a failover must keep to; the history that survives keeps to ``history.RULES`` besides."""
+"""The rules for a failover; the history that survives must also follow ``history.RULES``."""
 
 SETTLED_SECONDS: Final = 1.0
-"""What was acknowledged so long before it was at risk has reached the standbys, which nothing held
-up till then."""
+"""What was acknowledged this long before the risk began has reached the standbys, which nothing
+had delayed until then."""
 
 LEASES_A_READ: Final = 1000
 
 
 class Survived(NamedTuple):
-    """What is there: each lease's repository and token, the leases that ended, the objects."""
+    """What the database has: each lease's repository and token, the ended leases, the objects."""
 
     tokens: dict[Ulid, tuple[Ulid, int]]
     ended: set[Ulid]
@@ -46,9 +46,9 @@ def judge(
     keeps: bool,
     key: SigningKey | None,
 ) -> tuple[list[Fault], int]:
-    """What is wrong, and how much of the acknowledged is lost.
+    """The faults, and how many acknowledged changes are lost.
 
-    ``keeps`` says that nothing of it may be, and that all of it went to this database.
+    ``keeps``: none may be lost, and all of them were made in this database.
     """
     survived = read_survived(db, repository_ids)
     missing = [*lost(ledger, survived)]
@@ -67,15 +67,16 @@ def judge(
 
 
 def _by_unfinished(each: Observation, survived: Survived) -> bool:
-    """Whether somebody was kept out by a lease that nobody was told is there, and that isn't.
+    """Whether a client was refused because of a lease that did not survive.
 
-    A primary whose COMMIT was cancelled while it waited for a standby shows what it did to others.
+    That is no fault: when a COMMIT that waits for a standby is cancelled, the primary shows its
+    changes to others, though no client was told that they are committed.
     """
     return isinstance(each, Refused) and each.lease_id not in survived.tokens
 
 
 def read_survived(db: Database, repository_ids: Iterable[Ulid]) -> Survived:
-    """What is there."""
+    """Read what the database has of these repositories."""
     survived = Survived({}, set(), set())
     for repository_id in repository_ids:
         for lease in every(db.leases.history, repository_id, limit=LEASES_A_READ):
@@ -88,7 +89,8 @@ def read_survived(db: Database, repository_ids: Iterable[Ulid]) -> Survived:
 
 
 def lost(ledger: Ledger, survived: Survived) -> Iterator[tuple[Ulid, str, float]]:
-    """What was acknowledged and isn't there: of which repository, what, and when."""
+    """Each acknowledged change that is missing: its repository, what it was, and when it was
+    acknowledged."""
     for granted in ledger.granted:
         token = granted.repository_id, granted.fencing_token
         if survived.tokens.get(granted.lease_id) != token:
@@ -116,7 +118,7 @@ def twice(granted: Iterable[Granted], survived: Survived) -> Iterator[Fault]:
 
 
 def backwards(granted: Iterable[Granted]) -> Iterator[Fault]:
-    """Grants through one handle whose token is no higher than that of one it knew before."""
+    """Grants through a handle whose token is not above one that the handle had before it asked."""
     of_handle: defaultdict[tuple[str, Ulid], list[Granted]] = defaultdict(list)
     for each in granted:
         of_handle[each.handle, each.repository_id].append(each)
@@ -135,7 +137,7 @@ def backwards(granted: Iterable[Granted]) -> Iterator[Fault]:
 def anchors(
     db: Database, ledger: Ledger, lost: Sequence[Granted], key: SigningKey, *, whole: bool
 ) -> Iterator[Fault]:
-    """Checkpoints that say what isn't so: that a whole history is cut, or nothing of a cut one."""
+    """Checkpoints that are wrong: they show a loss where there is none, or miss one they cover."""
 
     def problems(lines: list[str]) -> list[str]:
         if not lines:
@@ -155,7 +157,7 @@ def anchors(
 
 
 def _covers(anchored: Anchored, granted: Granted, ledger: Ledger) -> bool:
-    """Whether the checkpoint was taken after the grant, and for sure on the server that had it."""
+    """Whether the checkpoint was taken after the grant, and surely on the server that made that."""
     replaced_before = max((at for at in ledger.replaced_at if at < granted.answered_at), default=0)
     by_the_only_one = replaced_before == 0 or any(
         replaced_before < at < granted.asked_at for at in ledger.whole_at

@@ -1,5 +1,5 @@
-"""PostgreSQL servers on loopback, started from the programs that are there, to be treated badly.
+"""PostgreSQL servers on loopback for tests of failures, started from the installed programs.
 
-``cluster`` has a primary with its standbys, ``server`` one server, ``network`` what lies between
-them and their clients.  They stop, and what they wrote is removed, when their block ends.
+``cluster`` has a primary with its standbys, ``server`` one server, ``network`` a relay between
+them and their clients.  When their block ends, they stop and their files are removed.
 """

@@ -1,4 +1,4 @@
-"""A primary and two standbys of PostgreSQL, whose primary can fail in the ways that happen."""
+"""A PostgreSQL primary and two standbys; the primary can be made to fail in realistic ways."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from forgedb.testing.servers.server import Server
 __all__ = ["Cluster"]
 
 Replication = Literal["asynchronous", "on", "remote_apply"]
-"""Whether a COMMIT waits for one of the standbys, and until it has flushed or applied it."""
+"""Whether a COMMIT waits for one of the standbys, and whether until that has flushed or applied
+it."""
 
 DATABASE: Final = "forge"
 
@@ -47,9 +48,9 @@ CATCH_UP_SECONDS_MAX = 60.0
 class Cluster:
     """A context manager: a primary and its standbys, two or none, with an empty database ``forge``.
 
-    ``programs`` is a folder of PostgreSQL's programs.  With ``slow_seconds`` all that clients and
-    standbys say to a server, and hear of it, takes so much longer.  The servers are stopped and
-    their folders removed when the block ends.  Raises Unavailable where a program fails.
+    ``programs`` is a folder of PostgreSQL's programs.  With ``slow_seconds`` all traffic to a
+    server and from it is delayed by so much.  The servers are stopped and their folders removed
+    when the block ends.  Raises Unavailable if a program fails.
     """
 
     def __init__(
@@ -136,7 +137,7 @@ class Cluster:
         return self.primary
 
     def stop_sending(self, *, at_most: int = STANDBYS) -> list[int]:
-        """Stop the processes that send the primary's log: its standbys lag; return their ids."""
+        """Stop walsenders of the primary, ``at_most`` so many: standbys lag.  Returns their ids."""
         stopped = self.primary.walsenders()[:at_most]
         processes.send(stopped, signal.SIGSTOP)
         return stopped
@@ -149,7 +150,7 @@ class Cluster:
         return len(self.primary.query(cancelled))
 
     def most_advanced(self) -> Server:
-        """The running standby that has received most: nothing that another one has is missing."""
+        """The running standby that has received most: it has all that any other one has."""
         return max(self._received().items(), key=lambda item: item[1])[0]
 
     def least_advanced(self) -> Server:
@@ -178,7 +179,7 @@ class Cluster:
                 standby.configure()
 
     def spare(self, programs: Path | None = None) -> Server:
-        """One more server, no part of the cluster and not created yet; of other programs, if given.
+        """A server outside of the cluster, not created yet; with other programs, if given.
 
         ``take_over`` puts it in the primary's place.
         """
@@ -189,7 +190,7 @@ class Cluster:
         return server
 
     def take_over(self, server: Server) -> None:
-        """Start a spare server in the place of the primary, which has stopped, and of the rest."""
+        """Start a spare server in the place of the whole cluster, whose primary has stopped."""
         server.port = self.primary.port
         self.servers = [server]
         self.primary = server
@@ -197,10 +198,10 @@ class Cluster:
         server.wait_until_primary()
 
     def rejoin(self, server: Server, *, rewind: bool = False) -> None:
-        """Have a server that isn't the primary follow it, whatever it was, and start it.
+        """Make a server a standby of the primary, whatever it was before, and start it.
 
-        With ``rewind`` by pg_rewind, which keeps what both have; else, and where that fails, as a
-        new base backup.
+        With ``rewind`` pg_rewind does so, which keeps what both have in common.  Without it, or if
+        that fails, the server becomes a new base backup.
         """
         assert server is not self.primary
         server.kill()
@@ -218,7 +219,7 @@ class Cluster:
             server.follow(self._conninfo())
             server.start()
         except Unavailable:
-            # It has no history in common, or what it needs of the log is gone.
+            # The two have no timeline in common, or the WAL that it needs is gone.
             server.kill()
             return False
         return True
@@ -249,7 +250,7 @@ class Cluster:
 
 
 def _waits_for(replication: Replication, names: list[str], name: str) -> dict[str, str]:
-    """A server's settings: whom its COMMITs wait for once it is the primary."""
+    """The settings by which the COMMITs of a server wait for standbys, once it is the primary."""
     if replication == "asynchronous":
         return {"synchronous_standby_names": "", "synchronous_commit": "on"}
     others = ", ".join(each for each in names if each != name)

@@ -1,7 +1,6 @@
-"""A network between a program and a server, which can break: a relay of TCP on loopback.
+"""A network between a program and a server that can be made to fail: a TCP relay on loopback.
 
-It knows nothing of what it carries, but can be told to take its time, and to break where certain
-bytes pass.
+It knows no protocol, but can delay what it carries, and cut a connection where certain bytes pass.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ Side = Literal["client", "server"]
 CHUNK_BYTES = 65536
 
 RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER: what is closed is reset, and what was under way is lost."""
+"""SO_LINGER: closing resets the connection, and data under way is lost."""
 
 STEP_SECONDS_MAX = 30.0
 
@@ -47,7 +46,7 @@ class _Line(NamedTuple):
 
 
 class _Parcel(NamedTuple):
-    """What is under way on a slow network, to the side that it isn't from."""
+    """Bytes under way on a slow network; ``end`` is the socket that they came from."""
 
     due_at: float
     line: _Line
@@ -56,9 +55,10 @@ class _Parcel(NamedTuple):
 
 
 class Network:
-    """A context manager: relays to the server of a URL until it is told to do worse.
+    """A context manager: a relay to the server of a URL, whose methods make it fail.
 
-    One thread owns every socket, so that what a method has done is done when it returns.
+    One thread owns all sockets and carries out the methods; when a method returns, it has taken
+    effect.
     """
 
     def __init__(self, server_url: str) -> None:
@@ -111,7 +111,7 @@ class Network:
         self._ordered(self._cut_all)
 
     def delay(self, seconds: float) -> None:
-        """Have everything from now on take so long, either way."""
+        """Delay everything from now on by so much, in both directions."""
 
         def order() -> None:
             self._delay_seconds = seconds
@@ -119,11 +119,11 @@ class Network:
         self._ordered(order)
 
     def stall(self) -> None:
-        """Carry nothing any more, and say nothing about it."""
+        """Carry nothing any more, with the connections left open."""
         self._ordered(lambda: self._flow(stalled=True))
 
     def flow(self) -> None:
-        """Carry everything again, what was held up too."""
+        """Carry everything again, what was held back by ``stall`` included."""
         self._ordered(lambda: self._flow(stalled=False))
 
     def refuse(self) -> None:
@@ -135,11 +135,11 @@ class Network:
         self._ordered(self._accept_again)
 
     def say_instead(self, *messages: bytes) -> None:
-        """Answer the next connections with these, one each, and close them."""
+        """Answer each of the next connections with one of these messages, and close it."""
         self._ordered(lambda: self._said_instead.extend(messages))
 
     def cut_instead_of(self, side: Side, message: bytes) -> None:
-        """Cut the line of the next message from that side that has these bytes; lose it."""
+        """Lose the next message from that side that has these bytes, and cut its connection."""
 
         def order() -> None:
             self._cut_instead = (side, message)
@@ -147,7 +147,7 @@ class Network:
         self._ordered(order)
 
     def cut_after(self, side: Side, count: int) -> None:
-        """Carry so many more bytes from that side, on whichever lines, and then cut the line."""
+        """Carry so many more bytes from that side, over all connections; then cut the last one."""
 
         def order() -> None:
             self._cut_after = (side, count)
@@ -155,7 +155,7 @@ class Network:
         self._ordered(order)
 
     def mend(self) -> bool:
-        """Take back what was said of cuts to come; returns whether one was still to come."""
+        """Cancel the cuts that were ordered; return whether one had not happened yet."""
 
         def order() -> bool:
             to_come = self._cut_after is not None or self._cut_instead is not None
@@ -165,7 +165,7 @@ class Network:
         return self._ordered(order)
 
     def _ordered(self, order: Callable[[], T]) -> T:
-        """Have the thread do it."""
+        """Run the order in the relay's thread, and return its result."""
         done: Future[T] = Future()
 
         def call() -> None:
@@ -192,7 +192,7 @@ class Network:
                     self._carry(key.data, end)
 
     def _deliver(self) -> float | None:
-        """Hand over what is due; return after how many seconds the next is, if any is under way."""
+        """Deliver the delayed bytes that are due; return the seconds until the next, or None."""
         while self._under_way:
             seconds = self._under_way[0].due_at - time.monotonic()
             if seconds > 0:
@@ -245,7 +245,7 @@ class Network:
             self._cut(line)
 
     def _carried(self, side: Side, data: bytes) -> int:
-        """How many of the bytes get through."""
+        """How many of the bytes are to be carried before a cut."""
         if self._cut_instead is not None:
             from_side, message = self._cut_instead
             if side == from_side and message in data:

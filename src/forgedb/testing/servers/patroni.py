@@ -1,4 +1,4 @@
-"""A cluster that Patroni runs, which promotes a standby by itself, with etcd for its memory.
+"""A cluster under Patroni, which promotes a standby by itself and keeps its state in etcd.
 
 Both are Debian's packages: patroni, etcd-server.
 """
@@ -85,7 +85,7 @@ postgresql:
   parameters:
     unix_socket_directories: {home}
 """
-"""One node's file; docs/operating.md shows it for another machine."""
+"""The configuration of one node; docs/operating.md has the same for real machines."""
 
 
 def is_installed() -> bool:
@@ -207,7 +207,7 @@ class PatroniCluster:
         return next((node for node in self.nodes if node.running and node.name in leaders), None)
 
     def _members(self) -> list[dict[str, Any]]:
-        """What a node that answers knows of all."""
+        """The cluster's members, as the first node that answers tells them."""
         for node in self.nodes:
             if node.running:
                 try:
@@ -265,11 +265,11 @@ class Node:
 
     @property
     def running(self) -> bool:
-        """Whether its Patroni does."""
+        """Whether its Patroni runs."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start Patroni, which does the rest."""
+        """Start Patroni, which makes and starts the server."""
         assert not self.running, f"{self!r} runs already"
         self._process = self._programs.start(_path_of("patroni"), str(self._file), log=self._log)
 
@@ -283,7 +283,7 @@ class Node:
         processes.wait_for_end(all_of_it)
 
     def stop(self) -> None:
-        """Kill Patroni, and have its server end at once; it takes its memory along."""
+        """Kill Patroni, and end its server by SIGQUIT, so that it frees its shared memory."""
         self._kill_patroni()
         server = self._server()
         processes.send(server, signal.SIGQUIT)
@@ -296,7 +296,7 @@ class Node:
             process.wait()
 
     def _server(self) -> list[int]:
-        """The id of its server's first process, if it runs: no other's, whatever a file says."""
+        """The id of its postmaster, if that runs; postmaster.pid may name a process of others."""
         file = self._folder / "data" / "postmaster.pid"
         pid = int(file.read_text().split()[0]) if file.exists() else 0
         return [pid] if str(self._folder) in processes.title_of(pid) else []

@@ -1,4 +1,4 @@
-"""Processes by their ids, as Linux tells of them in /proc: the children of one, and their end."""
+"""Processes by their ids, read from Linux's /proc: children, titles, and waiting for the end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_there(pid: int) -> bool:
 
 
 def title_of(pid: int) -> str:
-    """What the process calls itself; nothing where it has ended."""
+    """The command line that the process shows; empty if it has ended."""
     try:
         line = (_PROC / str(pid) / "cmdline").read_bytes()
     except OSError:

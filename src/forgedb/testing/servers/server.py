@@ -1,4 +1,4 @@
-"""One PostgreSQL server: its data, its port, its processes, and what can be done to them."""
+"""One PostgreSQL server: its data, port and processes, and methods that harm them."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ STOP_SECONDS_MAX = 30.0
 PROMOTE_SECONDS_MAX = 30
 
 SETTINGS: Mapping[str, str] = {
-    # A process that is killed loses nothing that it wrote: that is what is tried, not the disk.
+    # A killed process loses nothing that it wrote, and no machine is made to crash here.
     "fsync": "off",
     "full_page_writes": "off",
     "shared_buffers": "64MB",
-    # In the data folder: nothing of a server that was killed is left elsewhere.
+    # In the data folder, so that a killed server leaves no shared memory elsewhere.
     "dynamic_shared_memory_type": "mmap",
-    # Times out of reach of the machine's own zone and locale.
+    # The same everywhere, whatever the machine's own zone and locale.
     "timezone": "America/St_Johns",
     "lc_messages": "C",
 }
 
 MEMORY_LINE = 6
-"""Of postmaster.pid: the key and the id of its shared memory."""
+"""The line of postmaster.pid that has the key and the id of the shared memory, from 0."""
 
 LOG_CHARS_MAX = 2000
 
@@ -44,7 +44,7 @@ LOG_CHARS_MAX = 2000
 class Server:
     """A server in a folder of its own; ``settings`` are those of its configuration file.
 
-    It is there when it was created, or made as a copy of another, and runs when it was started.
+    ``create`` or ``copy_from`` makes its data, and ``start`` runs it.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Server:
         return f"Server({self.name!r}, port {self.port})"
 
     def create(self, *options: str) -> None:
-        """Make its data anew; everybody on this machine may be its superuser ``postgres``."""
+        """Make its data anew; anybody on this machine may connect as superuser ``postgres``."""
         self._make_folder()
         self.programs.run(
             "initdb",
@@ -78,7 +78,7 @@ class Server:
         )
 
     def copy_from(self, url: str) -> None:
-        """Make its data a base backup of the server with this URL, in the place of any other."""
+        """Replace its data by a base backup of the server with this URL."""
         if self.folder.exists():
             shutil.rmtree(self.folder)
         self._make_folder()
@@ -149,7 +149,7 @@ class Server:
         self._forget_memory()
 
     def _forget_memory(self) -> None:
-        """Remove what a killed server leaves in the system: the memory that says it is running."""
+        """Remove the shared memory that a killed server leaves, by which it seems to be running."""
         lock_file = self.data / "postmaster.pid"
         lines = lock_file.read_text().splitlines() if lock_file.exists() else []
         if len(lines) > MEMORY_LINE:
@@ -158,7 +158,7 @@ class Server:
         lock_file.unlink(missing_ok=True)
 
     def freeze(self) -> None:
-        """Stop all of its processes where they are (SIGSTOP): its sockets stay, and say nothing."""
+        """Stop all of its processes (SIGSTOP): its sockets stay open, and nothing answers."""
         assert self._process is not None, f"{self!r} doesn't run"
         self._process.send_signal(signal.SIGSTOP)
         self._frozen = processes.children_of(self._process.pid)
@@ -173,7 +173,7 @@ class Server:
             self._process.send_signal(signal.SIGCONT)
 
     def walsenders(self) -> list[int]:
-        """The processes that send its log to its standbys: while they are stopped, those lag."""
+        """The processes that send its WAL to standbys; while they are stopped, the standbys lag."""
         assert self._process is not None, f"{self!r} doesn't run"
         return [
             pid
@@ -188,14 +188,14 @@ class Server:
         )
 
     def follow(self, conninfo: str) -> None:
-        """Be a standby of the server with these words of libpq's, from its next start on."""
+        """Be a standby of the server with this connection string, from the next start on."""
         self.settings["primary_conninfo"] = f"{conninfo} application_name={self.name}"
         signal_file = self.data / "standby.signal"
         signal_file.touch()
         self.programs.hand_over(signal_file)
 
     def recover(self, **settings: str) -> None:
-        """Have its next start replay a log, as these settings say, and be a primary then."""
+        """Have the next start replay archived WAL by these settings, and end as a primary."""
         self.settings.update({"recovery_target_action": "promote", **settings})
         signal_file = self.data / "recovery.signal"
         signal_file.touch()
@@ -210,7 +210,7 @@ class Server:
             time.sleep(0.02)
 
     def configure(self, **settings: str) -> None:
-        """Change settings; where it runs, it has read them when this returns."""
+        """Change settings; a running server has read them when this returns."""
         self.settings.update(settings)
         if not self.running:
             return
@@ -232,7 +232,7 @@ class Server:
             **self.settings,
         }
         lines = (f"{name} = '{_escaped(value)}'\n" for name, value in own.items())
-        # Read after postgresql.conf, and so what counts.
+        # Read after postgresql.conf, whose settings it overrides.
         file = self.data / "postgresql.auto.conf"
         file.write_text("".join(lines))
         self.programs.hand_over(file)
@@ -242,8 +242,8 @@ class Server:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
     def query(self, statement: str, database: str = "postgres") -> list[Any]:
-        """The rows that a statement gives, of one column each their values."""
-        # Not by forgedb: what is asked here is how what is tested goes.
+        """The rows that a statement returns; of rows of one column, the values."""
+        # By psycopg alone: a test of forgedb must not observe the server through forgedb.
         with closing(
             psycopg.connect(self.url(database), autocommit=True, connect_timeout=10)
         ) as connection:

@@ -1,4 +1,4 @@
-"""An attack on the leases of a database by many clients in real processes, and its history checked.
+"""Attacks the leases of a database with many clients in real processes, and checks the history.
 
 ``python -m forgedb.testing.soak`` runs it; ``forgedb.testing.soak.attack`` is the same in Python.
 """

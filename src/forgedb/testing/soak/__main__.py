@@ -45,7 +45,7 @@ def say(line: str) -> None:
 
 
 def report(result: Result) -> int:
-    """Print what came of a soak, and return the exit status."""
+    """Print the result of a soak, and return the exit status."""
     for fault in result.faults[:FAULTS_SHOWN]:
         say(str(fault))
     say(told(result.counts))

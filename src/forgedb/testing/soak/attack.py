@@ -1,6 +1,6 @@
 """The attacker of a soak: it starts processes, stops and kills them, sets the clock, and checks.
 
-What it chooses comes from the seed; what meets when does not.
+The seed decides what it chooses, but not how the processes interleave.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ ROUND: Final = {
 """How often each attack is made in a round, where it can be made."""
 
 PAUSE_SECONDS = (0.1, 0.8)
-"""From one attack to the next."""
+"""The shortest and the longest pause between attacks."""
 
 STOP_SECONDS = (0.02, 0.5)
-"""How long processes are stopped: many leases are over by then."""
+"""How long processes are stopped: long enough for many leases to expire."""
 
 STEP_SECONDS_MAX = 0.5
 """How far the machine's clock is put from the real time, to either side."""
 
 FAR_BACK = timedelta(seconds=90)
-"""Further than forgedb believes a clock."""
+"""More than forgedb accepts of a clock that was set back."""
 
 FAR_BACK_SECONDS = 0.1
 
 END_SECONDS_MAX = 120.0
-"""How long processes may take to end when the time is over."""
+"""How long processes may take to end after the soak's time."""
 
 SAY_SECONDS = 10.0
 
@@ -60,7 +60,7 @@ READY_SECONDS = 0.02
 
 
 class Result(NamedTuple):
-    """What came of a soak: what is wrong, and how often what happened."""
+    """The result of a soak: the faults, and how often each kind of event happened."""
 
     faults: list[Fault]
     counts: dict[str, int]
@@ -75,10 +75,10 @@ def attack(
 ) -> Result:
     """Attack the leases of new repositories of a database, and check their history.
 
-    The repositories stay: use a database made for it, with forgedb's schema.  On SQLite the
-    machine's clock is set, for the soak's processes alone; on PostgreSQL the server's decides,
-    which isn't.  ``restart_server`` stops the server and starts it again, now and then.  ``say``
-    is given a line of text every 10 s.
+    The repositories stay: use a database made for the soak, with forgedb's schema.  On SQLite the
+    clock that the soak's processes see is set back and forth.  On PostgreSQL the server's clock
+    decides, and is left alone.  ``restart_server`` is called now and then, to stop the server and
+    start it again.  ``say`` is called with a line of text every 10 s.
 
     Raises InvalidValue (a database in memory), SchemaOutdated, Unavailable.
     """
@@ -102,7 +102,7 @@ def attack(
 
 
 class Attacker:
-    """A context manager: no process of its outlives it."""
+    """A context manager: none of its processes outlives it."""
 
     def __init__(
         self, db: Database, url: str, plan: Plan, folder: Path, clock: MachineClock | None
@@ -121,7 +121,7 @@ class Attacker:
         self._repository_ids: list[Ulid] = []
         self._until = 0.0
         self._far_back_seconds = 0.0
-        """The longest time for which the clock was out of belief."""
+        """The longest time for which the clock was too far back to be accepted."""
 
     def __enter__(self) -> Attacker:
         return self
@@ -151,7 +151,7 @@ class Attacker:
         return Result(faults, dict(self._counts))
 
     def _begin(self) -> None:
-        """Let all clients begin at one time, when the last process is ready."""
+        """Start all clients together, when the last process is ready."""
         give_up_at = time.monotonic() + START_SECONDS_MAX
         while not all(process.is_ready() for process in self._processes):
             if time.monotonic() > give_up_at:
@@ -208,7 +208,7 @@ class Attacker:
             self._counts[coming.pop(0)] += 1
 
     def _round(self, attacks: Iterable[str]) -> list[str]:
-        """Each attack once, so that a short soak has seen them all, and then as often as it may."""
+        """The attacks of a round: each once, so that a short soak has them all; then the rest."""
         once = [*attacks]
         again = [each for each in once for _ in range(ROUND[each] - 1)]
         self._chance.shuffle(once)
@@ -237,7 +237,7 @@ class Attacker:
     # What is done to the processes and to the clock.
 
     def _stop(self) -> None:
-        """Stop some for a while, wherever they are, and let them go on."""
+        """Stop some processes for a while, at any point of their work, and let them go on."""
         count = self._chance.randint(1, len(self._processes))
         stopped = self._chance.sample(self._processes, count)
         for process in stopped:
@@ -262,7 +262,7 @@ class Attacker:
             self._processes[-1].begin(self._until)
 
     def _bury(self, process: Process) -> None:
-        """Take the last words of a process that was killed; of its last calls nothing is known."""
+        """Read the rest of a killed process's log; the outcome of its last calls is unknown."""
         process.wait()
         self._take(process)
         self._observed += map(Lost, process.clients())
@@ -280,7 +280,7 @@ class Attacker:
         self._clock.set(before)
         self._far_back_seconds = max(self._far_back_seconds, time.monotonic() - began_at)
 
-    # When the time is over.
+    # After the soak's time.
 
     def _end(self) -> None:
         give_up_at = time.monotonic() + END_SECONDS_MAX
@@ -308,7 +308,7 @@ class Attacker:
                 self._faults.append(Fault("stuck", repository_id, str(held)))
 
     def _margin_seconds(self) -> float:
-        """How much longer than its term a lease may last: where a clock is set, so much more."""
+        """How much longer than its term a lease may last, with the steps of the clock included."""
         if self._clock is None:
             return MARGIN.total_seconds()
         return MARGIN.total_seconds() + 2 * STEP_SECONDS_MAX + self._far_back_seconds
@@ -324,7 +324,7 @@ class Attacker:
 
 
 def told(counts: Counter[str] | dict[str, int]) -> str:
-    """What has happened, in a line."""
+    """The counts as one line."""
     return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
 
 

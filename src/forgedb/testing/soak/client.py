@@ -1,4 +1,4 @@
-"""One client of a soak: it waits for a lease, writes with it, and gives it back, or doesn't."""
+"""One client of a soak: it waits for a lease, writes under it, and releases it or doesn't."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SAFETY_SECONDS = 0.001
 """By how much a holder stops before its term is over."""
 
 PAUSE_SECONDS_MAX = 0.05
-"""Between attempts, and after an answer that none was possible."""
+"""Between attempts to get a lease, and after Unavailable."""
 
 WAIT_SECONDS_MAX = 2.0
 REST_SECONDS_MAX = 1.0
@@ -27,12 +27,12 @@ OBJECTS_A_WRITE_MAX = 3
 
 
 class Client:
-    """A client; ``keep`` is given what it is told at once, ``count`` how often what happened.
+    """A client; ``keep`` gets each answer at once, ``count`` counts the events of each kind.
 
-    ``leases`` and ``objects`` are a database's; ``steps`` is how often the clock that counts was
-    set.  ``terms`` are the shortest and the longest lease, in seconds.  ``rest`` is how long it
-    rests after each at most, as a multiple of the time that the answer took: of many clients on a
-    slow machine none would get its answer before the lease is over.
+    ``leases`` and ``objects`` are a database's; ``steps`` returns how often the clock of the leases
+    was set.  ``terms`` are the shortest and the longest lease, in seconds.  ``rest`` is the longest
+    rest after each lease, as a multiple of the time that the answer took: without rest, many
+    clients on a slow machine would get their answers only after their leases are over.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class Client:
         self._old_token: dict[Ulid, int] = {}
 
     def live(self, until: float) -> None:
-        """Go from lease to lease until then, by ``time.monotonic()``.
+        """Take one lease after the other until then, a time of ``time.monotonic()``.
 
-        Raises what is no answer that a client may get.
+        Raises the errors that no client may get.
         """
         while time.monotonic() < until:
             try:
@@ -84,7 +84,7 @@ class Client:
         if got is None:
             return
         lease, asked_at, answered_at = got
-        # Some are stopped here past their deadline, some only sleep past it.
+        # Sleep in half of the cases, maybe past the lease's end; the attacker may stop us here too.
         time.sleep(self._chance.uniform(0, 1.5 * term) if self._chance.random() < 0.5 else 0)
         if self._chance.random() < 0.1 and repository_id in self._old_token:
             self._write(repository_id, self._old_token[repository_id])
@@ -101,7 +101,7 @@ class Client:
     def _wait(
         self, repository_id: Ulid, term: float, give_up_at: float
     ) -> tuple[Lease, float, float] | None:
-        """The lease, when it was asked for, and when it was there."""
+        """The lease, when it was asked for, and when the answer came; None if it takes too long."""
         last: Refused | None = None
         while True:
             asked_at = time.monotonic()
@@ -118,7 +118,7 @@ class Client:
                 if last is not None:
                     self._keep(last)
                 return lease, asked_at, answered_at
-            # Of those by one lease the first and the last say all.
+            # Of the refusals because of one lease the first and the last are enough for the check.
             if last is None or last.lease_id != refused.lease_id:
                 if last is not None:
                     self._keep(last)
@@ -152,7 +152,7 @@ class Client:
             pass
 
     def _finish(self, lease: Lease) -> None:
-        """End it, or not."""
+        """End the lease in one of several ways, or leave it to expire."""
         choice = self._chance.random()
         try:
             if choice < 0.4:

@@ -30,7 +30,7 @@ class MachineClock:
             self._state = mmap.mmap(file.fileno(), _STATE.size)
 
     def now(self) -> datetime:
-        """The time that the machine believes."""
+        """The machine's time, with the offset."""
         return datetime.now(UTC) + self.offset
 
     @property
@@ -42,7 +42,7 @@ class MachineClock:
         return self._read()[1]
 
     def set(self, offset: timedelta) -> None:
-        """Put the clock so far ahead of the real time, or behind it."""
+        """Set the clock ahead of the real time by the offset, or behind it."""
         _STATE.pack_into(self._state, 0, offset // timedelta(microseconds=1), self.steps + 1)
 
     def _read(self) -> tuple[int, int]:
@@ -51,9 +51,10 @@ class MachineClock:
 
 
 def step_own_clock(chance: random.Random) -> None:
-    """Have this process's own clock jump to and fro, by up to a day, from now on.
+    """From now on let this process's own clock jump back and forth, by up to a day.
 
-    No lease may depend on it: on PostgreSQL the server's decides, and ids are made by it at best.
+    For PostgreSQL, where no lease may depend on it: the server's clock decides.  At most ids are
+    made by the process's own.
     """
     time.time_ns = _jumping(time.time_ns, chance)
     whole = time.time_ns

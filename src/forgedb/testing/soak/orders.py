@@ -1,4 +1,4 @@
-"""What a soak is told to do, and what it tells each of its processes."""
+"""The plan of a soak, and the orders that it gives to each of its processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START_SECONDS_MAX = 60.0
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A soak: how long, by how many clients, and the seed of what they and the attacker choose."""
+    """A soak: how long, how many clients, and the seed of their and the attacker's choices."""
 
     minutes: float
     clients: int = 200
@@ -51,10 +51,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Orders(msgspec.Struct, frozen=True):
-    """What a process is to do, until a time of ``time.monotonic()`` that it is told later.
+    """What a process is to do; until when, it is told later, by ``time.monotonic()``.
 
-    ``log`` is the file for what its clients are told, ``clock`` that of the machine's clock where
-    the machine's is the one that counts.
+    ``log`` is the file for its clients' answers.  ``clock`` is the file of the machine's clock, if
+    leases depend on that.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""A process of a soak as its attacker sees it: its orders, its log, and what it died of."""
+"""A process of a soak, from the attacker's side: its orders, its log, and why it ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _decode = msgspec.json.Decoder(Line).decode
 
 
 class Process:
-    """A process of clients, and how far its log was read."""
+    """A process of clients; remembers how far its log was read."""
 
     def __init__(self, orders: Orders) -> None:
         self.orders = orders
@@ -35,12 +35,12 @@ class Process:
         self._tell(msgspec.json.encode(orders))
 
     def begin(self, until: float) -> None:
-        """Have its clients begin, as soon as it is ready, and end then."""
+        """Have its clients begin as soon as it is ready, and end at ``until``."""
         self._tell(msgspec.json.encode(until))
 
     def _tell(self, line: bytes) -> None:
         assert self.popen.stdin is not None
-        # What has died by then is found dead by who looks at it.
+        # The process may have died already; whoever waits for it finds out.
         with suppress(BrokenPipeError):
             self.popen.stdin.write(line + b"\n")
             self.popen.stdin.flush()
@@ -54,7 +54,7 @@ class Process:
         return [self.orders.client(number) for number in range(self.orders.clients)]
 
     def lines(self) -> Iterator[Line]:
-        """What was added to its log since it was last asked for."""
+        """The lines that were added to its log since the last call."""
         if not self._log.exists():
             return
         with self._log.open("rb") as file:

@@ -1,7 +1,7 @@
-"""A process of a soak: its clients, each in a thread, and the file of what they are told.
+"""A process of a soak: its clients, each in a thread, and the log of the answers they get.
 
-It reads from its standard input two lines of JSON: its orders and, when it has begun its log, until
-when its clients are to go on.
+It reads two lines of JSON from its standard input: its orders and, when it has begun its log, the
+time until which its clients go on.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from forgedb.testing.soak.orders import START_SECONDS_MAX, Orders
 COUNT_SECONDS = 0.2
 
 CONNECTIONS_MAX = 6
-"""To a server: many processes fit into what one takes by default."""
+"""Of one process: many fit into the default ``max_connections`` of a server."""
 
 
 class Counts(msgspec.Struct, frozen=True, tag=True):
-    """How often what happened since the last of these."""
+    """The number of events of each kind since the last of these lines."""
 
     of: dict[str, int]
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """A client raised what no client may be answered."""
+    """A client raised an error that no client may get."""
 
     client: str
     error: str
@@ -49,7 +49,7 @@ Line: TypeAlias = Observation | Counts | Failed
 
 
 class Log:
-    """A file of lines: each is there when ``keep`` returns, also where a SIGKILL comes then."""
+    """A file of lines: when ``keep`` returns, the line outlives a SIGKILL of the process."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -59,7 +59,7 @@ class Log:
 
 
 def work(orders: Orders, told_until: Callable[[], float]) -> None:
-    """Run the clients until the time that is told when they could begin."""
+    """Run the clients until the time that ``told_until`` returns once they are ready to begin."""
     chance = random.Random(orders.seed)
     clock = None if orders.clock is None else MachineClock(Path(orders.clock))
     step_own_clock(random.Random(chance.random()))
@@ -91,7 +91,7 @@ def work(orders: Orders, told_until: Callable[[], float]) -> None:
 
 
 def _connected(orders: Orders, clock: MachineClock | None) -> Database:
-    """The database, where the server may be down for now."""
+    """The database; tries again while the server is down."""
     options: dict[str, Any] = {"pool_max_size": CONNECTIONS_MAX}
     if clock is not None:
         options = {"mode": "rw", "clock": clock.now}
@@ -113,7 +113,7 @@ def _live(client: Client, until: float, log: Log) -> None:
 
 
 def _tell(counts: list[Counter[str]], told: Counter[str], log: Log) -> Counter[str]:
-    """Log what has happened since it was last told; what has happened in all."""
+    """Log the events since ``told``; return the counts of all events so far."""
     total = sum(map(Counter, counts), Counter[str]())
     log.keep(Counts(dict(total - told)))
     return total
