@@ -1,1 +1,1 @@
-"""What forgedb costs beside the raw driver: ``python -m benchmarks`` prints each ratio."""
+"""What forgedb costs, compared with the raw driver: ``python -m benchmarks`` prints the ratios."""

@@ -1,5 +1,6 @@
-"""``python -m benchmarks``: forgedb beside the raw driver, each row printed as soon as it is known;
-with the name of another benchmark that one, and ``check`` compares with what was committed.
+"""``python -m benchmarks``: compares forgedb with the raw driver, and prints each row when it is
+measured.  With the name of another benchmark it runs that; ``check`` compares with the committed
+ratios.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ COMMANDS = {
 }
 
 PACKAGES = ("clients", "growth", "peers", "plots")
-"""Those whose ``main`` is in ``running``, not in a module of the command's name."""
+"""The commands whose ``main`` is in the module ``running`` of a package."""
 
 
 def parser(rows: Sequence[str] | None = None) -> ArgumentParser:
-    """Of all commands; ``rows`` are those that ``limit`` has."""
+    """The parser of all commands; ``rows`` are the names that ``limit`` knows."""
     every = ArgumentParser(prog="benchmarks", description=__doc__)
     commands = every.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, words in COMMANDS.items():
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     given = [*(sys.argv[1:] if arguments is None else arguments)]
     if not given or (given[0] not in COMMANDS and given[0] not in ("-h", "--help")):
         given.insert(0, "limit")
-    # What is asked for is all that is imported: peers want to choose their SQLite first.
+    # Import only the command that was asked for: peers must choose their SQLite first.
     rows = import_module("benchmarks.limit").EVERY if given[0] == "limit" else None
     asked: Namespace = parser(rows).parse_args(given)
     module = f"{asked.command}.running" if asked.command in PACKAGES else asked.command

@@ -1,5 +1,5 @@
-"""The async surface at the works that are bound, beside the drivers awaited; each side in the same
-event loop, turn by turn."""
+"""The async API at the work that has a bound, compared with awaited drivers; both sides run in one
+event loop and take turns."""
 
 from __future__ import annotations
 
@@ -40,12 +40,13 @@ from forgedb.dao.repositories import LIST_LIVE, SELECT_BY_ID
 RowValues: TypeAlias = tuple[Any, ...]
 
 Calls: TypeAlias = Callable[[forgedb.AsyncDatabase], Iterator[Coroutine[Any, Any, object]]]
-"""Writes without end, each to be awaited."""
+"""An endless series of writes, each to be awaited."""
 
 Get: TypeAlias = Callable[[str], Coroutine[Any, Any, Sequence[RowValues]]]
 
 AWAKE = 10
-"""So many more pages, that a thread that slept while others had their turn is awake again."""
+"""How many times more pages a slice has here, so that it matters little that a thread wakes up
+slowly after the other side's turn."""
 
 
 class Raw(Protocol):
@@ -66,7 +67,7 @@ class Raw(Protocol):
 
 
 class Hopping:
-    """apsw; each operation is a hop to its thread and back, as forgedb's are."""
+    """apsw; each operation runs in its thread and is awaited, as forgedb's operations are."""
 
     words = "apsw in a thread"
 
@@ -143,7 +144,7 @@ async def open_raw(url: str, *, writes: bool = True) -> Raw:
 
 @asynccontextmanager
 async def _getters(url: str) -> AsyncIterator[dict[str, Callable[[Sequence[str]], Any]]]:
-    """What gets rows by id with what people have at hand: of aiosqlite, or of psycopg."""
+    """Functions that get rows by id through a common driver: aiosqlite, or psycopg."""
     text = raw_text(url, SELECT_BY_ID)
     if is_file(url):
         async with aiosqlite.connect(path_of(url)) as file:
@@ -172,7 +173,7 @@ async def _getters(url: str) -> AsyncIterator[dict[str, Callable[[Sequence[str]]
 
 
 class Meeting(NamedTuple):
-    """Databases of one kind, and the loop of both sides."""
+    """Databases of one kind, and the event loop of both sides."""
 
     place: Place
     loop: asyncio.Runner
@@ -190,7 +191,7 @@ class Meeting(NamedTuple):
         self.loop.run(db.close())
 
     def run(self, works: Iterable[Coroutine[Any, Any, object]]) -> Slice:
-        """One after the other."""
+        """A slice that awaits them one after the other."""
 
         async def each() -> list[object]:
             return [await work for work in works]
@@ -198,7 +199,7 @@ class Meeting(NamedTuple):
         return lambda: self.loop.run(each())
 
     def row(self, name: str, words: str, against: str, *numbers: Any) -> Row:
-        """Of so many operations, a bound, and the times of both."""
+        """A row; ``numbers`` are the count of operations, the bound, and both sides' times."""
         work = f"await {words}{self.place.suffix}"
         return Row(f"{self.place.prefix}await-{name}", work, against, *numbers)
 
@@ -351,6 +352,6 @@ WORKS: dict[str, Callable[[Meeting], Iterator[Row]]] = {
 
 
 def rows(name: str, place: Place) -> Iterator[Row]:
-    """Of the work of this name."""
+    """The rows of the work of this name."""
     with asyncio.Runner() as loop:
         yield from WORKS[name](Meeting(place, loop))

@@ -1,7 +1,7 @@
-"""Whether forgedb costs what it did when its ratios were committed.
+"""Whether forgedb still costs what it did when its ratios were committed.
 
-Instructions are counted, with valgrind, for what one process does; times are taken where a server
-or the system has a part in it, and are allowed to differ by much more.
+For work of a single process instructions are counted, with valgrind.  Where a server or the system
+takes part, times are measured, and may differ by much more.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from benchmarks.timing import Row
 NAME = "check"
 
 TOLERANCES = {"instructions": 0.03, "time": 0.2}
-"""By how much of itself a ratio may differ from the committed one, by what was measured."""
+"""By which share a ratio may differ from the committed one, by what was measured."""
 
 ACCEPT = "python -m benchmarks check --accept"
 
 
 class Ratio(NamedTuple):
-    """What forgedb takes, as a multiple of what the driver alone does for the same work."""
+    """forgedb's cost as a multiple of the driver's for the same work."""
 
     measure: str
     work: str
@@ -64,12 +64,12 @@ def main(asked: Namespace) -> int:
 
 
 def counted() -> list[Ratio]:
-    """Of instructions."""
+    """The ratios of instructions."""
     return [Ratio("instructions", work, ratio) for work, ratio in counting.ratios().items()]
 
 
 def timed() -> list[Ratio]:
-    """Of time."""
+    """The ratios of time."""
     rows: list[Row] = []
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
         files = Files(FULL, Path(folder))
@@ -83,13 +83,13 @@ def timed() -> list[Ratio]:
 
 
 def merged(kept: Sequence[Ratio], found: Sequence[Ratio]) -> list[Ratio]:
-    """What is found, and what was committed of the measure that wasn't taken."""
+    """The ratios found, and the committed ones of a measure that was not taken."""
     taken = {each.measure for each in found}
     return [*found, *(each for each in kept if each.measure not in taken)]
 
 
 def compare(kept: Sequence[Ratio], found: Sequence[Ratio]) -> list[Comparison]:
-    """Each ratio beside the committed one, as far as its measure was taken."""
+    """Compare each ratio with the committed one, if its measure was taken."""
     committed = {each[:2]: each.ratio for each in kept}
     taken = {each.measure for each in found}
     lines = [_compared(each, committed.pop(each[:2], None)) for each in found]
@@ -113,7 +113,7 @@ def _compared(found: Ratio, committed: float | None) -> Comparison:
 
 
 def differing_versions(kept: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """What was measured with other versions than these."""
+    """The versions that differ from those of the committed measurement."""
     return [
         f"{name} is {here[name]} here, and was {version} when the ratios were committed"
         for name, version in kept.items()

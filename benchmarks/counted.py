@@ -1,10 +1,10 @@
-"""``python -m benchmarks.counted BASE WORK SIDE …``: the processes that are counted.
+"""``python -m benchmarks.counted BASE WORK SIDE …``: the processes whose instructions are counted.
 
-Each work and side is a child of one that has imported everything and opened nothing: importing is
-nine tenths of what such a process takes.  For each a line says which process it was.
+Each work and side runs in a child of one process, which has imported everything and opened nothing:
+importing is nine tenths of what such a process takes.  A line for each tells its process id.
 
-All sides of a work prepare the same; then one side does it, or, for ``neither``, nobody.  What a
-side takes more than ``neither`` is what its work costs.
+All sides of a work prepare the same.  Then one side does the work, or none for ``neither``.  The
+cost of a side is what it takes more than ``neither``.
 """
 
 from __future__ import annotations
@@ -99,12 +99,12 @@ def main(base: str, *given: str) -> None:
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder:
         for number, _ in enumerate(runs):
             Path(folder, str(number)).mkdir()
-        # A child has what its parent took until then: so there is as little as can be between two.
+        # A child inherits its parent's count: do as little as possible between two forks.
         for _ in runs:
             child = os.fork()
             if not child:
                 count(*runs[len(children)], base, f"{folder}/{len(children)}")
-                # Nothing that its parent would do at its end, and no end of what is open.
+                # Skip the parent's exit handlers, and don't close what is open.
                 os._exit(0)
             children.append(child)
             if os.waitpid(child, 0)[1]:
@@ -114,12 +114,12 @@ def main(base: str, *given: str) -> None:
 
 
 def count(work: str, side: str, base: str, folder: str) -> None:
-    """Do the side's part, once all is warm."""
+    """Warm up both sides, and then do the work by the given one."""
     place = Files(COUNTED, Path(folder))
     prepared = WORKS[work](place, place.copy(base, "counted"))
     for run in prepared:
         run()
-    # What was prepared is no garbage: a collection that walks it belongs to neither side.
+    # Keep prepared objects out of garbage collections: these would count for the side.
     gc.collect()
     gc.freeze()
     if side != "neither":

@@ -1,7 +1,7 @@
-"""Instructions counted by callgrind: what forgedb takes for a work, as a ratio to the raw one.
+"""Instructions, counted by callgrind: those of forgedb as a ratio to the raw driver's.
 
-Counts move by less than a hundredth from run to run, where times move by a tenth.  They leave out
-what the system does, waiting above all: for that there are times.
+Counts vary by less than 1 % from run to run, times by 10 %.  Counts leave out what the system does,
+above all waiting: ``check`` measures times for that.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def ratios() -> dict[str, float]:
         cores = len(os.sched_getaffinity(0))
         with ThreadPoolExecutor(cores) as together:
             migrating = together.map(lambda side: _migrate(side, filled), SIDES[1:])
-            # The sides of a work have one parent: what it took until then is the same.
+            # The sides of a work have the same parent, and so inherit the same count.
             parts = together.map(lambda works: _count(works, filled), _shared(cores))
             counts = {run: count for part in parts for run, count in part.items()}
             counts |= {(MIGRATE, side): n for side, n in zip(SIDES[1:], migrating, strict=True)}
@@ -58,19 +58,19 @@ def ratios() -> dict[str, float]:
 
 
 def _compile() -> None:
-    """Have Python's compiled code written, which is no part of any work."""
+    """Write Python's bytecode files first: compiling is no part of any work."""
     for module in (("compileall", "-q", "src"), ("benchmarks.counted",)):
         command = [sys.executable, "-m", *module]
         subprocess.run(command, check=True, cwd=ROOT, env=_alike())
 
 
 def _shared(cores: int) -> list[list[str]]:
-    """The works, dealt out to so many processes."""
+    """The works, divided among so many processes."""
     return [[*WORKS][first::cores] for first in range(min(cores, len(WORKS)))]
 
 
 def _count(works: Sequence[str], filled: str) -> dict[tuple[str, str], int]:
-    """What each side takes, with what their common parent had imported."""
+    """The count of each side, which includes the imports of their common parent."""
     runs = [(work, side) for work in works for side in SIDES]
     said, of = instructions("-m", "benchmarks.counted", filled, *chain(*runs))
     return {(work, side): of[child] for child, work, side in _counted.findall(said)}
@@ -88,7 +88,7 @@ def _migrate(side: str, filled: str) -> int:
 
 
 def instructions(*arguments: str) -> tuple[str, dict[str, int]]:
-    """What a process of this interpreter says, and how many it and each child of it take."""
+    """The output of a Python process, and the counts of it and each of its children."""
     done = subprocess.run(
         [*VALGRIND, sys.executable, *arguments],
         check=False,
@@ -104,5 +104,5 @@ def instructions(*arguments: str) -> tuple[str, dict[str, int]]:
 
 
 def _alike() -> dict[str, str]:
-    """An environment in which a run takes what the last one took."""
+    """An environment in which each run takes the same count."""
     return environment(PYTHONHASHSEED="0")

@@ -23,15 +23,15 @@ PROJECT = "platform"
 PAGE = 100
 
 HERE = "UPDATE database_identity SET system_identifier = forgedb_system_identifier()"
-"""A copy's first write would find that it isn't where it was, and begin a new era: work that no
-contender but forgedb has, and tokens that begin by chance.  No trigger may look at it."""
+"""Without it, a copy's first write would notice that the database was moved, and begin a new era:
+work that forgedb alone has, and tokens that begin at random.  Run it without triggers."""
 
 UTC = "-c TimeZone=UTC"
-"""forgedb's connections read times so: a zone of its own would cost the raw one more."""
+"""As forgedb's connections have it: with another zone the raw driver would take longer."""
 
 
 def is_file(url: str) -> bool:
-    """Whether it is SQLite's."""
+    """Whether the URL is of a SQLite file."""
     return url.startswith("sqlite:")
 
 
@@ -51,7 +51,7 @@ def open_raw(url: str, *, writes: bool = True) -> Any:
     options = sqlite_options(path_of(url), {})
     raw = SqliteConnection(options, _no_clock, writes=writes).raw
     raw.convert_binding = None
-    # By SQLite itself: these take the place of forgedb's hooks.
+    # SQLite itself checkpoints here, in place of forgedb's hooks.
     raw.wal_autocheckpoint(LOG_PAGES)
     raw.set_progress_handler(None)
     raw.set_busy_timeout(int(options.busy_timeout_seconds * 1000))

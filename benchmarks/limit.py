@@ -1,4 +1,4 @@
-"""Beside the raw driver, and other libraries: measures each row and prints it when it is known."""
+"""Compares with the raw driver and other libraries: measures each row, and prints it at once."""
 
 from __future__ import annotations
 
@@ -63,17 +63,17 @@ ON_POSTGRES: dict[str, Measure] = {
 BENCHMARKS = [*ON_SQLITE, *ON_POSTGRES]
 
 PEERS_WORKS = ("get", "create", "page", "offset", "lease", "missing", "add")
-"""Their names, known without importing what does them."""
+"""The names of the peers' works, here so that their modules need not be imported."""
 
 PEERS = {f"{database}peers-{work}": work for database in ("", "postgres-") for work in PEERS_WORKS}
 
 EVERY = [*BENCHMARKS, *PEERS]
 
 MIGRATING = ("migrate-files", "postgres-migrate")
-"""What other migration runners do, too."""
+"""The works that other migration runners are compared at."""
 
 LIMIT, MIGRATION_PEERS = "limit", "migration-peers"
-"""The results that rows are kept in: two, since those of both have the same names."""
+"""The two results that rows are saved in: rows of both have the same names."""
 
 
 def main(asked: Namespace) -> None:
@@ -115,7 +115,7 @@ def main(asked: Namespace) -> None:
 
 
 class _Shown:
-    """What was printed, as it is kept: by the result that it belongs to."""
+    """The rows printed so far, by the result that they are saved in."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.rows: dict[str, list[dict[str, Any]]] = {}
@@ -128,7 +128,7 @@ class _Shown:
             self.rows.setdefault(result, []).append(report.values(row))
 
     def say(self, words: str) -> None:
-        """Words for people."""
+        """Print words for people, unless the output is JSON."""
         if not self._as_json:
             print(words, flush=True)
 
@@ -136,7 +136,7 @@ class _Shown:
 def run_peers(
     python: Path, on: str, works: Sequence[str], *options: str, url: str | None = None
 ) -> None:
-    """Measure the works by the interpreter that has the peers, with forgedb from this checkout;
+    """Measure the works in the Python that has the peers installed, with this checkout's forgedb;
     ``url`` is of a server to measure on."""
     command = [str(python), "-m", "benchmarks", "peers", "--on", on, *options]
     for work in works:

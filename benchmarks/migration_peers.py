@@ -1,6 +1,6 @@
 """The same 200 files by other migration runners, each as its own documentation advises.
 
-They are no dependency of anything here: `make bench-peers` installs them in a place of their own.
+Nothing here depends on them: `make bench-peers` installs them in an environment of their own.
 On SQLite every runner gets a database in WAL mode, and synchronous FULL as forgedb has it; only
 yoyo-migrations takes no such setting, and syncs every commit.
 """
@@ -27,7 +27,7 @@ ALEMBIC_INI = """
 script_location = {folder}
 """
 
-# Python's sqlite3 begins no transaction for DDL: SQLAlchemy's documentation has it begun by hand.
+# Python's sqlite3 begins no transaction for DDL: begin it by hand, as SQLAlchemy advises.
 ALEMBIC_ENV = """
 from alembic import context
 from sqlalchemy import create_engine, event, pool
@@ -63,11 +63,11 @@ class Peer(NamedTuple):
     name: str
     lay_out: Callable[[Path, Path], None]
     command: Callable[[str, Path], list[str]]
-    """Of a URL as forgedb takes it, and the folder that was laid out."""
+    """Makes the command from forgedb's URL and the folder with the files laid out."""
 
 
 def peers_of(python: Path) -> list[Peer]:
-    """Those installed beside an interpreter; dbmate may also be on the PATH."""
+    """The peers installed beside a Python interpreter; dbmate may also be on the PATH."""
     yoyo, alembic = python.with_name("yoyo"), python.with_name("alembic")
     dbmate = _dbmate_beside(python)
     found: list[Peer] = []
@@ -95,7 +95,7 @@ def _fresh(place: Place, kind: str) -> str:
 
 
 def _rows(place: Place, peers: list[Peer], folder: Path) -> Iterator[Row]:
-    """All take turns with one another, so that one run of forgedb's is beside all of theirs."""
+    """All runners take turns, so that each run of forgedb is compared with one of every peer."""
     scale, database = place.scale, place.words
     files = written(folder / "files", scale.files, 1)
     runners: dict[str, Callable[[str], object]] = {"forgedb": lambda url: migrate(url, files)}
@@ -130,12 +130,12 @@ def _rows(place: Place, peers: list[Peer], folder: Path) -> Iterator[Row]:
 
 
 def _apply(peer: Peer, laid_out: Path, url: str) -> None:
-    # What it says is no matter, unless it fails: then the error has it.
+    # Its output is shown only if it fails, in the error.
     run(*peer.command(url, laid_out), is_quiet=True)
 
 
 def _dbmate_beside(python: Path) -> str | None:
-    """The program itself: npm's own command starts Node first, only to start it."""
+    """The dbmate binary itself: the command that npm installs would start Node first."""
     packages = python.parent.parent / "node_modules" / "@dbmate"
     of_npm = next(packages.glob("*/bin/dbmate"), None)
     return shutil.which("dbmate") if of_npm is None else str(of_npm)

@@ -1,4 +1,4 @@
-"""Migrating: 200 files, whole processes, beside a bare loop in the same driver."""
+"""Migrating: 200 files, in whole processes, compared with a bare loop on the same driver."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OURS = [str(INSTALLED)] if INSTALLED.exists() else [sys.executable, "-m", "forge
 IMPORTS = "import apsw, click, msgspec"
 CONNECTS = "import click, msgspec, psycopg, sys; psycopg.connect(sys.argv[1]).close()"
 
-# What any runner has to do, and nothing else: no lock, no checksum, no look at what is there.
+# Only what any runner must do: no lock, no checksum, no look at what is applied already.
 BARE_SQLITE = """
 import sys, apsw
 from pathlib import Path
@@ -61,7 +61,7 @@ ROWS = {
 
 
 def rows(place: Place) -> Iterator[Row]:
-    """Into a new database each time; then into one that has them all."""
+    """First into a new database each time, then into one that has all files applied."""
     on_file, scale = isinstance(place, Files), place.scale
     name = "migrate-files" if on_file else "postgres-migrate"
     bare, imports = (BARE_SQLITE, IMPORTS) if on_file else (BARE_POSTGRES, CONNECTS)

@@ -1,4 +1,4 @@
-"""Objects by the million: recording them, and reading a page that lies deep among them."""
+"""Objects by the million: recording them, and reading a page far into the list."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RowValues: TypeAlias = tuple[Any, ...]
 Add: TypeAlias = Callable[[Any, Sequence[RowValues]], None]
 
 SORTED_ROWS = 100_000
-"""Rows that forgedb sorts together on SQLite, where they come in no order."""
+"""How many rows forgedb sorts at a time on SQLite, if they come in no order."""
 
 CREATED_AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 CREATED_AT_TEXT = "2026-11-22T10:00:00.000000Z"
@@ -40,8 +40,8 @@ ON CONFLICT DO NOTHING
 
 
 def add_many(place: Place) -> Iterator[Row]:
-    """All objects in one transaction: in Git's order and in none; on a server, whose table may have
-    others already, beside a tenth as many, too."""
+    """All objects in one transaction: in Git's order, and shuffled.  On a server also into a table
+    that has a tenth as many already."""
     objects = generated(place.scale.objects)
     shuffled = random.Random(1).sample(objects, k=len(objects))
     with open_ours(place.base) as db:
@@ -115,7 +115,7 @@ def depth(place: Place) -> Iterator[Row]:
 def _added(
     place: Place, base: str, send: Add, rows: Sequence[RowValues], objects: Sequence[NewObject]
 ) -> tuple[Times, Times]:
-    """The driver sends the rows that forgedb makes of the objects."""
+    """Times of both sides: the driver sends the same rows that forgedb makes of the objects."""
     repository_id = rows[0][0]
     urls: dict[str, str] = {}
 
@@ -185,7 +185,7 @@ def generated(count: int, seed: int = 0) -> list[NewObject]:
 
 
 def created_at_in(url: str) -> object:
-    """When they were recorded, as such a database has it."""
+    """The value of ``created_at`` as this kind of database stores it."""
     return CREATED_AT_TEXT if is_file(url) else CREATED_AT
 
 

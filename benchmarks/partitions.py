@@ -1,4 +1,4 @@
-"""What partitions cost: object_metadata as it is, beside a table that differs in nothing else."""
+"""What partitions cost: object_metadata compared with the same table without partitions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CREATE TABLE {WHOLE} (
 """
 
 REPOSITORIES = 100
-"""Over how many repositories the objects are spread."""
+"""The number of repositories that the objects belong to."""
 
 
 def partitions(place: Place) -> Iterator[Row]:

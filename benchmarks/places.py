@@ -1,4 +1,4 @@
-"""Where a work is measured: files, or databases of a server; each by its URL."""
+"""The databases that a work is measured on: SQLite files or databases of a server, by URL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from benchmarks.server import Server
 
 
 class Place(Protocol):
-    """Databases of one kind: what rows say of it, and how their names begin and their works end."""
+    """Databases of one kind.
+
+    ``words`` is how rows name it; ``prefix`` begins the names of rows, ``suffix`` ends their works.
+    """
 
     words: str
     suffix: str
@@ -26,24 +29,24 @@ class Place(Protocol):
     driver: str
     scale: Scale
     connect: Callable[[str], Any]
-    """A connection of what people have at hand: Python's own module, or psycopg."""
+    """Connects by a common driver: Python's own sqlite3, or psycopg."""
 
     @property
     def base(self) -> str:
-        """One of a project and its repositories; filled when it is first asked for."""
+        """The URL of a database with a project and its repositories; filled on first use."""
 
     def empty(self, name: str) -> str:
-        """One that isn't there yet, or holds nothing, in place of the last of the name."""
+        """The URL of an empty or missing database, in place of the last one of the name."""
 
     def copy(self, url: str, name: str) -> str:
-        """Another with the same content, in place of the last of the name."""
+        """The URL of a copy of a database, in place of the last one of the name."""
 
     def settle(self, url: str) -> None:
-        """Make it as it would be some time after it was filled."""
+        """Bring it into the state that it would have some time after it was filled."""
 
 
 class Files:
-    """SQLite's, in a folder."""
+    """SQLite files in a folder."""
 
     words = "SQLite"
     suffix = ""
@@ -69,7 +72,7 @@ class Files:
         return f"sqlite:///{path}"
 
     def copy(self, url: str, name: str) -> str:
-        """Known to be where it is."""
+        """The copy's identity says where it is, so that no new era begins."""
         target = self.empty(name)
         shutil.copyfile(path_of(url), path_of(target))
         with closing(open_raw(target)) as raw:
@@ -86,7 +89,7 @@ class Files:
 
 
 class Databases:
-    """PostgreSQL's, on a server."""
+    """Databases of a PostgreSQL server."""
 
     words = "PostgreSQL"
     suffix = ", PostgreSQL"

@@ -1,4 +1,4 @@
-"""Processes that are measured: started alike, and with Python's compiled code."""
+"""Processes that are measured: started in the same way, with Python's bytecode cached."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This one's, in which compiled code is kept, whatever it says."""
+    """This process's environment, but Python always writes its bytecode files."""
     kept = {**os.environ, **more}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return kept

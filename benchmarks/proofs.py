@@ -1,4 +1,4 @@
-"""Proving a history, beside loops that only read it and hash it, or only hash it."""
+"""Verifying a history, compared with loops that only read and hash it, or only hash it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BOUND = 1 / 0.7
 IN_ORDER = f"SELECT {columns(AuditEntry)} FROM audit_entries ORDER BY stream_id, seq"
 
 TABLES = ("projects", "repositories", "leases", "mirrors", "audit_entries")
-"""What a history fills, referenced tables first."""
+"""The tables that a history fills, referenced ones first."""
 
 ENTRIES_A_TURN = 5
 ENTRIES_A_READ = 1000
@@ -42,8 +42,7 @@ Entries: TypeAlias = Callable[[], Iterable[tuple[Any, ...]]]
 
 
 def verify(place: Place) -> Iterator[Row]:
-    """The whole of a history of many streams: one for each of the loops that it can be compared
-    with."""
+    """A whole history of many streams: a row for each of the loops that it is compared with."""
     with TemporaryDirectory(prefix="forgedb-benchmarks-") as folder, ExitStack() as stack:
         url = told_in = f"sqlite:///{folder}/history.db"
         _tell(told_in, place.scale)
@@ -62,7 +61,7 @@ def _entries(raw: Any) -> Iterable[tuple[Any, ...]]:
 
 
 def _entries_of_server(raw: psycopg.Connection[Any]) -> Iterator[tuple[Any, ...]]:
-    # What was hashed is the JSON's text.
+    # The hash covers the text of the JSON, so don't parse it.
     raw.adapters.register_loader("json", TextLoader)
     with raw.transaction(), raw.cursor(name="entries") as cursor:
         cursor.itersize = ENTRIES_A_READ
@@ -100,7 +99,7 @@ def read_and_hash(entries: Entries) -> None:
 
 
 def encodings(entries: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
-    """What the hash of each entry is made over, as docs/audit.md says it."""
+    """The bytes that each entry's hash covers, by docs/audit.md."""
     stream_id, head = None, b""
     for stream, seq, entry_id, at, *others, version, entry_hash in entries:
         if stream != stream_id:
@@ -139,7 +138,7 @@ def hash_all(encoded_entries: list[bytes]) -> None:
 
 
 def _tell(url: str, scale: Scale) -> None:
-    """Streams of changes as they come in a forge, made by the DAOs, all of them taking turns."""
+    """Write streams of typical changes by the DAOs, with the streams interleaved."""
     with open_ours(url) as db:
         fill(db, scale._replace(repositories=scale.streams))
         asked = db.acting_as("user:ada", request_id="req-5f0c81d2", source_ip="10.0.0.7")
@@ -166,7 +165,7 @@ def _copy(told_in: str, url: str) -> None:
     with open_ours(url) as db:
         db.migrate()
     with closing(open_raw(told_in, writes=False)) as told, open_raw(url) as raw:
-        # No rule stands in the way of rows that come table by table.
+        # Without triggers and foreign keys, so that rows can be loaded table by table.
         raw.execute("SET session_replication_role = replica")
         for table in TABLES:
             found = told.execute(f"SELECT * FROM {table}")

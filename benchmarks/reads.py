@@ -86,6 +86,6 @@ def chosen(ids: Sequence[str], count: int) -> list[str]:
 
 
 def check_same(rows: Sequence[Any], models: Sequence[Any]) -> None:
-    """Both read the same: what SQLite keeps as text or numbers is told apart by the model alone."""
+    """Check that both read the same: the fields that the driver and the model have alike."""
     for row, model in zip(rows, models, strict=True):
         assert row[:5] == astuple(model)[:5], (row, model)

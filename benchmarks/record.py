@@ -1,4 +1,4 @@
-"""What was measured, with where and when: files in ``benchmarks/results``, one for each command."""
+"""Results, with place and time: files in ``benchmarks/results``, one for each command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DISTRIBUTIONS = ("forgedb", "apsw", "aiosqlite", "msgspec", "psycopg")
 def save(name: str, rows: Sequence[Mapping[str, Any]], *, notes: str = "") -> Path:
     """Write the rows, a line each, in place of the last ones of this name.
 
-    ``notes`` tell what a reader must know of the run, such as what else the machine did.
+    ``notes`` tell what a reader must know of the run, such as what else ran on the machine.
     """
     found = {
         "date": datetime.now(UTC).date().isoformat(),
@@ -37,7 +37,7 @@ def save(name: str, rows: Sequence[Mapping[str, Any]], *, notes: str = "") -> Pa
 
 
 def update(name: str, rows: Sequence[Mapping[str, Any]], *, notes: str = "") -> Path:
-    """Write the rows beside those of the last result that have other names; each has its date."""
+    """Write the rows, and keep those of the last result with other names; each has its date."""
     taken = {row["name"] for row in rows}
     kept = load(name)["rows"] if (RESULTS / f"{name}.json").exists() else []
     date = datetime.now(UTC).date().isoformat()
@@ -53,12 +53,12 @@ def load(name: str) -> dict[str, Any]:
 
 
 def load_at_first() -> str:
-    """A note of what else the machine does, to be taken before the run."""
+    """A note of the machine's load; call it before the run."""
     return f"Load of the machine at first: {', '.join(f'{each:.2f}' for each in os.getloadavg())}."
 
 
 def machine() -> dict[str, Any]:
-    """What the times depend on, and nothing that names this machine."""
+    """What the times depend on, without anything that identifies this machine."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),

@@ -1,5 +1,5 @@
-"""The same statements, raw: what forgedb sends is recorded on one copy of a database, and sent
-again by the driver alone on another, where the same values are as fresh as they were."""
+"""Replays forgedb's statements: they are recorded on one copy of a database, and sent again by the
+raw driver on another copy of the same state."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ WRITTEN = ("projects", "repositories", "leases", "audit_entries")
 Operation: TypeAlias = Callable[[], object]
 
 Series: TypeAlias = Callable[[forgedb.Database], Iterator[Operation]]
-"""Writes without end, the same for every copy of the database."""
+"""An endless series of writes, the same for every copy of the database."""
 
 
 class Statement(NamedTuple):
-    """A statement as it was sent, its values in the driver's own types, or Python's."""
+    """A statement as it was sent, with its values in the driver's types or Python's."""
 
     text: str | bytes
     params: dict[str, Any] | None
@@ -35,14 +35,14 @@ class Statement(NamedTuple):
 
 
 Batch: TypeAlias = list[Statement]
-"""What went in one round trip, or to a file for one operation."""
+"""The statements of one round trip; on SQLite, of one operation."""
 
 Send: TypeAlias = Callable[[Any, list[Batch]], None]
 
 
 def against_replay(place: Place, operations: Series) -> list[Times]:
-    """Times of slices: their statements sent raw, on a server in forgedb's batches too, and by
-    forgedb."""
+    """Times of slices: of their statements sent by the raw driver, on a server also in forgedb's
+    pipelines, and of forgedb."""
     base, count, rounds = place.base, place.scale.writes, place.scale.rounds
     recorded_on = place.copy(base, "recorded")
     slices = recorded(recorded_on, operations, count, rounds + 1)
@@ -97,7 +97,7 @@ def recorded(url: str, operations: Series, count: int, slices: int) -> list[list
 
 @contextmanager
 def _noting_on_file() -> Iterator[list[Batch]]:
-    """What connections that are opened within the block send."""
+    """The statements of connections that are opened within the block."""
     sent: list[Batch] = [[]]
 
     def note(cursor: apsw.Cursor, text: str, params: Any) -> bool:
@@ -117,7 +117,7 @@ def _noting_on_file() -> Iterator[list[Batch]]:
 
 @contextmanager
 def _noting_round_trips() -> Iterator[list[Batch]]:
-    """What any connection of psycopg's sends within the block."""
+    """The statements that any psycopg connection sends within the block."""
     sent: list[Batch] = []
     execute, pipeline = psycopg.Cursor.execute, psycopg.Connection.pipeline
 
@@ -145,7 +145,7 @@ def _native(value: Any) -> Any:
 
 
 def send_on_file(raw: apsw.Connection, batches: list[Batch]) -> None:
-    """One statement after the other, and what they give is fetched; a cursor for an operation."""
+    """Run one statement after the other and fetch the rows, with a cursor for each operation."""
     for batch in batches:
         send_batch(raw.cursor().execute, batch)
 

@@ -35,7 +35,7 @@ def line(row: Row) -> str:
 
 
 def values(row: Row) -> dict[str, Any]:
-    """The row as it is kept; seconds are of one operation."""
+    """The row as it is saved; seconds are of one operation."""
     return {
         "name": row.name,
         "work": row.work,

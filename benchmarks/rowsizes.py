@@ -24,22 +24,22 @@ from forgedb.ids import new_ulid
 Row: TypeAlias = dict[str, Any]
 
 Template: TypeAlias = dict[str, Any]
-"""A row that forgedb wrote; those that are loaded differ from it in what tells rows apart."""
+"""A row that forgedb wrote; loaded rows are copies of it with other ids, keys and the like."""
 
 ROWS, QUICK_ROWS = 1_000_000, 6_000
-"""Of objects, and of audit entries."""
+"""How many objects, and how many audit entries."""
 
 OBJECTS_A_REPOSITORY = 1_000
 BATCH = 100
 PUSHES = 3
-"""Of each repository; a push takes a lease, records objects and releases it."""
+"""Pushes to each repository; a push acquires a lease, records objects and releases the lease."""
 
 ENTRIES_A_REPOSITORY = 1 + 3 * PUSHES
 ACTORS = 1_000
 OID_BYTES = 20
 
 WRITES, QUICK_WRITES = 300, 5
-"""Of each kind, to repositories of their own."""
+"""Writes of each kind, each to a repository of its own."""
 
 SIZES = """
 WITH part (whole, id) AS (
@@ -61,7 +61,7 @@ LEFT JOIN pg_class AS named ON named.oid = edge.inhparent
 GROUP BY 1, 2
 ORDER BY 1, 3 DESC
 """
-"""Bytes of tables, what is kept beside them included, and of indexes; partitions are added up."""
+"""Bytes of tables, TOAST and maps included, and of indexes; partitions are summed up."""
 
 POSITION = """
 SELECT pg_current_wal_insert_lsn() - '0/0',
@@ -69,7 +69,7 @@ SELECT pg_current_wal_insert_lsn() - '0/0',
     sum(n_tup_upd), sum(n_tup_hot_upd), sum(n_tup_ins)
 FROM pg_stat_user_tables
 """
-"""Bytes of WAL and transaction ids so far; rows updated, those of them in their page, inserted."""
+"""WAL bytes and transaction ids so far; rows updated, HOT updates among them, rows inserted."""
 
 
 def main(asked: Namespace) -> None:
@@ -109,7 +109,7 @@ def measured(url: str, count: int, writes: int) -> Iterator[Row]:
 
 
 def _templates(db: forgedb.Database, raw: psycopg.Connection[Any]) -> dict[str, list[Template]]:
-    """What forgedb writes for a repository and a push, and for a fork of it; one of each row."""
+    """Sample rows of each table, as forgedb writes them for a repository, a push and a fork."""
     project = db.projects.create("platform", "Platform")
     repository = db.repositories.create(project.id, "api-gateway", "The gateway of all services.")
     lease = db.leases.acquire(repository.id, purpose="push to main", idempotency_key=new_ulid())
@@ -132,7 +132,7 @@ def _templates(db: forgedb.Database, raw: psycopg.Connection[Any]) -> dict[str, 
 def _load(
     raw: psycopg.Connection[Any], templates: dict[str, list[Template]], count: int
 ) -> dict[str, int]:
-    """Rows in the order in which a forge gets them, where repositories take turns."""
+    """Load rows in the order in which a forge gets them, interleaved over the repositories."""
     source = random.Random(0)
     repositories = [new_ulid() for _ in range(count // ENTRIES_A_REPOSITORY)]
     made = {
@@ -142,7 +142,7 @@ def _load(
         "object_metadata": _objects(templates["object_metadata"][0], repositories, count, source),
         "repository_relationships": _edges(templates["repository_relationships"][0], repositories),
     }
-    # No rule stands in the way of rows that come table by table.
+    # Without triggers and foreign keys, so that rows can be loaded table by table.
     raw.execute("SET session_replication_role = replica")
     copied = {table: _copy(raw, table, rows) for table, rows in made.items()}
     raw.execute("SET session_replication_role = origin")
@@ -161,7 +161,7 @@ def _repositories(like: Template, ids: Sequence[str]) -> Iterator[Template]:
 
 
 def _leases(like: Template, ids: Sequence[str], source: random.Random) -> Iterator[Template]:
-    """Ended ones: of those that are open there are no more than pushes at one time."""
+    """Ended leases: at any time few are open, no more than there are pushes."""
     last: dict[str, str | None] = dict.fromkeys(ids)
     for push in range(PUSHES):
         for repository_id in source.sample(ids, k=len(ids)):
@@ -217,8 +217,8 @@ def _edges(like: Template, ids: Sequence[str]) -> Iterator[Template]:
 
 
 def _writes(db: forgedb.Database, raw: psycopg.Connection[Any], count: int) -> Iterator[Row]:
-    """Each kind twice: when each page is written whole for the first time after a checkpoint, and
-    when the same pages have been."""
+    """Each kind twice: right after a checkpoint, when a page's first change writes all of it to the
+    WAL, and then again on the same pages."""
     project_id = db.projects.get_by_slug("platform").id
     repositories = db.repositories.list(project_id, limit=count).items
     held: dict[str, forgedb.Lease] = {}
@@ -265,7 +265,7 @@ def _writes(db: forgedb.Database, raw: psycopg.Connection[Any], count: int) -> I
 
 
 def _position(db: forgedb.Database, raw: psycopg.Connection[Any]) -> tuple[int, ...]:
-    # What a session has counted is otherwise told to others once a second at most.
+    # Otherwise a session publishes its statistics once a second at most.
     flush = "SELECT pg_stat_force_next_flush()"
     db.client.query(flush)
     raw.execute(flush)
@@ -281,7 +281,7 @@ def _since(
 
 
 def _copy(raw: psycopg.Connection[Any], table: str, rows: Iterator[Template]) -> int:
-    """How many there are then."""
+    """Copy the rows into the table; return how many rows it has then."""
     first = next(rows)
     with raw.transaction():
         copy_rows(raw, table, first, ([*row.values()] for row in chain([first], rows)))
@@ -292,7 +292,7 @@ def _copy(raw: psycopg.Connection[Any], table: str, rows: Iterator[Template]) ->
 
 def _dicts(raw: psycopg.Connection[Any], text: str) -> list[Template]:
     cursor = raw.cursor(row_factory=dict_row)
-    # JSON is copied as the text that it is.
+    # Copy JSON as text, without parsing it.
     cursor.adapters.register_loader("json", TextLoader)
     return cursor.execute(text.encode()).fetchall()
 

@@ -1,4 +1,4 @@
-"""How much work a run does: enough to tell, or just enough to see that it runs."""
+"""How much work a run does: enough to measure, or just enough to see that it runs."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ URL = "FORGEDB_BENCH_POSTGRES_URL"
 DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 
 ON_DISK = {**dict.fromkeys(DURABILITY, "on"), "autovacuum": "on", "shared_buffers": "256MB"}
-"""Settings of a server whose commits are to outlive a crash of the machine."""
+"""Settings of a server whose commits survive a crash of the machine."""
 
 FILLED = ("projects", "repositories", "audit_entries")
 """The tables that have rows in the base."""
@@ -31,8 +31,9 @@ FILLED = ("projects", "repositories", "audit_entries")
 class Server:
     """A context manager; the server starts, and its base is filled, when first asked for.
 
-    ``on_disk``: it keeps what is committed, in files of the temporary folder, and waits for the
-    disk. Else it does neither, and its files are in memory where there is room.
+    With ``on_disk`` its files are in the temporary folder, and commits wait for the disk, so that
+    they outlive a crash of the machine. Else they don't, and its files are in memory if there is
+    room.
     """
 
     def __init__(self, *, on_disk: bool = False) -> None:
@@ -57,13 +58,13 @@ class Server:
         self._stack.close()
 
     def words(self) -> str:
-        """Which server it is, and how much of a write it waits for."""
+        """The server's version, and its settings of durability."""
         admin = self._administration()
         settings = [f"{name} {self._shown(admin, name)}" for name in DURABILITY]
         return f"PostgreSQL {self._shown(admin, 'server_version')}, {', '.join(settings)}"
 
     def url(self) -> str:
-        """Of its maintenance database, for another process that measures on it."""
+        """The URL of its maintenance database, for another process that measures on it."""
         self._administration()
         assert self._url is not None
         return self._url
@@ -75,8 +76,8 @@ class Server:
             with open_ours(url) as db:
                 fill(db, scale)
             with open_raw(url) as raw:
-                # Tables that hold nothing yet are left alone, as autovacuum leaves them: planned
-                # for no rows at all, a statement would read all that come later.
+                # Not the empty tables, which autovacuum wouldn't analyze either: with statistics of
+                # no rows, plans would scan all rows that come later.
                 raw.execute(f"VACUUM ANALYZE {', '.join(FILLED)}")
         return self.url_of("base")
 
@@ -86,8 +87,9 @@ class Server:
         return self._create(name, "template0")
 
     def copy(self, url: str, name: str) -> str:
-        """The URL of a new database with the same content, in place of the last of the name; known
-        to be where it is.
+        """The URL of a copy of the database, in place of the last one of the name.
+
+        The copy's identity says where it is, so that no new era begins.
         """
         self._drop(name)
         copied = self._create(name, urlsplit(url).path[1:])

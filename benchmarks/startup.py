@@ -1,4 +1,4 @@
-"""What starting costs, and which packages it is spent on."""
+"""What starting a process costs, and how much of it each package takes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ ROUNDS = 40
 QUICK_ROUNDS = 2
 
 LARGEST = 6
-"""So many packages are named; the rest is one number."""
+"""How many packages are listed; the others are summed up."""
 
 _line = re.compile(r"import time:\s+(\d+) \|\s+\d+ \| +(\S+)").match
 
 
 def migrate(place: Place) -> Iterator[Row]:
-    """A migration that has nothing to do, beside the imports it can't avoid: whole processes."""
+    """A migration with nothing to do, compared with its unavoidable imports, as whole processes."""
     raw, ours = interleave(
         [
             _starting(("-c", IMPORTS)),
@@ -55,7 +55,7 @@ def main(asked: Namespace) -> None:
 
 
 def starts(url: str) -> dict[str, Sequence[str]]:
-    """What a process is started with, by what it is called."""
+    """The arguments of each process, by its name."""
     return {
         "nothing": ("-c", "pass"),
         IMPORTS: ("-c", IMPORTS),
@@ -67,7 +67,7 @@ def starts(url: str) -> dict[str, Sequence[str]]:
 
 
 def measured(processes: dict[str, Sequence[str]], rounds: int) -> list[dict[str, Any]]:
-    """A row for each: the median of its milliseconds, which take turns, and what it imports."""
+    """A row for each process, which take turns: the median of milliseconds, and what it imports."""
     times = interleave([_starting(arguments) for arguments in processes.values()], rounds)
     return [
         {"start": name, "ms": round(median(taken.wall) * 1e3, 1), **imported(arguments)}
@@ -78,7 +78,7 @@ def measured(processes: dict[str, Sequence[str]], rounds: int) -> list[dict[str,
 def imported(arguments: Sequence[str]) -> dict[str, Any]:
     """How many modules, and the milliseconds of each package's own, without those it imports.
 
-    Python's own modules are one package.  Noting the times slows the imports down by about half.
+    Python's own modules count as one package.  Measuring slows the imports down by about half.
     """
     found = modules(arguments)
     own: Counter[str] = Counter()

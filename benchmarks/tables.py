@@ -98,7 +98,7 @@ def _against(row: Kept) -> list[str]:
 
 
 def _peers(which: str) -> str:
-    """Of "SQLite", "SQLite, awaited", and the like: a line for each work."""
+    """The table of "SQLite", "SQLite, awaited" or the like: a line for each work."""
     database, _, awaited = which.partition(", ")
     rows = peers(database, awaited=bool(awaited))
     names = list(dict.fromkeys(row["against"] for row in rows))
@@ -214,7 +214,7 @@ CLIENTS: Mapping[str, tuple[str, Callable[[Kept], list[str]]]] = {
     ),
     "one stream": ("writers|entries/s|p50|p99", _to_one_stream),
 }
-"""Of each work: the headings, and a row's cells."""
+"""For each work, the headings, and the cells of a row."""
 
 
 def _startup(_which: str) -> str:
@@ -263,7 +263,7 @@ def _markdown(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def time(seconds: float) -> str:
-    """Of three digits, in its unit."""
+    """A time with three digits and its unit."""
     scale, unit = _unit(seconds)
     return f"{figure(seconds * scale)} {unit}"
 
@@ -273,5 +273,5 @@ def _unit(seconds: float) -> tuple[float, str]:
 
 
 def figure(value: float) -> str:
-    """Of three digits, where it has as many before the point or fewer."""
+    """A number with three digits, unless it has more before the point."""
     return f"{value:,.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"

@@ -1,5 +1,5 @@
-"""Interleaved timing: contenders take turns in small slices, so that what slows the machine
-down for a while slows all of them, and what counts is the ratio of neighbours."""
+"""Interleaved timing: contenders take turns in small slices, so that whatever slows the machine for
+a while slows all of them.  Ratios are of neighbouring slices."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Contender: TypeAlias = Callable[[], Slice]
 
 
 class Times(NamedTuple):
-    """Seconds of each slice, by the wall's clock and by the processor's."""
+    """Seconds of each slice: wall-clock time and CPU time."""
 
     wall: list[float]
     cpu: list[float]
 
 
 class Row(NamedTuple):
-    """A line of the table: ``raw`` and ``ours`` took turns at the same work."""
+    """A line of the table: the times of ``raw`` and ``ours``, which took turns at the same work."""
 
     name: str
     work: str
     against: str
     operations: int
-    """How many a slice does; times are shown for one of them."""
+    """How many operations a slice has; times are shown for one."""
     bound: float | None
-    """The greatest ratio that is good enough, or None for a row that only informs."""
+    """The highest ratio that is allowed; None for a row that only informs."""
     raw: Times
     ours: Times
 
@@ -81,7 +81,7 @@ def interleave(
     if warm_up:
         for prepare in contenders:
             prepare()()
-    # What was prepared isn't garbage: full collections need not walk it in anyone's turn.
+    # Keep prepared objects out of garbage collections during the slices.
     gc.collect()
     gc.freeze()
     try:
@@ -98,6 +98,6 @@ def interleave(
 
 
 def _cpu_seconds() -> float:
-    """Of this process and of those that it started and that have ended."""
+    """CPU seconds of this process and of its children that have ended."""
     used = [resource.getrusage(of) for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)

@@ -1,5 +1,5 @@
-"""What the audit's hash costs a write: the same statements with it, and with a number in its
-place, by one writer and by several that write to repositories of their own."""
+"""What the audit's hash costs a write: the same statements with the hash, and with a number in its
+place; by one writer, and by several that each write to a repository of their own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BOUND = 1 / 0.85
 WRITERS = (1, 8)
 CYCLES_A_WRITER = 25
 NUMBERS = itertools.count(1)
-"""The database wants another end of a stream with each entry."""
+"""The database requires that each entry changes the head of its stream."""
 
 
 def leases(place: Place) -> Iterator[Row]:

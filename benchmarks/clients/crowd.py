@@ -1,5 +1,5 @@
-"""Processes that work at the same time: each is a client with connections of its own, as a fleet of
-workers is, and all of them begin and stop together."""
+"""Client processes that work at the same time, like a fleet of workers: each has connections of its
+own, and all begin and stop together."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from typing import NamedTuple
 from benchmarks.clients.work import WORK, Operations, Place
 
 WARM_UP = 30
-"""Operations that each client does untimed, so that statements are prepared and pages read."""
+"""Untimed operations of each client, so that statements are prepared and pages are cached."""
 
 HEAD_START_SECONDS = 0.1
-"""What it takes at most until all clients have read when to begin."""
+"""The longest time until all clients have read when to begin."""
 
 LATE_SECONDS_MAX = 60.0
-"""How long a client may take to get ready, or to end what it has begun."""
+"""How long a client may take to get ready, or to end its last operation."""
 
 
 class Order(NamedTuple):
@@ -51,12 +51,12 @@ class Crowd:
         self._pipes = pipes
 
     def turn(self, works: Sequence[str], seconds: float) -> list[Done]:
-        """Each client does its work for so long.  Raises ClientFailed with the first's error."""
+        """Let each client do its work for so long.  Raises ClientFailed with the first error."""
         for pipe, work in zip(self._pipes, works, strict=True):
             pipe.send(Order(work, seconds))
         for pipe in self._pipes:
             _answer(pipe, LATE_SECONDS_MAX)
-        # The clock is one for all processes of the machine.
+        # perf_counter() is the same clock in all processes of the machine.
         start = perf_counter() + HEAD_START_SECONDS
         for pipe in self._pipes:
             pipe.send(start)
@@ -66,7 +66,7 @@ class Crowd:
 @contextmanager
 def crowd(places: Sequence[Place]) -> Iterator[Crowd]:
     """A process for each place, for as long as the block runs."""
-    # A server that has imported everything and opened nothing is what they are forked from.
+    # The clients are forked from a server that has imported everything and opened nothing.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     pipes: list[Connection] = []

@@ -1,5 +1,5 @@
-"""Rows for each number of clients: what they did in turns of a mix, of reads beside raw ones, and
-of writes to one audit stream."""
+"""Rows for each number of clients: a mix of reads and writes, reads compared with raw ones, and
+writes to one audit stream."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from benchmarks.clients.work import READS, RECORDS, WRITES, Place
 Row: TypeAlias = dict[str, Any]
 
 ROUNDS = 3
-"""Each kind of turn comes so often, one after the other: what slows the machine slows all."""
+"""How often each kind of turn is run.  The kinds alternate, so that a slow machine slows all."""
 
 
 def rows(database: str, place: Place, counts: Iterable[int], seconds: float) -> Iterator[Row]:
-    """Three for each number of clients: half of them write, none does, all write to one stream."""
+    """Three rows for each number of clients: half write, none writes, all write to one stream."""
     for clients in counts:
         places = [place._replace(client=number, clients=clients) for number in range(clients)]
         with crowd(places) as working:
@@ -42,7 +42,7 @@ def _turns(working: Crowd, clients: int, seconds: float) -> tuple[list[Done], ..
 
 
 def figures(turns: Sequence[list[Done]]) -> Row:
-    """Operations a second, and latencies: of reads and of writes, and of each kind of them."""
+    """Operations a second and latencies, of reads, of writes, and of each kind of operation."""
     found: Row = {"errors": 0}
     for name, kinds in (("read", READS), ("write", (*WRITES, *RECORDS))):
         done = [kind for kind in kinds if any(kind in each.latencies for each in chain(*turns))]
@@ -66,7 +66,7 @@ def _beside(turns: Sequence[list[Done]], raw: Sequence[list[Done]]) -> Row:
 
 
 def _rate(turns: Sequence[list[Done]], kinds: Sequence[str]) -> float:
-    """The sum over clients of what each did in its own time, in a turn of middling speed."""
+    """Operations a second, summed over the clients; the median of the turns."""
     return median(
         sum(len(done.latencies.get(kind, ())) / done.seconds for done in turn for kind in kinds)
         for turn in turns

@@ -1,4 +1,4 @@
-"""What a client does: reads, a writer's cycles, or a reader's statements sent by the driver."""
+"""What a client does: reads, cycles of writes, or reads by the raw driver."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ WRITES = ("acquire", "add_many", "release")
 RECORDS = ("record",)
 
 Operation: TypeAlias = tuple[str, Callable[[], object]]
-"""Its kind, and what is timed."""
+"""The kind of an operation, and the call that is timed."""
 
 Operations: TypeAlias = Generator[Operation, None, None]
 
 Work: TypeAlias = Callable[["Place"], Operations]
-"""Operations without end; to close them closes what they have opened."""
+"""An endless generator of operations; closing it closes its connections."""
 
 
 class Place(NamedTuple):
@@ -57,7 +57,7 @@ class Place(NamedTuple):
 
     @property
     def pages(self) -> list[str]:
-        """The ids that pages begin after; all of them are full."""
+        """The ids that pages begin after; each page is full."""
         return self._chosen(self.repositories[:-PAGE])
 
     def _chosen(self, ids: tuple[str, ...]) -> list[str]:
@@ -71,13 +71,13 @@ def reads(place: Place) -> Operations:
 
 
 def writes(place: Place) -> Operations:
-    """Cycles of three transactions: a lease, a batch of objects under it, its release."""
+    """Cycles of three transactions: acquire a lease, add a batch of objects, release the lease."""
     with open_ours(place.url) as db:
         yield from _writes(db, place)
 
 
 def both(place: Place) -> Operations:
-    """A client that is alone: a reader's round, then a writer's cycle."""
+    """For a single client: a round of reads, then a cycle of writes, in turn."""
     with open_ours(place.url) as db, closing(_writes(db, place)) as writing:
         reading = _reads(db, place)
         while True:
@@ -131,7 +131,7 @@ def _writes(db: forgedb.Database, place: Place) -> Operations:
             yield "add_many", partial(add, repository_id, _new_objects())
             yield "release", release
     finally:
-        # The next turn finds nothing held, wherever this one stopped.
+        # Wherever this turn stopped, the next one must find no lease held.
         while held:
             release()
 
@@ -146,7 +146,7 @@ def _new_objects() -> list[NewObject]:
 
 @contextmanager
 def _raw(url: str) -> Iterator[list[Callable[[dict[str, Any]], object]]]:
-    """What gets a repository, and a page of them, by the driver alone."""
+    """Functions that get a repository, and a page of them, by the raw driver."""
     with closing(open_raw(url, writes=False)) as raw:
         execute = raw.cursor().execute if is_file(url) else raw.execute
         yield [partial(_fetch_all, execute, raw_text(url, of)) for of in (SELECT_BY_ID, LIST_LIVE)]

@@ -1,1 +1,1 @@
-"""Whether it stays as fast as it grows: the same work among 10,000 to 10,000,000 objects."""
+"""Whether forgedb stays fast as a database grows: the same work on 10,000 to 10,000,000 objects."""

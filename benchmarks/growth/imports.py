@@ -14,7 +14,7 @@ FILES_A_COMMIT = 50
 
 _OBJECTS_A_COMMIT = FILES_A_COMMIT + 3
 
-# A process counts what its parent had when it forked: so the parent must be a small one.
+# A process's peak includes its parent's memory at the fork: so it is started by a small one.
 _STARTS = """
 import subprocess, sys
 subprocess.run([sys.executable, "-c", *sys.argv[1:]], check=True)

@@ -1,4 +1,4 @@
-"""The database that grows: one on each kind of database, filled faster than its users would."""
+"""The database that grows, on SQLite and on PostgreSQL; rows are loaded past forgedb, for speed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OBJECT_BYTES = {
 }
 
 Put: TypeAlias = Callable[[str, Sequence[NewObject]], object]
-"""Records objects of a repository in the table, past forgedb."""
+"""Inserts a repository's objects into the table, past forgedb."""
 
 
 class Grown(NamedTuple):
@@ -40,14 +40,14 @@ class Grown(NamedTuple):
     repository_ids: list[str]
     objects: int
     large: Sequence[bytes]
-    """A sample of the first repository's oids, in no order."""
+    """A sample of the first repository's oids, in random order."""
     object_bytes: int
-    """What the table of objects takes, with its indexes."""
+    """The size of the table of objects, with its indexes."""
 
 
 @contextmanager
 def growing(place: Place) -> Iterator[tuple[forgedb.Database, Put, Callable[[], object]]]:
-    """A new database, what records objects in it, and what settles it."""
+    """A new database, a function that inserts objects, and one that checkpoints or vacuums it."""
     url = place.empty("growing")
     with open_ours(url) as db:
         db.migrate()
@@ -68,7 +68,7 @@ def growing(place: Place) -> Iterator[tuple[forgedb.Database, Put, Callable[[], 
 def grow(
     db: forgedb.Database, put: Put, settle: Callable[[], object], sizes: Sequence[int]
 ) -> Iterator[Grown]:
-    """The same database at each of the sizes, which ascend."""
+    """The same database at each of the sizes, in ascending order."""
     source = random.Random(0)
     project = db.projects.create(PROJECT, "Platform")
     ids: list[str] = []
@@ -104,12 +104,12 @@ def _created(db: forgedb.Database, project_id: str, numbers: Sequence[int]) -> l
 
 
 def _parts(whole: int, parts: int) -> list[int]:
-    """A number as so many that differ by one at most."""
+    """A number divided into so many parts, which differ by one at most."""
     least, more = divmod(whole, parts)
     return [least + (part < more) for part in range(parts)]
 
 
 def made(source: random.Random, count: int) -> list[NewObject]:
-    """Objects in the order of their oids, with nothing else to tell them apart."""
+    """Objects in the order of their oids, alike in all else."""
     oids = sorted(source.randbytes(20) for _ in range(count))
     return [NewObject(oid, 3, 12_345, 4_321) for oid in oids]

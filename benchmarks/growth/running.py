@@ -41,7 +41,7 @@ def main(asked: Namespace) -> None:
                 if database == "postgres":
                     notes.append(f"{server.words()}.")
     if asked.save:
-        # Those of other databases and sizes stay as they were.
+        # Keep the saved rows of other databases and sizes.
         kept = {_key(row): row for row in load("growth")["rows"]}
         kept |= {_key(row): row for row in found}
         print(save("growth", [*kept.values()], notes=" ".join(notes)))

@@ -29,11 +29,11 @@ QUICK = Scale(gets=5, pages=2, oids=20, objects=20, leases=2, rounds=2)
 
 
 class Work(NamedTuple):
-    """Prepares slices of so many operations."""
+    """A kind of work: ``prepare`` makes slices of so many operations."""
 
     name: str
     unit: str
-    """Of what the time is told."""
+    """What the time is given for, such as one row."""
     operations: int
     prepare: Contender
 
@@ -88,7 +88,7 @@ def works(grown: Grown, scale: Scale) -> list[Work]:
 def measured(work: Work, rounds: int) -> dict[str, Any]:
     """Seconds of one operation: the median, and the quartiles."""
     (times,) = interleave([work.prepare], rounds)
-    # What the last slice added is taken out again where another is prepared.
+    # Preparing another slice removes what the last one added.
     work.prepare()
     taken = [seconds / work.operations for seconds in times.wall]
     return {"seconds": median(taken), "quartiles": [*quartiles(taken)]}

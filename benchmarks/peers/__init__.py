@@ -1,1 +1,1 @@
-"""The same work by other libraries, each in its own idiom; nothing else here needs any of them."""
+"""The same work by other libraries, each in its own idiom; nothing outside needs any of them."""

@@ -1,7 +1,7 @@
 """aiosqlite: SQL of one's own on one connection, in rows of `aiosqlite.Row`.
 
-Each call is a hop to its thread: `execute_fetchall`, its helper for queries, takes one where
-`execute` and `fetchone` take two. It converts no times.
+Each call runs in its thread. A query by `execute_fetchall`, its helper, is one such call, where
+`execute` and `fetchone` are two. It converts no times.
 """
 
 from __future__ import annotations

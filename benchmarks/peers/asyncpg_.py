@@ -1,4 +1,4 @@
-"""asyncpg: SQL of one's own on one connection, which prepares each statement once; in its records.
+"""asyncpg: SQL of one's own on one connection, which prepares each statement once, and its records.
 
 Many rows go in by `copy_records_to_table`, its own COPY.
 """

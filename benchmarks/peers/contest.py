@@ -1,4 +1,4 @@
-"""One run of works: the sides that take turns on databases of one kind, and the rows of it."""
+"""One run of the benchmarks: sides that take turns on databases of one kind, and its rows."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Taken: TypeAlias = Sequence[tuple[Side, Times]]
 
 
 class Work(NamedTuple):
-    """What is done: its words for the row, and the function that measures it."""
+    """A kind of work: its name in the row, and the function that measures it."""
 
     words: str
     measure: Callable[[Contest], tuple[int, Taken]]
-    """Gives how many operations a slice has, and each side's times."""
+    """Returns the number of operations in a slice, and each side's times."""
 
 
 class Contest:
-    """forgedb's sides and its peers', on databases of one kind."""
+    """forgedb and its peers, on databases of one kind."""
 
     def __init__(self, place: Place, sides: Sequence[Side]) -> None:
         self.scale = place.scale
@@ -32,7 +32,7 @@ class Contest:
         self.sides = sides
 
     def rows(self, name: str, work: Work) -> Iterator[Row]:
-        """One for each peer; one that is awaited is compared with forgedb awaited."""
+        """A row for each peer; an async peer is compared with forgedb's async API."""
         operations, taken = work.measure(self)
         ours = {side.is_async: times for side, times in taken if side.is_ours}
         for side, times in taken:
@@ -69,6 +69,6 @@ class Contest:
         return deep(self.place)
 
     def content(self, url: str, *texts: str) -> list[list[tuple[Any, ...]]]:
-        """What the queries give there."""
+        """The rows that the queries return from this database."""
         with open_ours(url) as db:
             return [db.client.query(text) for text in texts]

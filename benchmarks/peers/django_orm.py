@@ -77,7 +77,7 @@ ObjectMetadata = _model("ObjectMetadata", "object_metadata")
 
 
 class Django:
-    """Its one default connection, which a process has once: each database in its turn."""
+    """Django's default connection, one for a process: it is pointed at each database in turn."""
 
     def __init__(self, url: str) -> None:
         self._use(url)

@@ -1,4 +1,4 @@
-"""forgedb at the same works, on threads and on tasks, behind the interface of its peers."""
+"""forgedb, synchronous and async, behind the interface of its peers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prints the rows of the peers, by the interpreter that has them."""
+"""Measures the peers and prints their rows; runs in the Python that has them installed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def main(asked: Namespace) -> None:
 
 
 def _installed(on: str) -> list[Peer]:
-    """Those that have such databases; who isn't there is named and left out."""
+    """The peers that support this database; one that isn't installed is named and left out."""
     able = [peer for peer in PEERS if (peer.on_sqlite if on == "sqlite" else peer.on_postgres)]
     for peer in able:
         if not peer.is_installed:
@@ -55,7 +55,7 @@ def _installed(on: str) -> list[Peer]:
 def _measured(
     place: Place, peers: list[Peer], names: list[str], *, as_json: bool
 ) -> list[dict[str, Any]]:
-    """The rows, as they are kept; each is printed when it is known."""
+    """The rows, in the form in which they are saved; each is printed when it is measured."""
     found: list[dict[str, Any]] = []
     show = report.as_json if as_json else report.line
     with asyncio.Runner() as loop:

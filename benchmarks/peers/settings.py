@@ -17,16 +17,16 @@ PRAGMAS = {
 }
 
 SCHEMA_NEEDS = (3, 43)
-"""The SQLite from which the schema's checks run: they call octet_length()."""
+"""The oldest SQLite that the schema's checks run on: they call octet_length()."""
 
 
 def in_utc(url: str) -> str:
-    """The URL for libpq, of a session that reads times in UTC: another zone would cost more."""
+    """The URL for libpq, of a session in UTC: reading times in another zone costs more."""
     return f"{url}?options=-c%20TimeZone%3DUTC"
 
 
 def use_newest_sqlite() -> str:
-    """Put pysqlite3 in the place of `sqlite3`, before any peer imports it; both sides' SQLite.
+    """Put pysqlite3 in the place of `sqlite3`, before any peer imports it; return both versions.
 
     Python's own module is linked with the machine's SQLite, which may be years behind forgedb's.
     Then the schema's checks would fail, and a difference in speed would be SQLite's.

@@ -1,4 +1,4 @@
-"""Who takes part: forgedb on threads and on tasks, and each peer; all called in the same way."""
+"""The sides: forgedb, synchronous and async, and each peer; all are called in the same way."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Side(NamedTuple):
 
 
 class Blocking:
-    """An ``Opened`` of asyncio's: a call runs its slice in the loop, to the end."""
+    """Wraps an async ``Opened``: each call runs its slice in the event loop until it is done."""
 
     def __init__(self, opened: Any, loop: asyncio.Runner) -> None:
         self._opened = opened
@@ -38,7 +38,7 @@ class Blocking:
 
 
 def sides_of(peers: Sequence[Peer], loop: asyncio.Runner) -> list[Side]:
-    """forgedb first, on threads, and on tasks where a peer is."""
+    """forgedb first: synchronous, and async if a peer is async."""
 
     def open_in_loop(opened: Callable[[str], Any]) -> Callable[[str], Blocking]:
         return lambda url: Blocking(loop.run(opened(url)), loop)

@@ -1,8 +1,8 @@
 """SQLAlchemy Core: tables, statements made once, and the connection of an engine.
 
-Reads have a connection in autocommit, as the engine's documentation advises for what needs no
-transaction; writes one whose transactions begin by BEGIN IMMEDIATE on SQLite, by the hooks of the
-dialect's page. PostgreSQL is spoken to by psycopg 3, its default.
+Reads use a connection in autocommit, as the engine's documentation advises for work that needs no
+transaction. Writes use another, whose transactions begin by BEGIN IMMEDIATE on SQLite, by the hooks
+that the dialect's page shows. For PostgreSQL it uses psycopg 3, its default.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ PRESENT = select(object_metadata.c.oid).where(
     object_metadata.c.oid.in_(bindparam("oids", expanding=True)),
 )
 
-# FOR NO KEY UPDATE, where there is such a lock.
+# FOR NO KEY UPDATE, on PostgreSQL, which has such locks.
 LOCK = (
     select(repositories.c.lease_epoch, repositories.c.audit_seq)
     .where(repositories.c.id == bindparam("id"))
@@ -198,8 +198,8 @@ def opened(url: str) -> Core:
 
 
 def engines_of(url: str) -> tuple[sa.Engine, sa.Engine]:
-    """One to read by, and one to write by."""
-    # Changes are JSON already, as they are hashed: the type has nothing left to do.
+    """An engine for reads, and one for writes."""
+    # Changes are JSON text already, since they are hashed: the type need not serialize them.
     options: dict[str, Any] = {"json_serializer": str}
     if not url.startswith("sqlite:"):
         url = in_utc(url).replace("postgresql:", "postgresql+psycopg:")

@@ -1,8 +1,8 @@
 """SQLAlchemy's ORM: classes mapped to Core's tables, and a session for each unit of work.
 
-Gets have one session for a slice, pages and writes one each. What a session loads is changed by its
-attributes, and flushed at its commit; many rows go in by an INSERT of the class with a list of
-mappings, which the ORM's guide to bulk inserts advises.
+Gets share one session for a slice; pages and writes have one each. Loaded objects are changed by
+their attributes, and flushed at commit. Many rows are inserted by an INSERT of the class with a
+list of mappings, as the ORM's guide to bulk inserts advises.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Orm:
     def page(self, repository_id: str, after: bytes, limit: int, times: int) -> list[Any]:
         pages = []
         for _ in range(times):
-            # Each page is a request's, and so a session's: none finds its objects in memory.
+            # A page is a request, and so has a session of its own, with no objects in memory yet.
             with self._reading() as session:
                 found = session.scalars(
                     select(ObjectMetadata)
@@ -108,7 +108,7 @@ class Orm:
             session.add(AuditEntry(**entry))
             repository.lease_epoch = lease["fencing_token"]
             repository.audit_seq, repository.audit_head = entry["seq"], entry["entry_hash"]
-            # The schema wants the entry first, which no relation here says.
+            # The schema needs the entry first; no relationship here tells the ORM so.
             session.flush()
             session.add(Lease(**lease))
         return str(lease["id"])

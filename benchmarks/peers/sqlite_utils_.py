@@ -1,6 +1,6 @@
 """sqlite-utils: tables of a `Database`, which gives and takes rows as dictionaries.
 
-It has SQLite alone, converts no times, and has no model: what it gives is less than a model.
+It supports SQLite alone, converts no times, and has no models: it does less than the others.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmarks.peers.values import (
 from forgedb.models import NewObject
 
 BATCH_ROWS = 1_000
-"""More than the 166 that it makes of it: it sends no more than 999 values at once."""
+"""It sends 166 of these at once at most, since its limit is 999 values a statement."""
 
 
 class SqliteUtils:
@@ -115,7 +115,7 @@ class SqliteUtils:
 
     @contextmanager
     def _immediate(self) -> Iterator[None]:
-        """Its own `atomic` begins without the lock, which a lease needs from the start."""
+        """BEGIN IMMEDIATE: its own `atomic` takes no lock at the start, which a lease needs."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield

@@ -1,5 +1,5 @@
-"""The statements that a user of a bare driver writes, in SQLite's named parameters; and the writes
-of one who awaits it, which are the same for each."""
+"""The statements that a user of a bare driver writes, with SQLite's named parameters; and the
+writes by async drivers, which are the same for each of them."""
 
 from __future__ import annotations
 
@@ -63,16 +63,16 @@ WHERE id = :id
 
 
 class Awaited(Protocol):
-    """One connection of a driver that is awaited; how it sends a statement is its own."""
+    """One connection of an async driver; each driver sends a statement in its own way."""
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:
         """A block that commits at its end, with the lock that a lease needs."""
 
     async def row(self, text: str, **values: Any) -> Sequence[Any] | None:
-        """What the first row has, times read."""
+        """The first row, with its times converted."""
 
     async def send(self, text: str, values: dict[str, Any]) -> None:
-        """A statement that gives nothing."""
+        """Run a statement that returns no rows."""
 
     async def create(self, project_id: str, slugs: Sequence[str]) -> None:
         for slug in slugs:

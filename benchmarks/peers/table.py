@@ -1,6 +1,6 @@
-"""Which libraries there are, in which module each does the work, and on which databases.
+"""The libraries that are compared, the module of each, and the databases that it supports.
 
-A module is imported when its peer is asked for: only the interpreter of `make bench-peers` has all.
+A module is imported when its peer is used: only the Python of `make bench-peers` has all of them.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from forgedb.models import NewObject
 
 Found: TypeAlias = Any
-"""A model, a row or a mapping, as the peer gives them."""
+"""A model, a row or a mapping, whatever the peer returns."""
 
 
 class Opened(Protocol):
-    """A peer on one database.  Each method does a slice of one work; a peer of asyncio's awaits it.
+    """A peer on one database.  Each method does a slice of one work; those of async peers are
+    coroutines.
 
-    ``get`` and ``page`` read as many as asked for, on one connection or session as the peer has it.
-    ``create`` and ``lease`` take a transaction for each, ``add`` one for all.  What ``rows`` makes
-    of the objects is what ``add`` takes, and is made before the time is taken.  One peer also has
-    ``page_by_offset(repository_id, offset, limit)``, to show what that costs.
+    ``get`` and ``page`` read as many as asked for, on one connection or session, as is usual for
+    the peer.  ``create`` and ``lease`` use a transaction for each, ``add`` one for all.  ``rows``
+    makes the argument of ``add``, and is not timed.  One peer also has
+    ``page_by_offset(repository_id, offset, limit)``, to show what OFFSET costs.
     """
 
     def get(self, ids: Sequence[str]) -> list[Found] | Awaitable[list[Found]]:
@@ -78,7 +79,7 @@ class Peer(NamedTuple):
         return True
 
     def open(self, url: str) -> Any:
-        """An ``Opened`` on the database, or for a peer of asyncio's one to await."""
+        """An ``Opened`` on the database; of an async peer, an awaitable of it."""
         return import_module(f"benchmarks.peers.{self.module}").opened(url)
 
 

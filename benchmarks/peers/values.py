@@ -1,7 +1,7 @@
-"""The rows that every peer writes, as plain values: what differs is how each of them sends these.
+"""The rows that every peer writes, as plain values; each peer sends them in its own way.
 
-An entry's hash is SHA-256 over the text of its changes.  forgedb's is over every field and the
-entry before, and it checks every value first: that much less is asked of the peers.
+An entry's hash is SHA-256 over the text of its changes.  forgedb hashes every field and the hash of
+the entry before, and checks every value first: the peers have less to do.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def as_time(text: str) -> datetime:
 
 
 def as_texts(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with its times as they stand in SQLite, for what converts no values itself."""
+    """The row with its times as SQLite's text, for peers that convert no values."""
     return {
         name: as_text(value) if isinstance(value, datetime) else value
         for name, value in row.items()

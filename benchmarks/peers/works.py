@@ -1,4 +1,4 @@
-"""The works.  Of each, every side's result is compared with forgedb's: once, and untimed."""
+"""The works.  Each side's result is compared with forgedb's, once and untimed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OIDS = 10_000
 """How many of them a check asks for; the repository has half."""
 
 LEASED = 100
-"""Over how many repositories the leases go round."""
+"""How many repositories are leased in turn."""
 
 WRITTEN = (
     "SELECT count(*), sum(audit_seq), sum(lease_epoch), min(length(slug)) FROM repositories",
@@ -49,7 +49,7 @@ SHOWN = ("id", "project_id", "slug", "description", "default_branch", "visibilit
 
 
 def get(contest: Contest) -> tuple[int, Taken]:
-    """Repositories by id, none twice in a slice: no session may remember one."""
+    """Repositories by id, none twice in a slice, since a session would return it from memory."""
     ((*found,),) = contest.content(contest.place.base, "SELECT id FROM repositories ORDER BY id")
     ids = [row[0] for row in found]
     wanted = random.Random(0).sample(ids, k=min(contest.scale.gets, len(ids)))
@@ -134,7 +134,7 @@ def add(contest: Contest) -> tuple[int, Taken]:
             urls[number] = contest.place.copy(contest.place.base, f"added_{number}")
             opened = side.open(urls[number])
             rows = opened.rows(large.repository_id, large.objects)
-            # What is given isn't garbage: no collection need walk it in anyone's turn.
+            # Keep the prepared rows out of garbage collections during the slices.
             gc.collect()
             gc.freeze()
 
@@ -211,7 +211,7 @@ def _object(found: Any) -> list[Any]:
 
 
 def _field(found: Any, name: str) -> Any:
-    """Of a model, or of a row that is like a mapping."""
+    """A field of a model, or of a row that is a mapping."""
     if isinstance(found, Mapping) or hasattr(found, "keys"):
         return found[name]
     return getattr(found, name)

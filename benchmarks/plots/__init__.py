@@ -1,5 +1,5 @@
-"""What is in ``benchmarks/results``, drawn for the docs as SVG.
+"""Draws ``benchmarks/results`` for the docs, as SVG.
 
-Written by hand: lines and bars are less than what a plotting library would bring along, and the
-same results always give the same bytes.
+Without a plotting library: a few lines and bars need none, and the same results always give the
+same bytes.
 """

@@ -1,4 +1,4 @@
-"""Lines by a number of objects or of clients, both axes logarithmic: a panel for each work."""
+"""Line charts by the number of objects or clients, with logarithmic axes: a panel for each work."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Panel(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """What a panel shows of the rows of one work: a field of theirs, in a unit of ``scale``."""
+    """What a panel shows of the rows of one work: a field, in units of ``scale``."""
 
     work: str
     field: str

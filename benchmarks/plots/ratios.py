@@ -1,4 +1,4 @@
-"""forgedb's time beside the driver's and the bound; and the peers' beside forgedb's, as bars."""
+"""Bar charts: forgedb's time beside the driver's and the bound; the peers' beside forgedb's."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _ratio(row: Kept, database: str, y: float) -> Iterator[str]:
 
 
 def _shortly(against: str) -> str:
-    """A whole program is too long a name for a line."""
+    """A shorter name where a whole program is too long for a line."""
     return against if len(against) < 32 else "the imports alone"
 
 

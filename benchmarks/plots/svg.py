@@ -1,4 +1,4 @@
-"""What all figures have in common: their colours, by day and by night, and their texts."""
+"""What all figures have in common: colours, for light and dark mode, and texts."""
 
 from __future__ import annotations
 
@@ -43,5 +43,5 @@ def document(width: float, height: float, parts: Iterable[str]) -> str:
 
 
 def label(x: float, y: float, anchor: str, words: str, kind: str = "small") -> str:
-    """A text that begins, ends or has its middle there."""
+    """A text whose beginning, middle or end is at the point, by ``anchor``."""
     return f'<text class="{kind}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(words)}</text>'
