@@ -237,7 +237,7 @@ def checkpoint(key: str, output: str | None) -> None:
 @click.option("--after", default=0, metavar="SEQ", help="Those alone after this number.")
 @click.option("--output", metavar="FILE", type=NEW_FILE, help="Else stdout.")
 def checkpoints(after: int, output: str | None) -> None:
-    """Write the checkpoints that the database holds once more, as the same lines."""
+    """Write the checkpoints that the database holds again, as the same lines."""
     from forgedb.cli.anchors_file import kept_lines
 
     with database() as db, kept_lines(output, db) as lines:

@@ -184,8 +184,8 @@ def status(ctx: click.Context, as_json: bool) -> None:
     """Show each migration, and whether it is applied; exit 3, 4 or 1 if not all are as they should.
 
     States: applied, pending, late (a higher number is applied), edited (not what was applied),
-    missing (its file is gone), newer (than all files), running and failed (in no transaction); gone
-    (a repeatable file that isn't there any more, which is told and no fault).
+    missing (its file is gone), newer (than all files), running and failed (outside a transaction);
+    gone (a repeatable file that isn't there any more, which is no fault).
     """
     from forgedb.cli.output import jsonable, print_json, print_list
     from forgedb.migrations.invalid_indexes import unused
@@ -352,10 +352,10 @@ def adopt(
 @folder_options
 @json_option
 def squash(number: int, name: str, also: str | None, as_json: bool) -> None:
-    """Make one file of those up to N, which makes what they make; they are moved to a folder by it.
+    """Make one file that does what those up to N do; they are moved to a folder beside it.
 
-    Databases that have them pass over it, and new ones run it.  It is first tried in a scratch
-    database beside the one of --url, which is itself not touched.
+    Databases that have applied them skip it, and new ones run it.  It is first tried in a scratch
+    database beside the one of --url, which is not touched.
     """
     from forgedb.database import connect
 
