@@ -15,7 +15,8 @@ from forgedb.cli.output import jsonable, print_json
 def command(backup: str, reason: str | None, as_json: bool) -> None:
     """Put BACKUP in the place of the database, in a new era.
 
-    A copy of what is there is kept.  Programs that have it open go on with the new content.
+    A copy of what is there is kept.  Programs that have the database open go on with
+    the new content.
     """
     from forgedb.admin.restore import restore
 
