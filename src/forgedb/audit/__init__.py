@@ -1,1 +1,1 @@
-"""The audit chain: how an entry is hashed, and how a history is proven."""
+"""The audit chain: how an entry is hashed, and how a history is verified."""

@@ -1,7 +1,7 @@
 """Comparing a history with its signed checkpoints: those kept elsewhere, and the database's own.
 
-Whoever can write to the database can make every hash of it anew, but no signature.  So a stream
-must still hold, at the number that a checkpoint names, the entry that the checkpoint names.
+Anyone who can write to the database can recompute every hash, but can't forge a signature.  So a
+stream must still hold, at the number that a checkpoint names, the entry that the checkpoint names.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ORDER BY seq
 LIMIT 1
 """)
 
-# Of the heads given, those whose entry isn't there, or is another.
+# The heads given whose entry is missing or has another hash.
 CONTRADICTED = sql(
     sqlite="""
     SELECT given.key
@@ -82,7 +82,7 @@ STREAM_ENDS = tuple(
 
 
 class Vouched(NamedTuple):
-    """An entry that was found as a checkpoint names it."""
+    """An entry that a checkpoint confirms: found with the hash that it names."""
 
     seq: int
     checkpoint: int
@@ -107,7 +107,7 @@ def compare_checkpoints(
         raise InvalidValue("anchors", "", "they hold no line: give the file of the checkpoints")
     is_there = False
     while True:
-        # Both are in the order of their numbers, and one of each is in memory.
+        # Both sources are sorted by number, and one checkpoint of each is in memory.
         found = yield from rows(NEXT_SEQ, seq=comparison.last_seq)
         seqs: list[int] = [seq for (seq,) in found]
         if waiting is not None:
@@ -127,7 +127,7 @@ def compare_checkpoints(
 
 
 class Comparison:
-    """The chain of the checkpoints so far, and how far each stream is anchored by it."""
+    """The chain of checkpoints so far, and up to which entry it confirms each stream."""
 
     def __init__(
         self,
@@ -141,22 +141,22 @@ class Comparison:
         self.lines = 0
         self.last_seq = 0
         self.last_hash: bytes | None = FIRST_PREVIOUS
-        """None after a checkpoint that nothing can follow: it is unknown, or no key's."""
+        """None after a checkpoint that is missing or not signed: the next has nothing to follow."""
         self.trusted: dict[Ulid, Vouched] = {}
-        """By stream: the last entry that the checkpoint to begin from, or one before it, names."""
+        """By stream: the last entry that the checkpoint ``since``, or one before it, names."""
         self._stream_id = stream_id
         self._after = after or ""
         self._since = since or 0
         self._before: dict[Ulid, tuple[int, Head]] = {}
-        """By stream, the last head of those up to the checkpoint to begin from, and whose it is."""
+        """By stream: the last head up to the checkpoint ``since``, and the checkpoint of it."""
         self._anchored: dict[Ulid, Vouched] = {}
-        """By stream: the last entry that was found as a checkpoint names it."""
+        """By stream: the last entry that a checkpoint confirms."""
         self._contradicted: set[Ulid] = set()
 
     def trust(self) -> Steps[None]:
-        """Look the heads up that were seen so far, and begin from them if the last is a key's.
+        """Look up the heads seen so far, and trust them if a key signed the last checkpoint.
 
-        Of each stream it is the last alone: what that one follows on is taken on trust.
+        Only the last head of each stream is looked up: the entries before it are taken on trust.
         """
         by_checkpoint: dict[int, list[Head]] = {}
         for checkpoint, head in self._before.values():
@@ -168,14 +168,14 @@ class Comparison:
             self.trusted = self._anchored.copy()
 
     def told_in(self, report: VerifyReport) -> Steps[VerifyReport]:
-        """The report on the chains, and what the checkpoints add to it."""
+        """The report on the streams, with what the checkpoints add."""
         problems = [*report.problems, *self.problems]
         broken = {problem.stream_id for problem in problems}
         ranges = yield from self._ranges(broken)
         return msgspec.structs.replace(report, ok=not problems, problems=problems, ranges=ranges)
 
     def kept(self, anchors: Iterable[str | bytes]) -> Iterator[Checkpoint]:
-        """The checkpoints of the lines, those alone that stand in their order."""
+        """The checkpoints in the lines; unreadable or unordered lines are reported."""
         last = 0
         for line in anchors:
             if not line.strip():
@@ -194,7 +194,7 @@ class Comparison:
             yield checkpoint
 
     def take(self, seq: int, there: bool, given: Checkpoint | None) -> Steps[None]:
-        """Check the next checkpoint, and the streams by it if it is what a key signed."""
+        """Check the next checkpoint and, if a key signed it, compare the streams with it."""
         if seq > self.last_seq + 1:
             self._report_missing(self.last_seq + 1, seq - 1)
             self.last_hash = None
@@ -239,7 +239,7 @@ class Comparison:
             return None
 
     def _compare(self, checkpoint: int, heads: Iterable[Head]) -> Steps[None]:
-        """Look each of a checkpoint's heads up among the entries."""
+        """Compare each head of a checkpoint with the entries."""
         batch: list[Head] = []
         for head in heads:
             if self._is_asked(head.stream_id) and head.stream_id not in self._contradicted:
@@ -264,7 +264,7 @@ class Comparison:
                 self.problems.append(VerifyProblem(head.stream_id, seq, what, checkpoint))
 
     def _contradiction(self, head: Head, checkpoint: int) -> Steps[tuple[int | None, str]]:
-        """What became of an entry that isn't there any more: from which number on, and how."""
+        """What happened to an entry that is missing or changed: from which number on, and how."""
         seen = f"checkpoint {checkpoint} saw the stream up to entry {head.seq}"
         ends = yield from rows(END, stream_id=head.stream_id)
         if not ends:
@@ -283,7 +283,7 @@ class Comparison:
         )
 
     def _report_missing(self, first: int, last: int) -> None:
-        """One problem, however many: the number of a forged line can be any."""
+        """Report a gap as one problem: a forged line can have any number, so a gap can be huge."""
         which = "it is" if first == last else f"checkpoints {first} to {last} are"
         self._report(first, f"{which} missing from the database")
 
@@ -294,7 +294,7 @@ class Comparison:
         return self._stream_id in (None, stream_id) and stream_id > self._after
 
     def _ranges(self, broken: Collection[Ulid | None]) -> Steps[list[AnchoredRange]]:
-        """What is anchored of each stream that has no problem, and what isn't yet."""
+        """For each stream without a problem: the ranges that checkpoints cover, and the rest."""
         ranges: list[AnchoredRange] = []
         for statement in STREAM_ENDS:
             after, is_last = self._after, False
@@ -311,7 +311,7 @@ class Comparison:
         first = 1
         trusted = self.trusted.get(stream_id)
         if trusted is not None and trusted.seq > 1:
-            # The entry that the checkpoint names was read.
+            # The entry that the checkpoint names was itself read, so it isn't on trust.
             yield AnchoredRange(stream_id, 1, trusted.seq - 1, trusted.checkpoint, on_trust=True)
             first = trusted.seq
         until, checkpoint = self._anchored.get(stream_id, (0, 0))

@@ -1,4 +1,4 @@
-"""The hash of one audit entry: what makes any later change of the history show.
+"""The hash of one audit entry, which reveals any later change of the history.
 
 The hash covers exact bytes: each field with its length before it, so that no two different
 entries share an encoding (as in Certificate Transparency's and Git's own object encodings), and
@@ -18,7 +18,7 @@ GENESIS = bytes(HASH_BYTES)
 
 FRAMED_MAX = 1000
 FRAMED_CHARS_MAX = 200
-"""How many short texts are kept with their lengths: names and actions come again and again."""
+"""How many short texts are cached with their lengths: names and actions repeat."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -91,7 +91,7 @@ def encoded(
     reason: str | None,
     changes: str,
 ) -> bytes:
-    """What the hash of an entry is made over: its fields in this order, each behind its length.
+    """The bytes that are hashed for an entry: its fields in this order, each after its length.
 
     Raises UnicodeError, struct.error and the like for values that no entry can have.
     """
@@ -126,7 +126,7 @@ def encoded(
 
 
 class _Framed(dict[str | None, bytes]):
-    """Texts behind their lengths, the short ones kept."""
+    """A cache of texts, each encoded after its length; only short ones are kept."""
 
     def __missing__(self, text: str | None) -> bytes:
         if text is None:

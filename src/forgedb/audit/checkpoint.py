@@ -1,4 +1,4 @@
-"""One checkpoint: its exact bytes, what is signed of it, and whether it is what was signed.
+"""One checkpoint: its exact bytes, the text that is signed, and the check of its signature.
 
 What is signed is a text of seven lines, so that an outsider can check it with a hash and a
 signature program alone (the idea of a signed text is Certificate Transparency's and the Go
@@ -24,14 +24,14 @@ from forgedb.models import Checkpoint
 FORMAT_VERSION = 1
 SIGNATURE_BYTES = 64
 FIRST_PREVIOUS = bytes(HASH_BYTES)
-"""What stands for the checkpoint before the first."""
+"""The ``previous_hash`` of the first checkpoint."""
 
 _is_key_id = re.compile(r"[!-~]{1,200}").fullmatch
 _head = re.compile(r"([0-7][0-9A-HJKMNP-TV-Z]{25}) ([1-9][0-9]{0,17}) ([0-9a-f]{64})").fullmatch
 
 
 class Signer(Protocol):
-    """What signs checkpoints: a SigningKey, or a program of one's own around a key elsewhere."""
+    """Signs checkpoints: a SigningKey, or your own class for a key that is kept elsewhere."""
 
     @property
     def key_id(self) -> str:
@@ -44,7 +44,7 @@ class Signer(Protocol):
 
 
 class Verifier(Protocol):
-    """What knows a signer's signatures: a PublicKey."""
+    """Verifies the signatures of a signer: a PublicKey, or your own class."""
 
     @property
     def key_id(self) -> str: ...
@@ -91,7 +91,7 @@ def signed(
 
 
 def signed_text(checkpoint: Checkpoint) -> bytes:
-    """What is signed, and what ``checkpoint_hash`` is the SHA-256 of."""
+    """The text that is signed; ``checkpoint_hash`` is its SHA-256."""
     return (
         f"forgedb audit checkpoint v{checkpoint.format_version}\n"
         f"seq {checkpoint.seq}\n"
@@ -104,7 +104,7 @@ def signed_text(checkpoint: Checkpoint) -> bytes:
 
 
 def fault(checkpoint: Checkpoint, keys: Mapping[str, Verifier]) -> str | None:
-    """What shows that a checkpoint isn't what one of the keys signed; None where it is."""
+    """Why a checkpoint isn't what one of the keys signed; None if it is."""
     if checkpoint.format_version != FORMAT_VERSION:
         return f"its format version {checkpoint.format_version} is unknown"
     if not _is_key_id(checkpoint.key_id):
@@ -128,19 +128,19 @@ def fault(checkpoint: Checkpoint, keys: Mapping[str, Verifier]) -> str | None:
 
 
 def _is_head(head: object) -> bool:
-    # A database whose rules were taken away may hold anything.
+    # A database without its constraints may hold any value.
     return isinstance(head, str) and _head(head) is not None
 
 
 def heads_of(checkpoint: Checkpoint) -> Iterator[Head]:
-    """The leaves of a checkpoint in which there is no fault."""
+    """The heads of a checkpoint that has no fault."""
     for text in checkpoint.heads:
         stream_id, seq, entry_hash = text.split(" ")
         yield Head(stream_id, int(seq), bytes.fromhex(entry_hash))
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
-    """A checkpoint as a line of JSON keeps it, its fields in the order of the columns."""
+    """A checkpoint as a line of JSON, with its fields in the order of the columns."""
 
     seq: Annotated[int, msgspec.Meta(ge=1, le=INTEGER_MAX)]
     at: str
@@ -158,7 +158,7 @@ _decode_line = msgspec.json.Decoder(_Line).decode
 
 
 def from_line(line: str | bytes) -> Checkpoint:
-    """The checkpoint that a line of JSON holds, not checked.  Raises ValueError: it holds none."""
+    """The checkpoint in a line of JSON, not verified.  Raises ValueError (it can't be read)."""
     try:
         found = _decode_line(line)
     except msgspec.MsgspecError as error:
@@ -181,7 +181,7 @@ def from_line(line: str | bytes) -> Checkpoint:
 
 
 def from_row(row: Sequence[Any]) -> Checkpoint:
-    """The checkpoint in a row of the table, not checked.  Raises ValueError: it holds none."""
+    """The checkpoint in a row of the table, not verified.  Raises ValueError (it can't be read)."""
     seq, at, *others = row
     place = Checkpoint.__struct_fields__.index("heads") - 2
     try:

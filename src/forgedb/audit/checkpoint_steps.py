@@ -1,4 +1,4 @@
-"""Taking a checkpoint: the heads that no checkpoint holds yet, signed behind the last one."""
+"""Taking a checkpoint: it signs the heads that no checkpoint holds yet, and names the last one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from forgedb.sql.catalogue import sql
 
 STREAM_CHARS = 26
 
-# Of two who take one at once, the second sees what the first has committed.  SQLite has one writer
-# at a time.
+# If two clients take a checkpoint at once, the second waits and sees what the first has committed.
+# SQLite has one writer at a time.
 LOCK = sql(
     sqlite="SELECT 1",
     postgres=f"SELECT pg_advisory_xact_lock({CHECKPOINTS})",
@@ -44,8 +44,8 @@ ORDER BY head
 LIMIT :limit
 """
 
-# One statement, so that all heads are of one moment; the leaves are compared as whole texts, which
-# takes no more memory than the database gives a sort.
+# One statement, so that all heads are of one snapshot.  The leaves are compared as whole texts, so
+# the database needs no more memory than for a sort.
 NOT_YET_ANCHORED = sql(
     sqlite=_HEADS.format(
         leaf="id || ' ' || audit_seq || ' ' || lower(hex(audit_head))",
@@ -74,11 +74,11 @@ LIMIT 1
 
 
 def take_checkpoint(signer: Signer) -> Steps[Checkpoint | None]:
-    """Sign the heads that are new, as many as one checkpoint holds; None where none is."""
+    """Sign the heads that are new, as many as one checkpoint holds; None if there are none."""
     yield from rows(LOCK)
     last = yield from rows(LAST)
     seq, previous_hash, last_size, last_head = last[0] if last else (0, FIRST_PREVIOUS, 0, "")
-    # Goes on where a full one ended: else streams that always change would keep the rest waiting.
+    # Continue after a full checkpoint: else streams that always change would starve the rest.
     after = last_head[:STREAM_CHARS] if last_size >= CHECKPOINT_HEADS_MAX else ""
     found = yield from rows(NOT_YET_ANCHORED, after=after, limit=CHECKPOINT_HEADS_MAX)
     if not found and after:
@@ -88,7 +88,7 @@ def take_checkpoint(signer: Signer) -> Steps[Checkpoint | None]:
     at = yield from now()
     checkpoint = signed(seq + 1, at, [head for (head,) in found], previous_hash, signer)
     fields = {name: getattr(checkpoint, name) for name in checkpoint.__struct_fields__}
-    # The heads hold nothing that JSON writes in another way.
+    # No character of a head needs escaping in JSON.
     fields["heads"] = '["' + '","'.join(checkpoint.heads) + '"]'
     yield from change(INSERT, **fields)
     return checkpoint

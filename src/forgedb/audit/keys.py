@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class PublicKey:
-    """What proves that checkpoints were signed by the key's other half."""
+    """Verifies that checkpoints were signed with the secret half of the key."""
 
     def __init__(self, key: Ed25519PublicKey) -> None:
         self._key = key
@@ -51,7 +51,7 @@ class PublicKey:
         return self._key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
     def verify(self, message: bytes, signature: bytes) -> bool:
-        """Whether the key's other half made this signature of this message."""
+        """Whether the secret half of the key made this signature of this message."""
         from cryptography.exceptions import InvalidSignature
 
         try:
@@ -67,7 +67,7 @@ class SigningKey:
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
         self.public_key = PublicKey(key.public_key())
-        """The half to give to whoever verifies."""
+        """The public half, for those who verify."""
 
     def __repr__(self) -> str:
         return f"<forgedb.SigningKey {self.key_id}>"
@@ -97,7 +97,7 @@ class SigningKey:
         try:
             key = load_pem_private_key(_as_bytes(pem), password)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            # What is in the file is a secret, and what cryptography says of it may quote it.
+            # The file holds a secret, and the error of cryptography may quote it.
             raise InvalidValue(
                 "signing_key",
                 "…",
@@ -109,7 +109,7 @@ class SigningKey:
         return cls(key)
 
     def to_pem(self) -> str:
-        """As PEM text (PKCS #8), not encrypted: keep it out of others' reach."""
+        """As PEM text (PKCS #8), not encrypted: keep it secret."""
         from cryptography.hazmat.primitives.serialization import (
             Encoding,
             NoEncryption,

@@ -1,7 +1,7 @@
-"""What the audit trail is about: each kind of thing, where its rows are, and what its verbs do.
+"""The kinds of things in the audit trail: their tables, and what each action does to a row.
 
-One table, from which all else follows: the actions that only the DAOs record, what a replay makes
-of an entry, which rows are compared and counted, and the table in docs/audit.md.
+All else follows from this table: the actions that only the DAOs record, what a replay does with an
+entry, which rows are compared and counted, and the table in docs/audit.md.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ class Effect(Enum):
     """What an action does to its target's row."""
 
     BEGINS = auto()
-    """It is inserted; the changes name every field that has a value."""
+    """The row is inserted; the changes name every field that has a value."""
     GRANTS = auto()
-    """It is inserted, and its fencing token is its repository's ``lease_epoch`` from then on."""
+    """The row is inserted, and its fencing token becomes the repository's ``lease_epoch``."""
     CHANGES = auto()
-    """Some of its fields are updated; so they are where it is only marked as deleted."""
+    """Some fields of the row are updated, also where it is only marked as deleted."""
     ENDS = auto()
-    """It is updated for the last time, and stays."""
+    """The row is updated for the last time, and stays."""
     DELETES = auto()
-    """It is removed."""
+    """The row is removed."""
     COUNTS = auto()
-    """Many are, and the changes say how many were ``added`` and ``removed``."""
+    """Many rows change; the changes say how many were ``added`` and ``removed``."""
 
 
 BEGINS, GRANTS, CHANGES, ENDS, DELETES, COUNTS = Effect
@@ -55,12 +55,12 @@ class Kind(NamedTuple):
 
     @property
     def is_counted(self) -> bool:
-        """Whether the entries tell how many rows there are, and not which."""
+        """Whether the entries record only how many rows there are, and not which."""
         return COUNTS in self.verbs.values()
 
     @property
     def begins(self) -> tuple[str, ...]:
-        """The actions that insert a row; none where a migration does."""
+        """The actions that insert a row; none if a migration inserts it."""
         return tuple(
             f"{self.name}.{verb}"
             for verb, effect in self.verbs.items()
@@ -128,10 +128,10 @@ KINDS = (
 )
 
 ROWS = {kind.name: kind for kind in KINDS if not kind.is_counted}
-"""The kinds of which the entries tell row by row, by their names."""
+"""The kinds whose entries are each about one row, by their names."""
 
 STREAMS = tuple(kind for kind in KINDS if kind.stream == "id")
-"""The kinds whose rows carry the end of a stream each: ``audit_seq`` and ``audit_head``."""
+"""The kinds whose rows each hold the end of a stream: ``audit_seq`` and ``audit_head``."""
 
 ACTIONS = {
     f"{kind.name}.{verb}": (kind.name, effect)
@@ -141,4 +141,4 @@ ACTIONS = {
 """The actions that the DAOs record: the kind of their target, and what they do to it."""
 
 OWN_ACTIONS = frozenset(ACTIONS)
-"""What nobody else may record: an entry of these must stand beside the change it tells of."""
+"""Actions that only the DAOs may record: such an entry is written together with its change."""

@@ -1,7 +1,7 @@
-"""The rows as a stream's entries say that they are, and where those of the database differ.
+"""Replaying a stream's entries, and comparing the result with the rows of the database.
 
-What nothing changes any more, an ended lease or a row that was deleted, is compared and forgotten
-while the walk goes on: in memory is what is there at one time, and not all that ever was.
+Rows that can't change any more, such as an ended lease or a deleted row, are compared and dropped
+during the walk.  So memory holds what is live at one time, and not the whole history.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from forgedb.operations.steps import Select, Steps, rows, together
 from forgedb.sql.catalogue import sql
 
 SETTLED_MAX = 1000
-"""From so many targets at their end on, these are compared and forgotten."""
+"""After this many targets have ended, they are compared and dropped."""
 
 IDS_A_READ = 1000
 
 TOKEN_COUNT_BITS = 32
-"""A fencing token's lower half counts; its upper half is the era that it was given in."""
+"""The lower half of a fencing token is a counter; the upper half is the era of the grant."""
 
 Difference: TypeAlias = tuple[int | None, str]
-"""The number of the entry that tells otherwise, and what is not as it tells."""
+"""The number of the entry that differs from the rows, and the difference."""
 
 LIVE = {
     name: sql(
@@ -51,7 +51,7 @@ LIVE = {
     )
     for name, kind in ROWS.items()
 }
-"""Rows by their ids, of whatever streams."""
+"""Rows by their ids, of any streams."""
 
 UNTOLD = {
     name: sql(f"""
@@ -69,7 +69,7 @@ UNTOLD = {
     for name, kind in ROWS.items()
     if kind.begins
 }
-"""The rows of a stream that no entry of it begins."""
+"""The rows of a stream that no entry of it inserts."""
 
 _COUNTED = ", ".join(
     f"(SELECT count(*) FROM {kind.table} WHERE {kind.stream} = told.value)" for kind in KINDS
@@ -79,7 +79,7 @@ ROW_COUNTS = sql(
     sqlite=f"SELECT told.value, {_COUNTED} FROM carray(:ids) AS told",
     postgres=f"SELECT told.value, {_COUNTED} FROM unnest(CAST(:ids AS text[])) AS told (value)",
 )
-"""How many rows of each kind a stream has; of each stream."""
+"""How many rows of each kind each stream has."""
 
 _BLANK = {
     name: {
@@ -89,13 +89,13 @@ _BLANK = {
     }
     for name, kind in ROWS.items()
 }
-"""A row of which no entry tells anything but that it is there."""
+"""A row before any entry has set a field."""
 
 _GO_ON = frozenset(
     name for name, kind in ROWS.items() if not kind.begins or ENDS in kind.verbs.values()
 )
-"""The kinds of which entries may come though none begins the row: it was settled, or is made by a
-migration."""
+"""The kinds whose entries may come without one that inserts the row: the row was settled and
+dropped, or a migration inserted it."""
 
 _NOT_COMPARED = NOT_AUDITED - {"created_at"}
 
@@ -125,7 +125,7 @@ def live_rows(targets: Mapping[str, Sequence[Ulid]]) -> Steps[dict[str, dict[Uli
 
 
 class _Told:
-    """One target: what is told of it, ``fields`` None where it was deleted."""
+    """One target as the entries describe it; ``fields`` is None if it was deleted."""
 
     __slots__ = ("fields", "is_at_end", "is_whole", "seq")
 
@@ -133,12 +133,12 @@ class _Told:
         self.seq = seq
         self.fields: dict[str, Any] | None = fields
         self.is_whole = is_whole
-        """Whether its beginning was told, so that all of its fields are known."""
+        """Whether the entry that inserts it was read, so that all of its fields are known."""
         self.is_at_end = False
 
 
 class Replay:
-    """What a stream's entries lead to; of a stream's later part alone, what these tell of."""
+    """The rows that the entries of a stream, or of its later part, lead to."""
 
     def __init__(self, stream_id: Ulid, *, is_whole: bool) -> None:
         self.at_end = 0
@@ -147,13 +147,13 @@ class Replay:
         self._is_whole = is_whole
         self._told: dict[str, dict[Ulid, _Told]] = {name: {} for name in ROWS}
         self._there = {kind.name: 0 for kind in KINDS}
-        """How many rows were told of and found; of those that are counted, were told of."""
+        """By kind: how many rows were found; for counted kinds, how many the entries say."""
         self._found: list[Difference] = []
 
     def take(self, seq: int, at: datetime, action: str, target_id: Ulid, changes: str) -> None:
-        """Note what the next entry changes.
+        """Apply the changes of the next entry.
 
-        Raises DecodeError, KeyError or TypeError where no DAO can have written it.
+        Raises DecodeError, KeyError or TypeError for an entry that no DAO can have written.
         """
         found = ACTIONS.get(action)
         if found is None:
@@ -174,7 +174,7 @@ class Replay:
         elif told is None:
             if self._is_whole and name not in _GO_ON:
                 return
-            # One that was settled, or whatever was begun before the part that is read.
+            # It was settled, or it was inserted before the part of the stream that is read.
             told = targets[target_id] = _Told(seq, {}, is_whole=False)
         told.seq = seq
         if told.fields is None:
@@ -205,11 +205,11 @@ class Replay:
 
     @property
     def targets(self) -> dict[str, list[Ulid]]:
-        """What is told of and wasn't compared yet, by kind."""
+        """The targets that weren't compared yet, by kind."""
         return {name: list(told) for name, told in self._told.items() if told}
 
     def settle(self) -> Steps[None]:
-        """Compare what is at its end with the rows, and forget it."""
+        """Compare the targets that have ended with the rows, and drop them."""
         ended = {
             name: [target_id for target_id, each in told.items() if each.is_at_end]
             for name, told in self._told.items()
@@ -221,7 +221,7 @@ class Replay:
     def differences(
         self, live: Mapping[str, Mapping[Ulid, Any]], counts: Sequence[int]
     ) -> Steps[list[Difference]]:
-        """Where the rows are not as the entries say, given those told of and how many there are."""
+        """Where the rows differ from the entries, given the live rows and how many there are."""
         for name, targets in self.targets.items():
             self._compare(name, targets, live[name])
         if not self._is_whole:
@@ -244,7 +244,7 @@ class Replay:
         for (target_id,) in untold:
             self._found.append((None, f"{kind.name} {target_id} is there without an entry"))
         if not untold:
-            # Only a forger tells of one target twice, or of none.
+            # Only a forged history inserts a target twice, or names one that doesn't exist.
             what = f"it has {count} rows of kind {kind.name}, and its history tells of {there}"
             self._found.append((None, what))
 
@@ -265,7 +265,7 @@ class Replay:
             for field in _NOT_COMPARED:
                 values.pop(field, None)
             if values.get("system_identifier") == A_BACKUP:
-                # The mark has no entry, and takes nothing from anybody: an era begins with it.
+                # The mark of a backup has no entry, and does no harm: it makes a new era begin.
                 del values["system_identifier"]
                 told.fields.pop("system_identifier", None)
             if values != told.fields:

@@ -1,4 +1,4 @@
-"""Appending to a stream: what each DAO does once for every change it makes.
+"""Appending to a stream, which each DAO does once for every change it makes.
 
 The caller holds the lock on the row that carries the stream's ``audit_seq`` and ``audit_head``,
 and writes both back from here in the same transaction.
@@ -30,13 +30,13 @@ VALUES (
 """)
 
 NOT_AUDITED = frozenset({"id", "created_at", "updated_at"})
-"""Fields that an entry says otherwise: by its target, and by its own time."""
+"""Fields that the entry holds elsewhere: as its target, and as its own time."""
 
 _to_json = msgspec.json.Encoder().encode
 
 
 class Stream:
-    """The end of one stream, as it is inside the transaction that is adding to it."""
+    """The end of one stream, inside the transaction that appends to it."""
 
     __slots__ = ("_context", "head", "id", "seq")
 
@@ -60,7 +60,7 @@ class Stream:
     ) -> Change:
         """The step that inserts the next entry; its id is among the step's parameters.
 
-        ``action`` is one of ``audit/kinds.py``; one of the caller's own comes with a
+        ``action`` is one of ``audit/kinds.py``; a caller's own action needs a
         ``target_type``.
         """
         context = self._context

@@ -1,10 +1,10 @@
-"""Proving a history: the chain of each stream, its end, and the rows that it led to.
+"""Verifying a history: the chain of each stream, its end, and the rows that it led to.
 
-Three things are compared.  Each entry's hash with its content and the entry before it; the last
-entry with the head that the stream's own row carries; and the live rows with what replaying all
-changes gives, which finds an edit that went past the audit.
+Three things are compared: each entry's hash with its content and the entry before it; the last
+entry with the head in the stream's own row; and the live rows with the result of replaying all
+changes, which finds an edit that has no audit entry.
 
-Where a checkpoint's word is taken for the beginning of a stream, the rest of it is walked alone.
+If a checkpoint is trusted for the beginning of a stream, only the rest of the stream is read.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from forgedb.operations.steps import Select, Steps, rows, together
 from forgedb.sql.catalogue import sql
 
 ENTRIES_A_READ = 250
-"""So few that they stay in the processor's cache while they are hashed."""
+"""Few enough to stay in the processor's cache while they are hashed."""
 
 STREAMS_BEGUN = 20
 ENTRIES_BEGUN = 50
-"""How many entries of how many streams are read together, where each has few that are new."""
+"""How many streams are begun in one round trip, and how many entries of each are read first."""
 
 STREAMS_A_READ = 250
 TARGETS_A_READ = 1000
-"""How many streams that were walked, and targets of theirs, are compared with the rows together."""
+"""After so many streams, or so many of their targets, these are compared with the rows."""
 
 CHANGES_BYTES_MAX = 16_384
-"""Longer changes are read one by one, so that a read is bounded by what it holds too."""
+"""Longer changes are read one by one, so that the bytes of a read are bounded too."""
 
 _FIELDS = columns(AuditEntry)
 _CHANGES = AuditEntry.__struct_fields__.index("changes")
@@ -52,11 +52,11 @@ def _fields(length: str) -> str:
 
 
 _NO_ID = "GLOB '*[^0-9A-Z]*'"
-"""In SQLite's words; what it is said of is maybe not even text."""
+"""In SQLite's SQL; the value that it is applied to may be no text at all."""
 
 
 def _legible(column: str) -> str:
-    """The id; where it is none, its bytes in hex digits."""
+    """The id, or its bytes in hex digits if it isn't a valid id."""
     return f"CASE WHEN {column} {_NO_ID} THEN quote(CAST({column} AS BLOB)) ELSE {column} END"
 
 
@@ -109,7 +109,7 @@ ORDER BY seq
 LIMIT 1
 """)
 
-# Of streams whose names are no text at all: the next that has a name, and what lies before it.
+# For streams whose ids are no valid text: the next with a valid id, and those before it.
 _NEXT_NAMED = """
 SELECT stream_id FROM audit_entries
 WHERE stream_id > :after AND stream_id {is_id}
@@ -139,7 +139,7 @@ COUNT = sql("SELECT count(*) FROM audit_entries WHERE stream_id > :after")
 
 COUNT_OF_ONE = sql("SELECT count(*) FROM audit_entries WHERE stream_id = :stream_id")
 
-# From one stream to the next by the index, past all of their entries.
+# From one stream to the next through the index, skipping the entries of each.
 _STREAMS = """
 WITH RECURSIVE streams (stream_id, number) AS (
     SELECT {after}, 0
@@ -173,7 +173,7 @@ HEADS = sql(
     postgres=_HEADS.format(among="= ANY(:ids)"),
 )
 
-# A migration makes the identity's row, and the first entry of its stream comes later, if ever.
+# A migration inserts the identity's row; the first entry of its stream comes later, or never.
 _WITHOUT_ENTRIES = " UNION ALL ".join(
     f"""
     SELECT {{id}} FROM {kind.table} AS found
@@ -190,10 +190,10 @@ WITHOUT_ENTRIES = sql(
 
 IDENTITIES = sql("SELECT count(*) FROM database_identity")
 
-# The highest era that tokens have, and the one that the database is in: its own and the timeline's.
-# That a lease has no later token than its repository's lease_epoch the walk has seen.  Where the
-# database isn't where it was, an era is yet to begin, and a standby's timeline may be an earlier
-# one's; where the timeline isn't told, those that were promoted before aren't counted.
+# The highest era among the tokens, and the effective era: the recorded one plus the timeline.  The
+# walk has checked that no lease has a later token than its repository's lease_epoch.  No row is
+# given if the database isn't where it was, since a new era is due; on a standby, whose timeline may
+# be an older one; and if the timeline is unknown, since promotions can't be counted then.
 ERAS = sql(
     sqlite=f"""
     SELECT id, era, (SELECT max(lease_epoch) FROM repositories) >> {TOKEN_COUNT_BITS}
@@ -212,19 +212,19 @@ ERAS = sql(
 
 
 class Asked(NamedTuple):
-    """Which streams to walk, from where on, and who hears how far it is."""
+    """Which streams to walk, from where on, and the function to report progress to."""
 
     stream_id: Ulid | None = None
-    """This one alone."""
+    """Only this stream."""
     after: Ulid | None = None
-    """Those alone that come after it."""
+    """Only the streams after this one."""
     since: Mapping[Ulid, Vouched] | None = None
-    """Each stream from this entry on, and what isn't in it from its beginning."""
+    """Each stream from this entry on; a stream that isn't in it from its beginning."""
     report: Callable[[VerifyProgress], None] | None = None
 
 
 def verify_streams(asked: Asked) -> Steps[VerifyReport]:
-    """Walk one stream or all; in memory are the entries of a read, and what is live of a stream."""
+    """Walk one stream or all; memory holds the entries of a read, and the live rows of streams."""
     verification = _Verification(asked)
     yield from verification.run()
     problems = verification.problems
@@ -253,7 +253,7 @@ def verify_streams(asked: Asked) -> Steps[VerifyReport]:
 
 
 class _Verification:
-    """The walk through streams, one after the other, and what was found on it."""
+    """The walk through the streams, one after the other, and the problems found."""
 
     def __init__(self, asked: Asked) -> None:
         self.problems: list[VerifyProblem] = []
@@ -266,7 +266,7 @@ class _Verification:
         self._last_stream: Ulid | None = asked.after
         self._walk: Walk | None = None
         self._walked: list[Walk] = []
-        """Those that were walked to their ends, and aren't compared with the rows yet."""
+        """Streams that were walked to their ends, and not yet compared with the rows."""
         self._targets = 0
 
     def run(self) -> Steps[None]:
@@ -287,7 +287,7 @@ class _Verification:
         yield from self._compare_walked()
 
     def _read_later(self, after: Ulid) -> Steps[None]:
-        """Read each stream from the entry before the one that is vouched for on."""
+        """Read each stream from the entry before the one that a checkpoint names."""
         while True:
             if self._asked.stream_id is not None:
                 streams = [self._asked.stream_id]
@@ -316,7 +316,7 @@ class _Verification:
             after = streams[-1]
 
     def _streams(self, after: Ulid) -> Steps[list[Ulid]]:
-        """The next streams, past those that can't be named; none at the end."""
+        """The next streams, without those that have no valid id; empty at the end."""
         for limit in (STREAMS_BEGUN, 1):
             with suppress(InvalidValue):
                 found = yield from rows(NEXT_STREAMS, after=after, limit=limit)
@@ -325,7 +325,7 @@ class _Verification:
         return [] if named is None else [named]
 
     def _pass_unnamed(self, after: Ulid) -> Steps[Ulid | None]:
-        """Tell of the streams that can't be named, and return the next that can be."""
+        """Report the streams that have no valid id, and return the next one that has."""
         found = yield from rows(NEXT_NAMED, after=after)
         named: Ulid | None = found[0][0] if found else None
         for name, entries in (yield from rows(UNNAMED, after=after, before=named)):
@@ -335,7 +335,7 @@ class _Verification:
         return named
 
     def _vouched(self, stream_id: Ulid) -> int:
-        """The entry from which on a stream is read; before it, it is taken on trust."""
+        """The number of the first entry to verify; entries before it are taken on trust."""
         vouched = self._since.get(stream_id)
         return 0 if vouched is None else vouched.seq
 
@@ -346,7 +346,7 @@ class _Verification:
         last_seq: int,
         begun: Sequence[Entry] | None = None,
     ) -> Steps[None]:
-        """Read the entries of one stream, or of all, and take them; the first may be there."""
+        """Read and check the entries of one stream, or of all; ``begun`` are the first of them."""
         if begun is not None:
             yield from self._take(begun)
             if len(begun) < ENTRIES_BEGUN:
@@ -361,7 +361,7 @@ class _Verification:
                 )
             except InvalidValue as error:
                 if limit > 1:
-                    # One of them can't be read: go on one by one until it is found.
+                    # One of the entries can't be read: read one by one until it is found.
                     limit = 1
                     continue
                 key = NEXT_KEY if stream_id is None else NEXT_STREAM_KEY
@@ -410,7 +410,7 @@ class _Verification:
 
     def _begin_walk(self, stream_id: Ulid, entries: list[Entry]) -> Walk:
         vouched = self._vouched(stream_id)
-        # From the second entry on, the one before it is there for its hash alone.
+        # From the second entry on, the entry before is read only for its hash.
         before, head = max(vouched - 1, 0), GENESIS
         if before:
             self.on_trust += before

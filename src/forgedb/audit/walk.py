@@ -1,4 +1,4 @@
-"""The walk along one stream: each entry against the one before it, and what the changes lead to."""
+"""The walk along one stream: it checks each entry against the one before, and replays changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Entry: TypeAlias = tuple[Any, ...]
 """An entry as the driver gives it: the fields of the model, in their order."""
 
 _UNREADABLE = (TypeError, ValueError, AttributeError, OverflowError, struct.error)
-"""What is raised for a value that no entry can have; the database's rules were taken away."""
+"""Raised for a value that no entry can have: a database without its constraints may hold any."""
 
 
 class Walk:
@@ -55,7 +55,7 @@ class Walk:
                 version,
                 entry_hash,
             ) = entry
-            # This runs for each of millions: what is seldom is told apart elsewhere.
+            # This runs for millions of entries, so rare cases are told apart in another method.
             try:
                 if type(at) is str:
                     at = from_text(at)
@@ -88,7 +88,7 @@ class Walk:
                     try:
                         replay(number, at, action, target_id, changes)
                     except (msgspec.DecodeError, KeyError, TypeError):
-                        # Only a forger who made the hashes anew could have written it.
+                        # Only a forger who recomputed the hashes can have written it.
                         self._report(number, "its hash fits, but its changes make no sense")
             except _UNREADABLE as error:
                 self._report(number, f"it can't be read: {error}")
@@ -109,14 +109,14 @@ class Walk:
             self._report(number, "its hash doesn't fit: it was edited, moved, or put in later")
 
     def settle(self) -> Steps[None]:
-        """Compare what nothing changes any more with the rows, and forget it."""
+        """Compare targets that can't change any more with the rows, and drop them."""
         try:
             yield from self.replay.settle()
         except InvalidValue as error:
             self.unreadable(error)
 
     def unreadable(self, error: InvalidValue) -> list[VerifyProblem]:
-        """Note that rows told of can't be read; returns all that is wrong."""
+        """Report that rows of this stream can't be read; returns all problems."""
         self._report(None, f"what it tells of can't be read: {error.why}")
         return self.problems
 

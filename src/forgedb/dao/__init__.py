@@ -1,5 +1,5 @@
-"""The DAOs: one file an entity, with its SQL beside it; none of them talks to a database.
+"""The DAOs: one file for each entity, with its SQL.  None of them talks to a database.
 
-A few do read or write what a caller gives them: a log that is imported, a file that is exported to.
+A few read or write a file that the caller gives them: a log to import, a file to export to.
 ``leases/hold.py`` waits, through the runner, and reads the machine's clocks.
 """

@@ -87,13 +87,13 @@ ORDERS = {
     BY_SEQ: ("seq > :after", "seq"),
     BY_TIME: ("(at, id) > (:after_at, :after)", "at, id"),
 }
-"""How each key's page begins, and what its rows are sorted by."""
+"""For each key: the condition that begins a page, and the columns that sort its rows."""
 
 
 def _key(asked: Collection[str]) -> Key:
-    """A stream is read in its own order, a span of time in its, and all else in the ids' order.
+    """The sort key: ``seq`` for a stream, time for a span of time, and the id for all else.
 
-    A target has few entries, so that its index serves better than the span's does.
+    A target has few entries, so its index serves better than the index on time.
     """
     if "stream" in asked:
         return BY_SEQ
@@ -161,8 +161,8 @@ class AuditDao(Dao[H_co]):
     ) -> Steps[Page[AuditEntry]]:
         """Entries that meet all the filters given; ``since`` is included, ``until`` is not.
 
-        A stream's entries come in its own order, those of a span of time in its order, and all
-        others in the order of their ids.  Raises InvalidValue.
+        The entries of a stream are sorted by ``seq``, those of a span of time by time, and all
+        others by id.  Raises InvalidValue.
         """
         asked: dict[str, Any] = {}
         if stream is not None:
@@ -181,7 +181,7 @@ class AuditDao(Dao[H_co]):
 
     @write
     def record(self, action: str, target: Ulid, changes: Mapping[str, Any]) -> Steps[AuditEntry]:
-        """Add an entry of one's own about a project or repository, to its stream.
+        """Add an entry of your own to the stream of a project or repository.
 
         ``action`` reads ``"<what>.<verb>"``; ``changes`` maps each field to ``[before, after]``
         of JSON's types.
@@ -213,12 +213,13 @@ class AuditDao(Dao[H_co]):
 
     @write
     def checkpoint(self, signer: Signer) -> Steps[Checkpoint | None]:
-        """Sign where each stream ends whose end no checkpoint holds yet; None if none is new.
+        """Sign the stream ends that no checkpoint has yet; None if there are none.
 
-        Keep its ``line`` where nobody who can write to this database can, once the transaction
-        is committed.  It holds up to 100,000 streams; where it is full, call again for the rest.
+        Once the transaction is committed, keep the checkpoint's ``line`` where nobody who can
+        write to this database can change it.  A checkpoint holds up to 100,000 streams; if it is
+        full, call again for the rest.
 
-        Raises InvalidValue (what the signer gives is no key id or signature).
+        Raises InvalidValue (the signer's key id or signature is malformed).
         """
         check_offers("signer", signer, ["key_id", "sign"], "a SigningKey, or another Signer")
         return (yield from take_checkpoint(signer))
@@ -244,22 +245,23 @@ class AuditDao(Dao[H_co]):
         since_checkpoint: int | None = None,
         report: Callable[[VerifyProgress], None] | None = None,
     ) -> Steps[VerifyReport]:
-        """Prove one stream's history, or all; what is wrong is reported, not raised.
+        """Verify the history of one stream, or of all; problems are reported, not raised.
 
-        So is what of the schema isn't as the migrations made it: a guard that is gone let others
-        write what the streams don't tell of.
+        If all streams are verified, differences from the schema that the migrations made are
+        reported too: where a guard is missing, rows may have changed without an audit entry.
 
-        With ``public_keys`` also by the checkpoints that the database holds and, with
-        ``anchors``, by those whose lines were kept elsewhere: an open file, or any lines.
+        With ``public_keys`` the streams are also compared with the checkpoints in the database
+        and, with ``anchors``, with checkpoints whose lines were kept elsewhere: an open file, or
+        any lines.
 
-        With ``since_checkpoint`` the word of that checkpoint, and of those before it, is taken for
-        what they saw: a stream is read from the last entry on that one of them names, and of its
-        rows what later entries tell of is compared.  ``after`` takes a verification up again that
-        was stopped, with the streams that come after this one.  ``report`` is called now and then
-        while it reads, in the thread that does.
+        With ``since_checkpoint``, that checkpoint and those before it are trusted for the entries
+        that they cover: a stream is read from the last entry that one of them names, and of its
+        rows only what later entries changed is compared.  ``after`` resumes a verification that
+        was stopped: only the streams after this one are verified.  ``report`` is called now and
+        then while entries are read, in the thread that reads them.
 
         Raises InvalidValue (also where the anchors hold no line, or come without a key), NotFound
-        (no project or repository has that stream, nor any entry or anchor; no such checkpoint).
+        (no project, repository, entry or anchor has that stream; no such checkpoint).
         """
         keys: object = public_keys
         if not isinstance(keys, Collection) or isinstance(keys, str | bytes):
@@ -283,7 +285,7 @@ class AuditDao(Dao[H_co]):
                 )
         if since_checkpoint is not None:
             check_integer("since_checkpoint", since_checkpoint, least=1)
-        # Of the database as a whole: who asks for one stream has it proven often, and soon.
+        # The schema is compared only when all streams are verified: one stream is to stay fast.
         compared = [] if stream is not None else (yield from differences())
         guards = [each for each in compared if not each.harmless]
         problems = [VerifyProblem(None, None, str(each), schema=each.name) for each in guards]
@@ -333,7 +335,7 @@ def _proven(
     anchors: Iterable[str | bytes] | None,
     since_checkpoint: int | None,
 ) -> Steps[VerifyReport]:
-    """What the streams that were asked for prove by themselves and, with keys, by checkpoints."""
+    """Verify the streams that were asked for and, with keys, compare them with checkpoints."""
     comparison = None
     if public_keys:
         comparison = yield from compare_checkpoints(

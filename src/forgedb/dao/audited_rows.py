@@ -38,7 +38,7 @@ def later(at: datetime, before: datetime) -> datetime:
 
 
 def plain(model: type[S], locked: S) -> S:
-    """The model itself, of a row that was read together with its stream's end."""
+    """The model alone, from a row that was read together with its stream's end."""
     return model(*[getattr(locked, field) for field in model.__struct_fields__])
 
 
@@ -46,7 +46,7 @@ def establish(context: Context, insert: Sql, model: M, at: datetime) -> Steps[M]
     """Insert a new row with the first entry of its stream.  Raises AlreadyExists."""
     stream = Stream(context, model.id)
     entry = stream.entry(at, f"{_kind(model)}.create", model.id, created(model))
-    # The entry first: an id that has a stream has a row, of this kind or of the other.
+    # The entry first: it fails if a row of either kind has the id, since that row has a stream.
     yield from _save(entry, insert, model, stream)
     return model
 
@@ -62,7 +62,7 @@ def revise(
     *,
     is_deleted: bool = False,
 ) -> Steps[M]:
-    """Bring a row that was locked ``at`` then to new values; no difference writes nothing.
+    """Give a row new values; it was locked at the time ``at``.  No difference writes nothing.
 
     Raises AlreadyExists.
     """

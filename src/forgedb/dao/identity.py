@@ -1,9 +1,9 @@
-"""Which database this is, and its era: what keeps fencing tokens from being given a second time.
+"""Which database this is, and its era, which keeps fencing tokens from being granted twice.
 
-A server that is lost takes grants with it that somebody was told of, and a backup that is put back
-knows nothing of those made since.  So a token's upper half is the effective era, which grows with
-every such event, and its lower half counts: tokens of a later life are above all of an earlier one.
-PostgreSQL counts the promotions of standbys by itself, as timelines; all else advances the era.
+A failover can lose grants that a holder already knows of, and a restored backup lacks every grant
+made since it was taken.  So the upper half of a token is the effective era, which grows with every
+such event, and the lower half is a counter: tokens of a later era are above all earlier ones.
+PostgreSQL counts the promotions of standbys itself, as timelines; other events advance the era.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from forgedb.validation import check_integer, check_reason
 T = TypeVar("T")
 
 ERA_CLOCK_ZERO = datetime(2026, 1, 1, tzinfo=UTC)
-"""The first second that eras count; no database has one before."""
+"""Eras count seconds from here; no database has an earlier one."""
 
 ERA_CLOCK_MAX = 1_500_000_000
-"""In the year 2073: what a clock says beyond is its error, and must not use up the eras."""
+"""In the year 2073: a clock that says more is wrong, and must not use up the eras."""
 
 ERA_STEP = 1024
-"""More promotions than a history that was lost can have had: its timelines count as eras."""
+"""More than the promotions that a lost history can have had: each timeline counts as an era."""
 
 
 TOKEN_CHANCE_BITS = 31
-"""The first token of an era begins by chance, since two standbys that were both promoted have the
-same timeline; as many again are left to count."""
+"""The first token of an era has a random lower half of so many bits, since two standbys that were
+both promoted have the same timeline; at least as many tokens are left to count."""
 
 _IDENTITY = columns(DatabaseIdentity)
 
@@ -55,8 +55,8 @@ LOCK = sql(
     """,
 )
 
-# A grant that was told of must not be lost with the server's memory, whatever the session is set
-# to: so it is set here, where it costs no round trip, until the transaction ends.
+# A grant that a holder was told of must survive a crash, even if the session has turned
+# synchronous_commit off: it is turned on here until the transaction ends, without a round trip.
 STANDING = sql(
     sqlite="""
     SELECT era, system_identifier, database_oid, forgedb_system_identifier(), NULL, 1, NULL
@@ -98,7 +98,7 @@ class LockedIdentity(DatabaseIdentity, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
-    """What the database is known by, and what the server, or the file, that it is in says now."""
+    """The recorded identity of the database, and what its server or file says now."""
 
     era: int
     system_identifier: str | None
@@ -107,7 +107,7 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     present_oid: int | None
     timeline: int
     committed_durably: str | None
-    """``on`` where the session was set not to wait for its commits."""
+    """``on`` if the session had synchronous_commit off, and it was turned on; else None."""
 
     @property
     def effective_era(self) -> int:
@@ -118,7 +118,7 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     def is_elsewhere(self) -> bool:
         """Whether the database isn't where it was: restored, upgraded or copied.
 
-        What the server doesn't say is no sign of that.
+        A value that the server doesn't give is not counted as different.
         """
         return (
             self.present_identifier is not None
@@ -130,7 +130,7 @@ ASK_STANDING = SelectOne(STANDING, {}, Standing)
 
 
 class IdentityDao(Dao[H_co]):
-    """Which database this is, and which of its lives."""
+    """Which database this is, and its era."""
 
     @read
     def get(self) -> Steps[DatabaseIdentity]:
@@ -141,9 +141,10 @@ class IdentityDao(Dao[H_co]):
     def advance_era(self, reason: str, *, above: int = 0) -> Steps[DatabaseIdentity]:
         """Begin a new era: the next fencing tokens are above all that were ever given.
 
-        The last step of a restore that nothing can see, such as that of a whole machine's snapshot;
-        a database that was restored otherwise, upgraded or copied does it by itself.  ``above`` is
-        an era, 0 to 2,000,000,000, that is known to have begun in what was lost.
+        Call it as the last step of a restore that the database can't detect, such as a snapshot of
+        the whole machine.  After any other restore, an upgrade or a copy, the database begins the
+        era by itself.  ``above`` is an era, 0 to 2,000,000,000, that is known to have begun in the
+        history that was lost.
 
         Raises InvalidValue (also an empty reason), Conflict (there is no later era), AuditViolation
         (the identity is gone).
@@ -156,9 +157,9 @@ class IdentityDao(Dao[H_co]):
 
 
 def check_standing(context: Context) -> Steps[bool]:
-    """Ahead of a first write: begin a new era where the database isn't where it was.
+    """Before the first write: begin a new era if the database isn't where it was.
 
-    Returns whether it is known to be where it was, so that it needn't be asked again.
+    Returns True if it is where it was, so that this needn't be checked again.
     """
     standing = yield from _standing()
     if not standing.is_elsewhere:
@@ -168,16 +169,16 @@ def check_standing(context: Context) -> Steps[bool]:
 
 
 def standing_of(context: Context) -> Steps[Standing]:
-    """The database's standing, once it is known to be where it is."""
+    """The database's standing; begins a new era first if the database has moved."""
     return (yield from settled(context, (yield from _standing())))
 
 
 def settled(context: Context, standing: Standing) -> Steps[Standing]:
-    """The standing once the database is known to be where it is: of a new era, if need be."""
+    """The standing with the present place recorded, and with a new era begun if it takes one."""
     if not standing.is_elsewhere:
         return standing
     locked = _there((yield from one(LockedIdentity, LOCK)))
-    # Whoever had the lock may have done it.
+    # Another transaction may have done it while this one waited for the lock.
     standing = yield from _standing()
     if not standing.is_elsewhere:
         return standing
@@ -202,14 +203,14 @@ def settled(context: Context, standing: Standing) -> Steps[Standing]:
 
 
 def _may_repeat(locked: LockedIdentity, standing: Standing) -> Steps[bool]:
-    """Whether what was granted elsewhere might be granted again here."""
+    """Whether tokens that were granted elsewhere might be granted again here."""
     if locked.system_identifier is not None:
         if standing.present_identifier not in (None, locked.system_identifier):
             return True
     elif locked.database_oid is None:
-        # Nobody had looked yet where it is.
+        # The place was never recorded.
         return False
-    # A database that is made from another of its cluster, its template, has granted nothing.
+    # A copy of a template database in the same cluster may have granted nothing yet.
     return locked.audit_seq > 0 or bool((yield from rows(ANY_REPOSITORY)))
 
 
@@ -225,10 +226,11 @@ def next_token(lease_epoch: int, standing: Standing) -> int:
 def later_era(era: int, at: datetime) -> int:
     """The era that begins after ``era``: the seconds since 2026 began, if that is later.
 
-    So what is restored twice of one backup begins two eras, the later one later, though neither
-    knows of the other.  That holds as long as eras begin no faster than seconds pass; so where the
-    clock has kept up with them an era is one more than the last.  A clock that is behind or beyond
-    reason has nothing to say, and then a step is more than what was lost can have counted.
+    So two restores of one backup begin two different eras, and the later restore the higher one,
+    though neither knows of the other.  That holds as long as eras begin no faster than seconds
+    pass.  If the clock is behind by less than a step, the era is one more than the last.  A clock
+    that is further behind, or beyond ERA_CLOCK_MAX, is ignored: the era then grows by ERA_STEP,
+    which is more than the history that was lost can have counted.
     """
     seconds = (at - ERA_CLOCK_ZERO) // timedelta(seconds=1)
     if era - ERA_STEP < seconds <= ERA_CLOCK_MAX:
@@ -257,7 +259,7 @@ def _advance(
     if era > ERA_MAX:
         raise Conflict("database_identity_era_check", f"era {locked.era} is the last there can be")
     before = plain(DatabaseIdentity, locked)
-    # The timeline comes on top of it.
+    # The timeline is added to the recorded era, so it is subtracted here.
     after = replace(_placed(locked, standing), era=era - (standing.effective_era - standing.era))
     stream = Stream(context, locked.id, locked.audit_seq, locked.audit_head)
     entry = stream.entry(
@@ -268,7 +270,7 @@ def _advance(
 
 
 def _placed(locked: LockedIdentity, standing: Standing) -> DatabaseIdentity:
-    """The identity where it is now; what the server doesn't say any more is kept."""
+    """The identity with its present place; a value that the server no longer gives is kept."""
     return replace(
         plain(DatabaseIdentity, locked),
         system_identifier=standing.present_identifier or locked.system_identifier,

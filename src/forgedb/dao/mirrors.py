@@ -1,6 +1,6 @@
-"""Mirrors: remotes that repositories are copied from or to, and whose turn it is.
+"""Mirrors: remotes that repositories are copied from or to, and when each is due.
 
-Copying itself is a worker's: it claims what is due, copies, and says how that went.
+A worker does the copying: it claims the mirrors that are due, copies, and reports the result.
 """
 
 from __future__ import annotations
@@ -157,8 +157,8 @@ class MirrorsDao(Dao[H_co]):
         """Add a mirror that runs each ``interval``, in whole seconds from a minute to 365 days.
 
         It is due at ``next_run_at``; without one, at once if it has an interval, and never if it
-        runs by hand.  ``credential_ref`` names where a password or token is kept; in the URL
-        there is none.
+        runs by hand.  ``credential_ref`` names where a password or token is kept; the URL may hold
+        none.
 
         Raises InvalidValue (also credentials in the URL), NotFound (the repository; deleted too),
         AlreadyExists (the same mirror, or a second one to pull from).
@@ -216,9 +216,9 @@ class MirrorsDao(Dao[H_co]):
     def update(self, /, mirror_id: Ulid, **fields: Unpack[MirrorFields]) -> Steps[Mirror]:
         """Change remote_url, credential_ref, enabled, interval or next_run_at.
 
-        A new interval brings the next run forward where that is sooner; without an interval there
-        is no next run but by hand.  A running mirror goes on, and follows its new interval when
-        it has finished.
+        A new interval makes the next run earlier if that is sooner; without an interval, the mirror
+        runs only by hand.  A running mirror continues, and its new interval applies once it has
+        finished.
 
         Raises InvalidValue (also for an unknown field), NotFound (also where the repository is
         deleted), AlreadyExists, Conflict (next_run_at of a running mirror).
@@ -257,10 +257,10 @@ class MirrorsDao(Dao[H_co]):
     def claim_due(self, limit: int = 10, run_for: timedelta = RUN_FOR) -> Steps[Mirrors]:
         """Mark up to ``limit`` enabled mirrors that are due as running, the longest due first.
 
-        Each gets a ``run_token`` of its own, which ``finish`` asks for, and ``run_for`` (a second
-        to seven days; an hour) to finish in.  A mirror past that deadline is due again: its worker
-        is taken for dead, the run counts as a failure, and the old token is worth nothing any
-        more.
+        Each gets its own ``run_token``, which ``finish`` requires, and must finish within
+        ``run_for`` (a second to seven days; by default an hour).  A mirror past that deadline is
+        due again.  When it is claimed again, the old run counts as a failure and its token is no
+        longer valid.
 
         Raises InvalidValue.
         """
@@ -271,7 +271,7 @@ class MirrorsDao(Dao[H_co]):
         of_repository: dict[Ulid, dict[Ulid, Mirror | None]] = {}
         for found in due:
             of_repository.setdefault(found.repository_id, {})[found.id] = None
-        # In the order in which everyone locks repositories, so that nobody waits in a circle.
+        # Repositories are always locked in the order of their ids, so that no deadlock arises.
         for repository_id, claims in sorted(of_repository.items()):
             yield from _claim(self.context, repository_id, claims, run_for)
         return [
@@ -280,11 +280,11 @@ class MirrorsDao(Dao[H_co]):
 
     @write
     def finish(self, mirror_id: Ulid, run_token: Ulid, error: str | None = None) -> Steps[Mirror]:
-        """End a run: a success, or a failure for the reason that ``error`` tells.
+        """End a run: a success, or with ``error`` a failure for that reason.
 
         The next run is due an interval from now, after a failure too, or never if the mirror runs
-        by hand.  A run past its deadline may still be finished while nobody else has claimed it,
-        and so may one whose repository was deleted meanwhile.
+        by hand.  A run past its deadline may still be finished until another worker claims the
+        mirror, and so may one whose repository was deleted meanwhile.
 
         Raises LeaseLost (superseded: another run was claimed since; ended: none is running),
         InvalidValue, NotFound.
@@ -331,7 +331,7 @@ def _lock_mirror(
 
 
 def _brought_forward(before: Mirror, seconds: int | None, at: datetime) -> datetime | None:
-    """When a mirror of this new interval is due."""
+    """When a mirror is due after its interval was changed."""
     if seconds is None:
         return None
     if before.next_run_at is None:
@@ -345,7 +345,7 @@ def _claim(
     claims: dict[Ulid, Mirror | None],
     run_for: timedelta,
 ) -> Steps[None]:
-    """Fill in those of one repository's mirrors that are still due under its lock."""
+    """Lock the repository, and claim those of its mirrors that are still due."""
     locked, at = yield from lock_repository(repository_id, include_deleted=True)
     if locked.deleted_at is not None:
         return
@@ -354,7 +354,7 @@ def _claim(
         before = yield from one(Mirror, SELECT_BY_ID, id=mirror_id)
         if before is None or not _is_due(before, at):
             continue
-        # While it runs, its next run is its deadline: one index finds what is due and what died.
+        # While it runs, next_run_at is its deadline: one index finds due mirrors and overdue runs.
         after = replace(
             before,
             status=MirrorStatus.RUNNING,
@@ -389,7 +389,7 @@ def _revise(
     before: Mirror,
     after: Mirror,
 ) -> Steps[Mirror]:
-    """Bring the mirror to new values; where nothing differs, nothing is written."""
+    """Give the mirror new values; no difference writes nothing."""
     changes = changed(before, after)
     if not changes:
         return before

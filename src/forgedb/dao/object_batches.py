@@ -1,6 +1,6 @@
-"""Objects in bulk: checked a column at a time, and sorted by the key, a slice after the other.
+"""Objects in bulk: checked a column at a time, sorted by oid, and sent in slices.
 
-Sorted rows make the index's pages fill in order.
+Sorted rows fill the pages of the index in order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from forgedb.validation import check_enum, check_integer, check_oid
 T = TypeVar("T")
 
 SORTED_ROWS = 100_000
-"""Objects that are sorted together: the index's pages then fill one after the other."""
+"""Objects that are sorted together, so that the pages of the index fill one after the other."""
 
 SLICE_ROWS = 4096
 """Objects that are checked and sent together, few enough to stay in the processor's cache."""
@@ -31,13 +31,13 @@ _TYPE_CODES = frozenset(map(int, ObjectType))
 
 
 def batched(objects: Iterable[NewObject]) -> Iterator[Sequence[NewObject]]:
-    """The objects, as many at a time as are sorted together.
+    """The objects in batches of SORTED_ROWS.
 
-    They are all there before any is sent: to go on, they may be read from this very transaction.
+    A batch is read in full before any of it is sent: the iterable may read in this transaction.
     """
     if isinstance(objects, list | tuple):
         start = 0
-        # Looked at anew each time: another task may have taken some out meanwhile.
+        # Sliced anew each time: another task may have removed some meanwhile.
         while batch := objects[start : start + SORTED_ROWS]:
             yield batch
             start += SORTED_ROWS
@@ -48,10 +48,11 @@ def batched(objects: Iterable[NewObject]) -> Iterator[Sequence[NewObject]]:
 
 
 class Batches:
-    """Objects, a slice at a time: first as they come, while they ascend; then what is left.
+    """Objects in slices: first in the order given, while their oids ascend; then the rest, sorted.
 
-    Each slice is read but once, while it is in the processor's cache: Git lists objects in the
-    order of their oids, and finding that out beforehand would take a tenth of recording them.
+    Each slice is read only once, while it is in the processor's cache.  Git lists objects in the
+    order of their oids, and a check of that beforehand would take a tenth of the time to record
+    them.
     """
 
     def __init__(self, objects: Sequence[NewObject], named_by: ObjectFormat) -> None:
@@ -66,9 +67,9 @@ class Batches:
         return self._given == len(self._objects)
 
     def ascending(self, last: bytes) -> Iterator[Columns]:
-        """Slices in which each oid comes after all before it, and after ``last``.
+        """Slices of ascending oids, all after ``last``; they end where the order breaks.
 
-        Objects that don't ascend from the first on are put in order.
+        If the first slice is not in order, the objects are sorted.
         """
         while not self.are_all_given:
             batch = self._slice()
@@ -130,7 +131,7 @@ def _columns(objects: Sequence[NewObject], named_by: ObjectFormat) -> Columns:
         and min(known, default=0) >= 0
         and max(known, default=0) <= INTEGER_MAX
     ):
-        # Something needs converting, or is wrong and wants to be named.
+        # A value needs converting, or is wrong: _row raises an error that names it.
         checked = [_row(each, named_by) for each in objects]
         oids, kinds, sizes, disk_sizes = zip(*checked, strict=True)
     return oids, kinds, sizes, disk_sizes

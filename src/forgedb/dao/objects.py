@@ -176,7 +176,7 @@ DELETE = sql(
 
 
 class ObjectsDao(Dao[H_co]):
-    """The objects of repositories; writing them takes the repository's lease."""
+    """The objects of repositories; writing them requires the repository's lease."""
 
     @write
     def add_many(
@@ -189,9 +189,9 @@ class ObjectsDao(Dao[H_co]):
     ) -> Steps[AddResult]:
         """Record objects, all or none of them, in one transaction and one audit entry.
 
-        An object that is there already counts as such; its disk_size follows the newest one
-        given.  Memory stays bounded for any iterable.  Where a ``holder`` is given, the lease must
-        be that one's.
+        Objects that exist already are counted separately; a disk_size that is given replaces the
+        one recorded.  Memory stays bounded for any iterable.  If a ``holder`` is given, the lease
+        must be that holder's.
 
         Raises LeaseLost, InvalidValue, NotFound, Conflict (an object that is there with another
         type or size).
@@ -212,7 +212,7 @@ class ObjectsDao(Dao[H_co]):
             oids: Oids = []
             batches = Batches(several, locked.object_format)
             if all_new:
-                # While each oid comes after all before it, in a repository that had none.
+                # COPY works while the repository had no objects before and the oids ascend.
                 ascending = map(whole, batches.ascending(last))
                 added += yield from change_many(INSERT, ascending, COPY)
                 all_new = batches.are_all_given
@@ -223,7 +223,7 @@ class ObjectsDao(Dao[H_co]):
                     resized += yield from _reconcile(repository_id, batch)
                 added += new
             given += len(several)
-            # The same whatever of them was there, or came in which order.
+            # The digest depends neither on the order of the objects nor on which existed before.
             digest.update(b"".join(sorted(oids)))
         if added or resized:
             stream = stream_of(self.context, locked)
@@ -247,9 +247,9 @@ class ObjectsDao(Dao[H_co]):
         *,
         holder: str | None = None,
     ) -> Steps[int]:
-        """Forget objects, and return how many of them were there; one audit entry.
+        """Remove objects, and return how many of them existed; one audit entry.
 
-        Where a ``holder`` is given, the lease must be that one's.
+        If a ``holder`` is given, the lease must be that holder's.
 
         Raises LeaseLost, InvalidValue, NotFound (the repository).
         """
@@ -316,7 +316,7 @@ class ObjectsDao(Dao[H_co]):
         named_by = yield from _object_format(repository_id)
         asked = dict.fromkeys(_oids(oids, named_by))
         if asked:
-            # In their order they lie close to each other, and take half the time.
+            # Sorted oids are close to each other in the index, which takes half the time.
             oids = tuple(sorted(asked))
             for (oid,) in (yield from rows(PRESENT, repository_id=repository_id, oids=oids)):
                 del asked[oid]
@@ -357,7 +357,7 @@ def _object_format(repository_id: Ulid) -> Steps[ObjectFormat]:
 
 
 def _reconcile(repository_id: Ulid, given: Columns) -> Steps[int]:
-    """Compare with what was there before: refuse what differs, and follow new disk sizes."""
+    """Compare with the rows that exist: refuse another type or size, and update disk sizes."""
     found = yield from rows(RECORDED, repository_id=repository_id, oids=tuple(given[0]))
     there = {row[0]: row for row in found}
     disk_sizes: dict[bytes, int] = {}
@@ -390,7 +390,7 @@ def _oids(oids: Iterable[bytes | str], named_by: ObjectFormat) -> list[bytes]:
 
 
 def _any_oid(oid: bytes | str) -> bytes:
-    """An oid of whichever format: 20 or 32 bytes.  Raises InvalidValue."""
+    """An oid of either format: 20 or 32 bytes.  Raises InvalidValue."""
     length = len(oid) if isinstance(oid, str | bytes) else 0
     is_sha256 = length == (64 if isinstance(oid, str) else 32)
     return check_oid("oid", oid, ObjectFormat.SHA256 if is_sha256 else ObjectFormat.SHA1)

@@ -1,7 +1,7 @@
-"""Paging by key: a page begins after the last row of the one before, however deep it lies.
+"""Keyset paging: a page begins after the last row of the page before, so any depth costs the same.
 
-Where a page ends is told to callers as ``Page.next``, a text that they give back as ``after=``
-unchanged; what it is made of is its list's business.
+Callers get the end of a page as ``Page.next``, and pass this text unchanged as ``after=``.  Its
+format differs from list to list, and callers must not rely on it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class Key(msgspec.Struct, frozen=True, eq=False):
     """What a list is sorted by."""
 
     place: Callable[[Any], str]
-    """Where a row stands, as text."""
+    """The text for the place of a row, for ``Page.next``."""
 
     beginning: Mapping[str, object]
     """The statement's parameters for a page that begins before all rows."""
 
     following: Callable[[str], Mapping[str, object]]
-    """Those for a page that begins after a place.  Raises ValueError for what is none."""
+    """The parameters for a page that begins after a place.  Raises ValueError for no place."""
 
     def after(self, after: str) -> Mapping[str, object]:
         """The parameters of the page after a place.  Raises InvalidValue."""
@@ -49,7 +49,7 @@ BY_ID = Key(lambda row: row.id, {"after": ""}, lambda text: {"after": check_ulid
 
 
 def by_number(field: str) -> Key:
-    """In the order of a field that counts from 1."""
+    """A key that sorts by a field that counts from 1."""
     return Key(lambda row: str(getattr(row, field)), {"after": 0}, _number)
 
 

@@ -1,4 +1,4 @@
-"""Projects: namespaces of repositories, and each an audit stream."""
+"""Projects: namespaces of repositories.  Each has its own audit stream."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ class ProjectsDao(Dao[H_co]):
 def lock_project(
     project_id: Ulid, *, include_deleted: bool = False
 ) -> Steps[tuple[LockedProject, datetime]]:
-    """Lock the project's row until the transaction ends; it, and the time when that was done.
+    """Lock the project's row until the transaction ends; returns it, and the time of the lock.
 
     Raises InvalidValue, NotFound.
     """

@@ -1,6 +1,6 @@
 """Relationships between repositories: forks, templates, mirrors, submodules, object pools.
 
-An edge goes from a source, whose audit stream tells of it, to a repository or to a URL outside.
+An edge goes from a source repository, whose audit stream records it, to a repository or a URL.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ LIST: dict[tuple[str, bool], Sql] = {
     ("in", False): sql(f"{_IN} {_PAGE}"),
     ("in", True): sql(f"{_IN} AND kind = :kind {_PAGE}"),
 }
-"""By the side that the repository is on, and whether a kind is asked for."""
+"""Keyed by the side that the repository is on, and whether a kind is given."""
 
 
 def _walk_text(near: str, far: str) -> str:
-    """The text that gives every edge on the ways from ``near`` to ``far``, with its far end.
+    """The SQL text that follows edges from ``near`` to ``far``, and gives each with its far end.
 
-    UNION keeps a repository that was met before from being met again, so that it ends in a circle
-    too.  CROSS JOIN keeps SQLite to this order: it would scan all edges for those that were met.
+    UNION drops repositories that were met before, so that the recursion ends in a cycle too.
+    CROSS JOIN fixes SQLite's join order: otherwise it would scan all edges.
     """
     return f"""
     WITH RECURSIVE met (id) AS (
@@ -89,8 +89,8 @@ ANCESTORS = sql(_walk_text("source_id", "target_id"))
 
 DESCENDANTS = sql(_walk_text("target_id", "source_id"))
 
-# Two writers that each add one edge of a cycle lock different rows: on PostgreSQL they would not
-# see each other's.  SQLite has one writer at a time.
+# Two writers that each add one edge of a cycle lock different rows, so on PostgreSQL neither would
+# see the other's edge.  SQLite has one writer at a time.
 LOCK_KIND = sql(
     sqlite="SELECT :kind",
     postgres=f"SELECT pg_advisory_xact_lock({RELATIONSHIP_KIND})",
@@ -184,7 +184,7 @@ class RelationshipsDao(Dao[H_co]):
     def ancestors(self, repository_id: Ulid, kind: RelationshipKind | str) -> Steps[Repositories]:
         """The live repositories that this one comes from, through any number of edges.
 
-        Nearest first, and by id where they are equally near.  In a circle of mirrors or submodules
+        Nearest first, and by id where they are equally near.  In a cycle of mirrors or submodules
         each is given once, and the repository itself is not.
 
         Raises InvalidValue (also where more than 10,000 edges lead there: page through ``list``).
@@ -237,7 +237,7 @@ def _get(relationship_id: Ulid) -> Steps[Relationship]:
 
 
 def _lock_ends(source_id: Ulid, target_id: Ulid | None) -> Steps[tuple[LockedRepository, datetime]]:
-    """Lock both repositories, in the order in which everyone does; the source, and the time."""
+    """Lock both repositories in the order of their ids; returns the source, and the time."""
     locked: dict[Ulid, tuple[LockedRepository, datetime]] = {}
     for repository_id in sorted({source_id, target_id or source_id}):
         locked[repository_id] = yield from lock_repository(repository_id)
@@ -269,7 +269,7 @@ def _related(walk: Sql, repository_id: Ulid, kind: RelationshipKind | str) -> St
 
 
 def _walk(walk: Sql, start: Ulid, kind: RelationshipKind) -> Steps[list[Met]]:
-    """Every edge on the way, in no order, with the repository at its far end."""
+    """Every edge that is reached, in no order, with the repository at its far end."""
     found = yield from many(Met, walk, id=start, kind=kind, limit=EDGES_A_WALK_MAX + 1)
     if len(found) > EDGES_A_WALK_MAX:
         raise InvalidValue(
@@ -281,7 +281,7 @@ def _walk(walk: Sql, start: Ulid, kind: RelationshipKind) -> Steps[list[Met]]:
 
 
 def _nearest(start: Ulid, edges: list[Met]) -> dict[Ulid, Met]:
-    """The repositories that edges lead to, in the order of distance and id, each by its way."""
+    """The repositories that are reached, by distance and then by id, each with a nearest edge."""
     leading_from: dict[Ulid, list[Met]] = {}
     for met in edges:
         leading_from.setdefault(met.near_id, []).append(met)
@@ -302,8 +302,8 @@ def _insert(edge: Relationship, entry: Change, advanced: Change) -> Steps[None]:
         yield Together((Change(INSERT, asdict(edge)), entry, advanced))
     except AlreadyExists as error:
         if edge.kind is RelationshipKind.FORK:
-            # A fork that is there already breaks two rules: which one is met first is up to the
-            # database.
+            # A fork that exists already violates two constraints; which one is reported depends on
+            # the database.
             raise AlreadyExists(
                 "repository_relationships_one_fork_parent",
                 f"repository {edge.source_id} is a fork already: delete that relationship first",

@@ -1,4 +1,4 @@
-"""Repositories: what leases, objects, mirrors and relationships belong to; each a stream."""
+"""Repositories, which own leases, objects, mirrors, relationships, and an audit stream each."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ SET audit_seq = :audit_seq, audit_head = :audit_head
 WHERE id = :id
 """)
 
-# Apart: what looks at an epoch isn't asked where none is set.
+# A separate statement: the trigger on lease_epoch fires only for an UPDATE that sets it.
 ADVANCE_WITH_EPOCH = sql("""
 UPDATE repositories
 SET lease_epoch = :lease_epoch, audit_seq = :audit_seq, audit_head = :audit_head
@@ -130,7 +130,7 @@ WHERE e.target_id = :id AND r.deleted_at IS NULL
 LIMIT 1
 """)
 
-# Shared locks on PostgreSQL, so that none of them is deleted while this one comes back.
+# Shared locks on PostgreSQL, so that no target is deleted while this repository is restored.
 TARGETS = sql(
     sqlite="""
     SELECT r.id, r.deleted_at
@@ -312,7 +312,7 @@ class RepositoriesDao(Dao[H_co]):
         for target_id, deleted_at in (yield from rows(TARGETS, id=repository_id)):
             if deleted_at is not None:
                 raise NotFound("repository", target_id)
-        # These locks may have been waited for as well.
+        # The transaction may have waited for these locks too.
         at = yield from now()
         return (yield from revise(self.context, at, UPDATE, locked, Repository, "restore", {}))
 
@@ -320,7 +320,7 @@ class RepositoriesDao(Dao[H_co]):
 def lock_repository(
     repository_id: Ulid, *, include_deleted: bool = False
 ) -> Steps[tuple[LockedRepository, datetime]]:
-    """Lock the repository's row until the transaction ends; it, and the time when that was done.
+    """Lock the repository's row until the transaction ends; returns it, and the time of the lock.
 
     Raises InvalidValue, NotFound.
     """
@@ -331,9 +331,9 @@ def lock_repository(
 def lock_and_select(
     repository_id: Ulid, *then: SelectOne, include_deleted: bool = False
 ) -> Steps[tuple[LockedRepository, datetime, list[Any]]]:
-    """As lock_repository, and what is selected once the lock is there.
+    """Like lock_repository, and run the selects in ``then`` after it.
 
-    One goes after the other, in one round trip.
+    The statements run one after the other, in one round trip.
     """
     check_ulid("repository_id", repository_id)
     lock = SelectOne(LOCK, {"id": repository_id}, LockedRepository)

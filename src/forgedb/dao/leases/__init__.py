@@ -1,1 +1,1 @@
-"""Write leases: granted, held, ended, waited for, and kept in a log of lines."""
+"""Write leases: granting, holding, ending and waiting for them, and their log."""

@@ -70,7 +70,7 @@ LIST = {
     (True, False): sql(f"{_LIVE} AND holder = :holder {_PAGE}"),
     (True, True): sql(f"{_LIVE} AND holder = :holder AND expires_at < :expiring_before {_PAGE}"),
 }
-"""By whether a holder, and whether a time of expiry, is asked for."""
+"""Keyed by whether a holder is given, and whether a time of expiry is."""
 
 DUE = sql(f"""
 SELECT {LEASE}
@@ -100,7 +100,7 @@ class LeasesDao(Dao[H_co]):
         """Grant the repository's write lease, to the actor unless ``holder`` names another.
 
         A holder that asks again with the ``idempotency_key`` of its live lease gets that lease
-        back: so a worker that crashed, or lost the reply, goes on where it was.
+        back, so a worker that crashed or lost the reply can continue.
 
         Raises LeaseHeld (who holds it, and until when), InvalidValue, NotFound (deleted too),
         Conflict (the repository is archived or read-only), Unavailable (the clock is more than
@@ -113,7 +113,7 @@ class LeasesDao(Dao[H_co]):
 
     @write
     def release(self, lease_id: Ulid, holder: str | None = None) -> Steps[Lease]:
-        """End one's own lease before its time.
+        """End your own lease before it expires.
 
         Raises LeaseLost (another's, expired, or ended already), InvalidValue, NotFound.
         """
@@ -127,10 +127,10 @@ class LeasesDao(Dao[H_co]):
     def handover(
         self, lease_id: Ulid, to: str, note: str = "", holder: str | None = None
     ) -> Steps[Lease]:
-        """End one's own lease and give the rest of its term to another holder; the new lease.
+        """End your own lease, grant the rest of its term to another holder, return the new lease.
 
-        Nobody comes in between.  The new lease has a new fencing token, and the old one is good no
-        more; ``note`` stays with the lease that ended.
+        No other holder can acquire it in between.  The new lease has a new fencing token, and the
+        old token is no longer valid; ``note`` is kept with the lease that ended.
 
         Raises LeaseLost (another's, expired, or ended already), InvalidValue (``to`` is the holder
         too), NotFound, Conflict (the repository is archived or read-only).
@@ -153,11 +153,11 @@ class LeasesDao(Dao[H_co]):
 
     @write
     def rebase(self, repository_id: Ulid, reason: str) -> Steps[Lease]:
-        """Let the repository's lease times begin anew now, after a clock that was ahead.
+        """Restart the repository's lease times from now, once a clock that was ahead is right.
 
-        Leases that it granted stay in the history, with their times; one that is still open is
-        ended by force.  What it returns is a lease of the present, over at birth, whose token
-        supersedes theirs.
+        Leases granted by the wrong clock stay in the history, with their times; one that is still
+        open is ended by force.  Returns a new lease, dated now and ended at once, whose fencing
+        token supersedes theirs.
 
         Raises Conflict (the clock is not behind the last lease by more than 60 s: there is nothing
         to rebase), InvalidValue (also an empty reason), NotFound.
@@ -168,15 +168,16 @@ class LeasesDao(Dao[H_co]):
 
     @write
     def expire_due(self, limit: int = 100) -> Steps[Leases]:
-        """Stamp leases whose time is over as expired, and return them as they are then.
+        """Record expired leases as expired, and return them with their end.
 
-        Nothing waits for this: a lease is over by time alone.  Raises InvalidValue.
+        Nothing depends on this: a lease ends when it expires, recorded or not.  Raises
+        InvalidValue.
         """
         count = check_limit(limit)
         asked_at = yield from now()
         due = yield from many(Lease, DUE, now=asked_at, limit=count)
         stamped: Leases = []
-        # In the order in which everyone locks repositories, so that nobody waits in a circle.
+        # Repositories are always locked in the order of their ids, so that no deadlock arises.
         for found in sorted(due, key=lambda lease: lease.repository_id):
             locked, last, at, *_ = yield from lock_and_read(
                 found.repository_id, include_deleted=True
@@ -193,10 +194,10 @@ class LeasesDao(Dao[H_co]):
     def require(
         self, repository_id: Ulid, fencing_token: int, *, holder: str | None = None
     ) -> Steps[Lease]:
-        """The live lease that the token was given for; the repository's row stays locked.
+        """The live lease of this fencing token; the repository's row stays locked.
 
-        In a transaction, what follows is done while the lease holds, or not at all.  Where a
-        ``holder`` is given, the lease must be that one's.
+        In a transaction, no one else can end or replace the lease until the transaction ends.  If
+        a ``holder`` is given, the lease must be that holder's.
 
         Raises LeaseLost (superseded, another's, ended, expired), InvalidValue, NotFound.
         """
@@ -262,12 +263,12 @@ class LeasesDao(Dao[H_co]):
     def import_jsonl(
         self, file: IO[bytes], source: str | None = None, create_missing: Ulid | None = None
     ) -> Steps[LeaseImport]:
-        """Replay a lease log, a line of JSON an event, in order: all of it, or nothing.
+        """Replay a lease log in order, one line of JSON for each event: all of it, or nothing.
 
-        ``file`` is open for reading bytes; ``source`` is the log's name, else the file's.  Lines
-        that were imported before are passed over.  Those of repositories that aren't there wait
-        until they are, and are listed; with ``create_missing``, a project's id, the repositories
-        are made in it.
+        ``file`` is open for reading bytes; ``source`` is the log's name, by default the file's.
+        Lines that were imported before are skipped.  Lines of unknown repositories wait for an
+        import after the repositories were created, and are listed in the result.  With
+        ``create_missing``, a project's id, those repositories are created in that project.
 
         Raises LineRefused (which line, and why), InvalidValue, NotFound (the project).
         """
@@ -277,8 +278,7 @@ class LeasesDao(Dao[H_co]):
 
     @snapshot(repeatable=False)
     def export(self, file: IO[Any]) -> Steps[int]:
-        """Write every lease that was held as a lease log, in the order of time; returns how many
-        lines.
+        """Write all leases as a lease log, in the order of time; returns how many lines.
 
         ``file`` is open for writing, as text or as bytes.  Leases that were imported have the ids
         that they had in their log.
@@ -299,8 +299,8 @@ class LeasesDao(Dao[H_co]):
         duration: timedelta,
         idempotency_key: str | None,
     ) -> Steps[HeldLease]:
-        """As ``acquire``; the lease gets the id that is given, if it is a new one."""
-        # Within the operation: where that is tried again, the attempt that succeeds counts.
+        """Like ``acquire``, but a new lease gets the id that is given."""
+        # Read within the operation: if it is retried, the attempt that succeeds counts.
         sent = this_moment()
         lease, at = yield from acquired(
             self.context, lease_id, repository_id, holder, purpose, duration, idempotency_key
@@ -309,9 +309,9 @@ class LeasesDao(Dao[H_co]):
 
     @write
     def _let_go(self, lease_id: Ulid, repository_id: Ulid) -> Steps[None]:
-        """End the lease if it is there and live: whoever asked for it can't tell.
+        """End the lease if it was granted and is live: the caller doesn't know.
 
-        Where its grant is still being committed, the repository's lock is waited for.
+        If the grant is still being committed, this waits for the lock on the repository's row.
         """
         locked, last, at = yield from lock_and_read(repository_id, include_deleted=True)
         if last is None or last.id != lease_id or last.ended_at is not None:
@@ -331,13 +331,13 @@ class LeasesDao(Dao[H_co]):
     ) -> Hold[H_co]:
         """A context manager: the lease is acquired at its start and released at its end.
 
-        On an AsyncDatabase it is an asynchronous one.  The lease is a HeldLease, which knows by
-        when its holder must be done.
+        On an AsyncDatabase it is asynchronous.  The lease is a HeldLease, which has the deadline
+        by which its holder must be done.
 
-        While someone else holds the repository it tries again, for as long as ``wait``, a
-        timedelta or seconds, up to 30 days; not in a transaction.  Raises what ``acquire`` raises,
-        and at the end LeaseLost where the lease was lost meanwhile, unless the block raised by
-        itself; UsageError where it is entered a second time before it was left.
+        While another holder has the lease, it retries for up to ``wait``, a timedelta or seconds,
+        at most 30 days; not in a transaction.  Raises what ``acquire`` raises.  On leaving the
+        block, raises LeaseLost if the lease was lost meanwhile, unless the block itself raised.
+        Raises UsageError if it is entered again before the block was left.
         """
         if self.context.actor is None:
             raise ActorRequired("LeasesDao.hold")

@@ -12,14 +12,14 @@ from forgedb.models import Lease
 
 MARGIN_DIVISOR = 100
 MARGIN_MAX = timedelta(minutes=5)
-"""How much earlier a deadline is than the end: a hundredth of what was left, and no more than this.
+"""How much a deadline is before the expiry: a hundredth of the time left, and at most MARGIN_MAX.
 
 The holder's clock and the database's drift apart.  Each may be slewed by 500 millionths while its
 time is corrected: in 72 hours that makes 130 s, and 260 s for both.
 """
 
 _UNSETTABLE = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
-"""Linux has the first, which goes on while the machine sleeps; elsewhere the second may do so."""
+"""CLOCK_BOOTTIME, on Linux, counts while the machine sleeps; elsewhere CLOCK_MONOTONIC may too."""
 
 
 class HeldLease(Lease, frozen=True):
@@ -35,7 +35,7 @@ class HeldLease(Lease, frozen=True):
     def time_left(self) -> timedelta:
         """How long the holder has, by whichever of its clocks says less; never negative.
 
-        It is a courtesy to the holder: what keeps a late one from writing is the fencing token.
+        This only helps the holder to stop in time: the fencing token keeps late writes out.
         """
         by_wall_clock = self.deadline - wall_clock()
         by_uptime = timedelta(seconds=self.deadline_uptime - uptime())
@@ -63,14 +63,14 @@ class Moment(NamedTuple):
 
 
 def this_moment() -> Moment:
-    """What a deadline is counted from: asked for before the request is sent."""
+    """The moment that a deadline is counted from, read before the request is sent."""
     return Moment(wall_clock(), uptime())
 
 
 def held_from(sent: Moment, lease: Lease, granted_at: datetime) -> HeldLease:
     """The lease with its deadline; ``granted_at`` is the database's time, and later than ``sent``.
 
-    What was left then is left at least as long after ``sent``.
+    Counted from ``sent``, the time left ends no later than the lease does.
     """
     left = lease.expires_at - granted_at
     left -= min(left / MARGIN_DIVISOR, MARGIN_MAX)

@@ -1,4 +1,4 @@
-"""Holding a lease for the length of a block, and waiting for it where someone else has it."""
+"""Holding a lease for the length of a block, and waiting while another holder has it."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ POLL_SECONDS_MAX = 2.0
 class Hold(Generic[H_co]):
     """A context manager around ``acquire`` and ``release``; it yields the HeldLease.
 
-    ``let_go`` is for who can't tell whether the lease was granted: it ends it, if it is there.
-    On an AsyncDatabase it is an asynchronous one.
+    ``let_go`` ends the lease if it was granted, for a caller that got no answer to ``acquire``.
+    On an AsyncDatabase the context manager is asynchronous.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class Hold(Generic[H_co]):
         self._let_go = let_go
         self._wait = _checked_wait(wait)
         self._free = Lock()
-        """Taken from where the block is entered until it was left."""
+        """Locked from entering the block until it is left."""
         self._asked: Ulid | None = None
-        """The lease that is asked for, or held: this end knows its id before the database does."""
+        """The id of the lease that is requested or held; it is made before the request is sent."""
         self._may_be_there = False
-        """Whether it was asked for and no answer came: asked for again, it is the same lease."""
+        """Whether a request got no answer, so the lease may exist: a retry asks for the same id."""
 
     def __enter__(self: Hold[SyncRunner]) -> HeldLease:
         self._begin()
@@ -108,7 +108,7 @@ class Hold(Generic[H_co]):
     def _let_go_after(
         self: Hold[SyncRunner], interruption: BaseException, lease_id: Ulid | None
     ) -> None:
-        """Leave no lease behind that may have been granted to who doesn't take it any more."""
+        """End the lease if it was granted: the caller was interrupted and won't use it."""
         if lease_id is None:
             return
         try:
@@ -179,13 +179,13 @@ class Hold(Generic[H_co]):
             _unless_told(interruption, lease_id, lost)
 
     def _pause_after(self, error: ForgeDbError, pause: float) -> float:
-        """For how long of the pause to wait before asking again; raises where that is of no use."""
+        """How much of the pause to wait before the next attempt; raises if a retry is no use."""
         if isinstance(error, Unavailable):
             self._may_be_there = self._may_be_there or error.outcome == "unknown"
             if not (error.retryable or self._may_be_there):
                 raise error
         elif isinstance(error, LeaseHeld) or self._may_be_there:
-            # So it isn't there, or was and has ended.
+            # So the lease that was requested doesn't exist, or has ended.
             self._may_be_there = False
         else:
             raise error
@@ -200,8 +200,8 @@ class Hold(Generic[H_co]):
     def _pauses(self) -> Iterator[float]:
         """How long to pause before each new attempt, in seconds; 0 when the wait is over.
 
-        A notice may end a pause early.  Then only what is left of it comes before the next attempt
-        but one, so that notices don't make attempts rarer.
+        A notice may end a pause early.  After the attempt that follows, the rest of that pause is
+        waited before the next one, so notices don't make attempts rarer.
         """
         now = time.monotonic()
         give_up_at = now + self._wait.total_seconds()
@@ -209,13 +209,13 @@ class Hold(Generic[H_co]):
         while True:
             now = time.monotonic()
             if now >= attempt_at:
-                # Jitter, so that many who wait for one repository don't ask in step.
+                # Jitter, so that many who wait for one repository don't retry at the same time.
                 attempt_at = now + random.uniform(pause / 2, pause)  # noqa: S311
                 pause = min(2 * pause, POLL_SECONDS_MAX)
             yield max(0.0, min(attempt_at, give_up_at) - now)
 
     def _listening(self) -> Any:
-        """What waits between attempts; who doesn't wait never asks for it."""
+        """A context manager that gives the function to wait with; None where ``wait`` is zero."""
         topic = ends_of(self._repository_id)
         return self._runner.listen(topic) if self._wait else nullcontext()
 
@@ -233,7 +233,7 @@ class Hold(Generic[H_co]):
 
 
 def _checked_wait(wait: timedelta | float) -> timedelta:
-    """The wait, of seconds too.  Raises InvalidValue."""
+    """The wait as a timedelta; a number is seconds.  Raises InvalidValue."""
     if isinstance(wait, int | float) and not isinstance(wait, bool):
         if not 0 <= wait <= LEASE_WAIT_MAX.total_seconds():
             raise InvalidValue(
@@ -249,7 +249,7 @@ def _checked_wait(wait: timedelta | float) -> timedelta:
 
 
 def _in_haste_after(error: BaseException | None) -> AbstractContextManager[None]:
-    """Whoever is interrupted waits for the release no longer than it takes a sound database."""
+    """After an interruption, wait for the release for LEAVING_SECONDS at most."""
     is_interrupted = error is not None and not isinstance(error, Exception)
     return at_most(LEAVING_SECONDS) if is_interrupted else nullcontext()
 

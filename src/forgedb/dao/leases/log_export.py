@@ -1,7 +1,7 @@
-"""Writing the leases as a lease log again: in the order of time, under the ids of their log.
+"""Exporting the leases as a lease log: in the order of time, with the ids of their original log.
 
-Each event has its audit entry, and the entries are found by time through an index: the trail gives
-the order, the leases' own rows give what is written.
+Each event has an audit entry, and an index sorts the entries by time.  The entries give the order
+of the events; the rows of the leases give the values.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NAMES_MAX = 10_000
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """As much of an audit entry as tells when something happened, and to what."""
+    """The columns of an audit entry that say when something happened, and to what."""
 
     at: datetime
     id: Ulid
@@ -47,7 +47,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Told(NamedTuple):
-    """A lease at one of its events, with the log's lines of its beginning and of the event."""
+    """An event of a lease, with the imported lines of its grant and of the event."""
 
     entry: Entry
     lease: Lease
@@ -61,10 +61,10 @@ EVENTS = {
     "lease.force_release": "forced",
     "lease.handover": "released",
 }
-"""What the log calls an action; it tells of no other."""
+"""The log's name of each action; the log has no other events."""
 
-# Of all actions, and nothing but entries: with more in it, PostgreSQL may read and sort the whole
-# trail for every page of it, above all while it hasn't counted the rows of a table that is new.
+# Without a filter on the action, and without a join: with either, PostgreSQL may read and sort the
+# whole table for every page, above all while a new table has no statistics yet.
 ENTRIES = sql(f"""
 SELECT {columns(Entry)}
 FROM audit_entries
@@ -90,7 +90,7 @@ def export_log(file: IO[Any]) -> Steps[int]:
         for when, told in groupby([*moment, *found], key=lambda each: each.entry.at):
             moment = [*told]
             if not is_last and when == entries[-1].at:
-                # It may go on with the next read.
+                # The next read may have more entries of this moment.
                 break
             for each in _in_order(moment):
                 line = _line(each, (yield from _name(each, names)))
@@ -103,7 +103,7 @@ def export_log(file: IO[Any]) -> Steps[int]:
 
 
 def _told(entries: list[Entry]) -> Steps[list[Told]]:
-    """The entries that the log tells of, with their leases."""
+    """The entries that belong in the log, with their leases."""
     told = [entry for entry in entries if entry.action in EVENTS]
     ids = {entry.target_id for entry in told}
     leases = yield from by_ids(Lease, LEASES_BY_ID, ids)
@@ -118,15 +118,15 @@ def _told(entries: list[Entry]) -> Steps[list[Told]]:
             line_of.get((entry.target_id, EVENTS[entry.action])),
         )
         for entry in told
-        # An entry of a lease that isn't there was forged: that is for verify to say.
+        # An entry whose lease doesn't exist was forged: verify reports that.
         if entry.target_id in lease_of
     ]
 
 
 def _in_order(moment: list[Told]) -> list[Told]:
-    """The events of one moment: those of a log as it had them, those of a repository as they came.
+    """Sort the events of one moment: by line within a log, and by seq within a repository.
 
-    Entries' ids follow the clocks of those who wrote them, and these may differ.
+    The ids of entries follow the clocks of the machines that wrote them, which may differ.
     """
     if len(moment) == 1:
         return moment
@@ -143,7 +143,7 @@ def _in_order(moment: list[Told]) -> list[Told]:
 def _sorted_within(
     items: Iterable[T], group_of: Callable[[T], str | None], key: Callable[[T], int]
 ) -> list[T]:
-    """Sort each group within the places that it has; what is in no group stays."""
+    """Sort the items of each group among the places of that group; other items stay in place."""
     result = [*items]
     places: dict[str, list[int]] = {}
     for place, item in enumerate(result):
@@ -157,7 +157,7 @@ def _sorted_within(
 
 
 def _name(told: Told, names: dict[Ulid, str]) -> Steps[str]:
-    """What the log calls the lease's repository: a log may know it under another id than ours."""
+    """The lease's repository as the log names it, which may differ from its id here."""
     if told.began is not None and told.began.repository_id is not None:
         return told.began.repository_id
     repository_id = told.lease.repository_id
@@ -196,7 +196,7 @@ def _event(told: Told, repository_name: str) -> Event:
             lease.acquired_at,
             lease.expires_at,
         )
-    # A row that was corrupted has none of these, which is told as it is written.
+    # A corrupted row may lack these; writing the line then raises InvalidValue.
     at, by = cast("datetime", lease.ended_at), cast("str", lease.ended_by)
     if kind == "released":
         return Released(lease_id, at, by)

@@ -1,8 +1,8 @@
 """Replaying a lease log into the database: a chunk of lines at a time, all in one transaction.
 
-What a line may say, and what may follow what, stands in ``forgedb.lease_log``; here is what the
-lines mean to the rows that are there.  A repository's row is locked before its leases are read, as
-for every other change of them.
+``forgedb.lease_log`` says what a line may contain and in which order events may come; this module
+applies the lines to the rows.  A repository's row is locked before its leases are read, as for
+every other change of leases.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ from forgedb.operations.steps import Steps, change, change_many, many, now, rows
 from forgedb.validation import check_offers, check_text, slug_like
 
 CHUNK_LINES = 1000
-"""Lines that are read, looked up and written together: what an import needs of memory."""
+"""Lines that are read, looked up and written together; this bounds the memory of an import."""
 
 
 Lines: TypeAlias = list["_Line"]
@@ -109,7 +109,7 @@ def import_log(
 
 
 class _Line(NamedTuple):
-    """A line as it was read: what it says, or why it can't be read."""
+    """A line that was read: its event, or why it was refused."""
 
     number: int
     sha256: bytes
@@ -118,13 +118,13 @@ class _Line(NamedTuple):
 
 
 class _Held:
-    """A repository that this transaction has locked, with the end of its history."""
+    """A repository that this transaction has locked, with its last lease."""
 
     def __init__(self, context: Context, locked: LockedRepository, last: Lease | None) -> None:
         self.locked = locked
         self.last = last
         self.last_id: str | None = None
-        """What the log calls it, if it came from there."""
+        """The id of the last lease in the log, if it came from there."""
         self.stream: Stream = stream_of(context, locked)
         self.lease_epoch = locked.lease_epoch
 
@@ -138,7 +138,7 @@ class _Held:
 
 
 class _Import:
-    """One log on its way in."""
+    """The import of one log."""
 
     def __init__(
         self, dao: Dao[Any], source: str, project: Project | None, standing: Standing
@@ -154,10 +154,10 @@ class _Import:
         self._unknown: dict[str, UnknownRepository] = {}
         self._waiting = Waiting()
         self._names: dict[str, Ulid] = {}
-        """Repositories by what the log calls them."""
+        """Ids of repositories by their names in the log."""
         self._misplaced: dict[Ulid, tuple[int, str]] = {}
-        """Open leases of repositories that take none, with the line that began each."""
-        # Of the chunk at hand.
+        """Open leases of repositories that accept no leases, with the line that began each."""
+        # What follows is of the current chunk.
         self._at: datetime
         self._lines: dict[int, ImportedLine] = {}
         self._known: dict[tuple[str, str], ImportedLine] = {}
@@ -171,9 +171,9 @@ class _Import:
 
     def take(self, chunk: Lines) -> Steps[None]:
         """Replay the next lines.  Raises LineRefused."""
-        # Anew for each chunk: a log may still grow while it is read.
+        # Read for each chunk: a log may still grow while it is read.
         self._at = yield from now()
-        # What stands behind a line that can't be read is not looked at.
+        # A line that was refused is always the last one of its chunk.
         events = [line for line in _readable(chunk) if line.event is not None]
         yield from self._look_up(chunk, events)
         for line in chunk:
@@ -185,7 +185,7 @@ class _Import:
         yield from self._write()
 
     def finish(self) -> Steps[LeaseImport]:
-        """What came of it.  Raises LineRefused for what only the whole log shows."""
+        """The result.  Raises LineRefused for what can be checked only after the last line."""
         last = self._counted["lines"]
         cut = yield from many(ImportedLine, LINE_AFTER, source=self._source, last=last)
         if cut:
@@ -214,7 +214,7 @@ class _Import:
             **self._counted,
         )
 
-    # What is there.
+    # Reading.
 
     def _look_up(self, chunk: Lines, events: Lines) -> Steps[None]:
         first, last = chunk[0].number, chunk[-1].number
@@ -226,7 +226,7 @@ class _Import:
         legacy_ids = {event.lease_id for event in told}
         known = yield from by_ids(ImportedLine, LINES_OF_LEASES, legacy_ids)
         self._known = {(line.legacy_lease_id, line.event): line for line in known}
-        # Ids and repositories of leases never change: what they are needs no lock to be read.
+        # A lease never changes its id or its repository, so these can be read without a lock.
         lease_ids = {line.lease_id for line in known if line.lease_id is not None}
         lease_ids |= {each for each in legacy_ids if _is_ulid(each)}
         leases = yield from by_ids(Lease, LEASES_BY_ID, lease_ids)
@@ -253,7 +253,7 @@ class _Import:
         self._held = {each.id: _Held(self._context, each, last_of.get(each.id)) for each in locked}
 
     def _find_repository(self, name: str) -> Steps[Ulid | None]:
-        """The repository that the log calls so; it is made if it is missing and may be."""
+        """The repository of this name in the log; creates a missing one if a project is given."""
         if name in self._names:
             return self._names[name]
         if name in self._unknown:
@@ -302,7 +302,7 @@ class _Import:
         return new
 
     def _refuse_another(self, name: str, found: Repository, path: str) -> Steps[None]:
-        """Two repositories of the log must not become one."""
+        """Refuse to map two repositories of the log to one here."""
         others = {each for each, known_as in self._names.items() if known_as == found.id}
         told = yield from rows(NAME_IN_LOG, repository_id=found.id)
         others |= {other for (other,) in told}
@@ -314,12 +314,12 @@ class _Import:
                 " them, and write its path in the log",
             )
 
-    # What is written.
+    # Writing.
 
     def _write(self) -> Steps[None]:
-        """Write the chunk: entries, then leases, those that ended before those in their place.
+        """Write the chunk: audit entries first, then the leases that ended, then the new leases.
 
-        So the database finds each change told of before it sees it.
+        The database checks that each change of a row has its audit entry already.
         """
         ends = [
             (each.ended_at, each.end_reason, each.ended_by, each.end_note, each.id)
@@ -350,7 +350,7 @@ class _Import:
         for each in (self._ended, self._entries, self._new_lines, self._resolved):
             each.clear()
 
-    # What a line does.
+    # Replaying a line.
 
     def _take_line(self, line: _Line, event: Event) -> None:
         self._counted["lines"] += 1
@@ -381,7 +381,7 @@ class _Import:
             self._resolve(known, event, lease_id)
 
     def _check_same_event(self, line: _Line, event: Event, known: ImportedLine) -> None:
-        """The event came in before: from this very line, or from a log of another name."""
+        """Check an event that was imported before, from this line or from another log."""
         if (known.source, known.line_number) == (self._source, line.number):
             return
         where = f"{known.source}:{known.line_number}"
@@ -396,7 +396,7 @@ class _Import:
             is_same = known.line_sha256 == line.sha256
         else:
             lease = self._leases[known.lease_id]
-            # What the log calls the repository is the same, or leads to the same.
+            # The repository may have another name in this log: compare the id that it maps to.
             repository_id = self._names.get(getattr(event, "repository_id", ""))
             is_same = is_told_by(event, lease, repository_id)
         if not is_same:
@@ -441,7 +441,7 @@ class _Import:
         self._counted["leases"] += 1
         self._misplaced.pop(repository_id, None)
         if not held.takes_leases and lease.expires_at > self._at:
-            # What ends it may come later in the log.
+            # A later line may end the lease.
             self._misplaced[repository_id] = line.number, event.lease_id
         return lease.id
 
@@ -520,7 +520,7 @@ class _Import:
         self._resolved.append(resolved)
 
     def _origin(self, line: _Line) -> dict[str, Any]:
-        """What an entry's changes say of where they come from."""
+        """The source and line of the log, for the changes of an audit entry."""
         return {"imported_from": (None, f"{self._source}:{line.number}")}
 
 
@@ -536,9 +536,9 @@ def _checked_source(source: object) -> str:
 
 
 def _numbered(file: IO[bytes]) -> Iterator[_Line]:
-    """The file's lines, never more of one in memory than a line may have."""
+    """The file's lines; of a line that is too long only the beginning is read."""
     number = 0
-    # One byte for the end of the line, and one to see that there is more.
+    # One byte more for the newline, and one to detect a line that is too long.
     while read := file.readline(LOG_LINE_BYTES_MAX + 2):
         if not isinstance(read, bytes):
             raise InvalidValue("file", file, "it must be open for reading bytes: open(…, 'rb')")
@@ -567,7 +567,7 @@ def _readable(chunk: Lines) -> Lines:
 
 @contextmanager
 def _at(source: str, line_number: int) -> Generator[None]:
-    """Say in which line it was that something was refused."""
+    """Turn an InvalidValue into a LineRefused that names the line."""
     try:
         yield
     except LineRefused:

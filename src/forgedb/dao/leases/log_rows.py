@@ -18,7 +18,7 @@ from forgedb.sql.catalogue import Sql, sql
 
 
 class ImportedLine(msgspec.Struct, frozen=True):
-    """A line that was imported; it has no lease while its repository is unknown."""
+    """A line that was imported; ``lease_id`` is None while its repository is unknown."""
 
     source: str
     line_number: int
@@ -103,7 +103,7 @@ LAST_LEASES = sql(
     """,
 )
 
-# In the order of ids, in which everyone locks repositories.
+# Repositories are always locked in the order of their ids.
 LOCK_REPOSITORIES = sql(
     sqlite=f"""
     SELECT {columns(Repository, "r.")}, r.audit_seq, r.audit_head
@@ -130,13 +130,13 @@ LIMIT 1
 
 
 def _row_text(table: str, types: Mapping[str, str]) -> str:
-    """SQLite's way to insert: a statement that is run for each row."""
+    """An INSERT for SQLite: it is run once for each row."""
     values = ", ".join(f":{name}" for name in types)
     return f"INSERT INTO {table} ({', '.join(types)}) VALUES ({values})"
 
 
 def _rows_text(table: str, types: Mapping[str, str]) -> str:
-    """PostgreSQL's: a statement that takes all rows as columns."""
+    """An INSERT for PostgreSQL: it takes all rows at once, as an array for each column."""
     names = ", ".join(types)
     return f"""
     INSERT INTO {table} ({names})
@@ -249,6 +249,6 @@ WHERE source = :source AND line_number = :line_number
 
 
 def by_ids(model: Any, statement: Sql, ids: Iterable[str]) -> Steps[list[Any]]:
-    """What the statement finds for the ids, in their order; nothing is asked for none."""
+    """The rows for the ids, which are passed in order; without ids no statement is sent."""
     asked = (*sorted(ids),)
     return (yield from many(model, statement, ids=asked)) if asked else []

@@ -1,8 +1,9 @@
-"""Notices that a lease has ended, for those who wait for its repository: a hint, on PostgreSQL.
+"""Notices to waiting clients that a lease has ended: a hint, and on PostgreSQL only.
 
-Who waits has listened to the channel, and has locked the repository in shared mode, before it looks
-whether the lease is still there.  Who ends a lease holds the repository's row until that is
-committed.  So either the look comes after the end, or the end after the lock, and is told.
+A waiting client first runs LISTEN and takes a shared advisory lock for the repository, and only
+then tries to acquire the lease.  A transaction that ends a lease locks the repository's row until
+it commits.  So either the attempt comes after the end, or the transaction that ends the lease sees
+the advisory lock and sends a notice.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from forgedb.sql.catalogue import sql
 CHANNEL = "forgedb_leases"
 
 QUEUE_USAGE_MAX = 0.5
-"""A queue that is full, since another program doesn't read its own, would fail the transaction."""
+"""A NOTIFY fails its transaction if the queue is full because some other client doesn't read."""
 
-# A NOTIFY makes its transaction commit one after the other with all others that have one, so it is
-# sent only where the lock tells that someone listens.  A lock that is let go of at once stands in
-# nobody's way, and a transaction that ends many leases doesn't gather as many.
+# PostgreSQL commits transactions with a NOTIFY one at a time, so it is sent only where the advisory
+# lock shows that someone listens.  The lock is released at once, so it blocks nobody, and a
+# transaction that ends many leases doesn't collect as many locks.
 TELL = sql(
     sqlite="SELECT NULL WHERE :repository_id IS NULL",
     postgres=f"""
@@ -35,10 +36,10 @@ END
 
 
 def ends_of(repository_id: Ulid) -> Topic:
-    """What who waits for the repository listens for."""
+    """The topic that clients waiting for the repository listen to."""
     return Topic(CHANNEL, LEASE_WAITERS, repository_id)
 
 
 def tell(repository_id: Ulid) -> Select:
-    """The step that tells it, once the transaction is committed."""
+    """The step that notifies waiting clients, when the transaction is committed."""
     return Select(TELL, {"repository_id": repository_id}, None)

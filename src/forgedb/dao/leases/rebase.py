@@ -1,7 +1,7 @@
-"""Beginning a repository's lease times anew, after a clock that was ahead is right again.
+"""Restarting a repository's lease times, after a clock that was ahead was set right.
 
-What was granted by the wrong clock stays in the history as it was.  A lease of the present time is
-put behind it, which is over at birth and nobody's: from then on times are compared with that one.
+Leases granted by the wrong clock stay in the history with their times.  A new lease is added after
+them, dated now and ended at once; from then on times are compared with that lease.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from forgedb.validation import check_reason
 PURPOSE = "the clock is right again: lease times begin anew here"
 
 SHORTEST = timedelta(microseconds=1)
-"""No lease may be over before it has begun to last."""
+"""A lease must expire after it begins."""
 
 
 def rebased(context: Context, repository_id: Ulid, reason: str) -> Steps[Lease]:
@@ -48,7 +48,7 @@ def rebased(context: Context, repository_id: Ulid, reason: str) -> Steps[Lease]:
     stream = stream_of(context, locked)
     steps: list[Change] = []
     if last.ended_at is None:
-        # It begins later than now, and no lease ends before that.
+        # The lease begins later than now, and a lease can't end before it begins.
         ended = replace(
             last,
             ended_at=last.acquired_at,

@@ -1,7 +1,8 @@
-"""What each operation on leases is made of: the lock, the grant, the end, and the proof to hold.
+"""The steps of the lease operations: locking, granting, ending, and checking that it is held.
 
-Every decision is made under the lock on the repository's row, by a clock read after the lock was
-taken: a check before it, or one conditional UPDATE, grants twice where transactions overlap.
+Every decision is made under the lock on the repository's row, with the clock read after the lock
+was taken.  A check before the lock, or a single conditional UPDATE, would grant a lease twice when
+transactions overlap.
 The token is Martin Kleppmann's fencing token ("How to do distributed locking", 2016).
 """
 
@@ -82,10 +83,10 @@ def acquired(
     duration: timedelta,
     idempotency_key: str | None,
 ) -> Steps[tuple[Lease, datetime]]:
-    """Grant the lease, or give back the asker's own; it, and the time at which that was decided.
+    """Grant the lease, or find the holder's own; returns it, and the time of the decision.
 
-    The time is no earlier than the database's clock, so that no more is left of the lease than it
-    says: after a backstep that the clock hasn't made up for, it is later.
+    The time is never earlier than the database's clock, so the time left that follows from it is
+    never too long.  After the clock was set back, it may be later than the clock.
     """
     granted_to = context.actor if holder is None else holder
     asked_by = check_name("holder", granted_to, HOLDER_CHARS_MAX)
@@ -96,7 +97,7 @@ def acquired(
     check_active(repository_id, locked)
     stream = stream_of(context, locked)
     if last is not None and last.id == lease_id:
-        # It was asked for before, and the answer was lost.
+        # It was granted before, and the answer was lost.
         check_live(last, at)
         return last, at
     if last is not None and last.ended_at is None:
@@ -130,7 +131,7 @@ def acquired(
 def handed_over(
     context: Context, lease_id: Ulid, to: str, note: str, holder: str | None
 ) -> Steps[Lease]:
-    """End the lease, and grant the rest of its term to another holder: the new lease."""
+    """End the lease, grant the rest of its term to another holder, and return the new lease."""
     asked_by = holder_of(context, holder)
     check_name("to", to, HOLDER_CHARS_MAX)
     check_text("note", note, REASON_CHARS_MAX)
@@ -166,7 +167,7 @@ def handed_over(
 def required(
     repository_id: Ulid, fencing_token: int, holder: str | None
 ) -> Steps[tuple[LockedRepository, Lease, datetime]]:
-    """Lock the repository for the holder of the token: it, the lease, and the time.
+    """Lock the repository of a live lease; returns the repository, the lease and the time.
 
     Raises LeaseLost, InvalidValue, NotFound.
     """
@@ -186,24 +187,24 @@ def required(
 
 
 def holder_of(context: Context, holder: str | None) -> str:
-    """Whose lease it is meant to be: leases of a log have holders of any name."""
+    """The holder that is expected.  Its name may be any text: a lease log allows all."""
     return check_text(
         "holder", context.actor if holder is None else holder, HOLDER_CHARS_MAX, length_min=1
     )
 
 
 def newest_time(last: Lease) -> datetime:
-    """The latest time that the repository's newest lease tells of."""
+    """The latest time in the repository's newest lease."""
     return max(last.acquired_at, last.ended_at or last.acquired_at)
 
 
 def lock_and_read(
     repository_id: Ulid, *then: SelectOne, include_deleted: bool = False
 ) -> Steps[tuple[LockedRepository, Lease | None, datetime, *tuple[Any, ...]]]:
-    """The repository, locked; its newest lease; and the time: never one before that lease's own.
+    """Lock the repository; returns it, its newest lease, and the time, never before that lease's.
 
-    All is read when the lock is there, which is what keeps two from being granted one lease; behind
-    it comes what is selected ``then``.
+    All is read after the lock was taken, so that a lease can't be granted twice.  The rows of the
+    selects in ``then`` follow.
     """
     newest_lease = SelectOne(LAST, {"repository_id": repository_id}, Lease)
     locked, at, (last, *more) = yield from lock_and_select(
@@ -286,7 +287,7 @@ def end(
 
 
 def expired_lease(context: Context, lease: Lease) -> Lease:
-    """A lease whose time is over, as it ends: it ended then, whenever that is written down."""
+    """The lease with its end: the time of its expiry, whenever that is recorded."""
     return replace(
         lease,
         ended_at=lease.expires_at,
@@ -303,7 +304,7 @@ def end_steps(
     at: datetime,
     more: Mapping[str, Any] | None = None,
 ) -> tuple[Change, Change]:
-    """The steps that end a lease: its entry, which also says what ``more`` does, and its row."""
+    """The steps that end a lease: its audit entry, with ``more`` among the changes, and its row."""
     changes = {"holder": (before.holder, ended.holder), **changed(before, ended), **(more or {})}
     entry = stream.entry(at, f"lease.{verb}", ended.id, changes, reason=ended.end_note)
     end = {
