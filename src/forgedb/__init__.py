@@ -7,7 +7,7 @@ that importing forgedb costs next to nothing.
 
 from __future__ import annotations
 
-# Type checkers take the name for true. Importing typing for it would cost more than all the rest.
+# Type checkers take this name for true. Importing typing would cost more than all the rest.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:

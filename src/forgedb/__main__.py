@@ -20,11 +20,11 @@ def main() -> None:
             sys.stdout.write("nothing to apply\n")
             sys.stdout.flush()
         except OSError:
-            # As the command line says what it can't write.
+            # The command line runs instead, and reports that it can't write.
             pass
         else:
             return
-    # All that is imported stays, and nothing of it is looked at as garbage: not now, not later.
+    # What is imported stays in use: the garbage collector needn't scan it, now or later.
     gc.disable()
     from forgedb.cli import main as command_line
 

@@ -1,4 +1,4 @@
-"""The database as a user holds it under asyncio: as ``Database``, awaited."""
+"""The handle on a database for asyncio: like ``Database``, awaited."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class AsyncDatabase(Handle[AsyncRunner]):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections; closing twice is as good as once."""
+        """Close the connections; closing twice does no harm."""
         await self._runner.close()
 
     @cached_property
     def client(self) -> AsyncClient:
-        """SQL of the caller's own."""
+        """A client for the caller's own SQL."""
         from forgedb.client import AsyncClient
 
         return AsyncClient(self._runner, self._context)
@@ -67,7 +67,7 @@ class AsyncDatabase(Handle[AsyncRunner]):
         source_ip: str | None = None,
         reason: str | None = None,
     ) -> AsyncDatabase:
-        """A handle on the same connections for another actor; its entries carry the rest.
+        """A handle on the same connections for another actor; audit entries record the rest too.
 
         Raises InvalidValue.
         """
@@ -76,17 +76,17 @@ class AsyncDatabase(Handle[AsyncRunner]):
 
     @asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncGenerator[AsyncDatabase]:
-        """A handle whose changes are all kept at the block's end, or none if it raises.
+        """A handle whose changes are committed at the block's end, or rolled back if it raises.
 
-        Inside one, another is a savepoint.  With ``read_only`` all reads see the database at
-        one moment, and writes raise UsageError.  The outer handle is out of use for this task
-        until the block ends, and raises UsageError.
+        A transaction inside another is a savepoint.  With ``read_only`` all reads see one
+        snapshot, and writes raise UsageError.  Until the block ends, the outer handle raises
+        UsageError in this task.
         """
         async with self._runner.transaction(read_only=read_only) as runner:
             yield AsyncDatabase(runner, self._context, self._url)
 
     async def migrate(self, target: int | None = None) -> list[AppliedMigration]:
-        """Bring the schema up to date and return what was applied, nothing if it was.
+        """Bring the schema up to date and return what was applied, an empty list if it was already.
 
         It runs in a thread.  Raises MigrationError, MigrationDrift, Unavailable.
         """
@@ -118,7 +118,7 @@ async def connect_async(
     wait: timedelta | float = 0,
     **options: Unpack[ConnectOptions],
 ) -> AsyncDatabase:
-    """Open a database for the tasks of the running event loop; all else is as ``connect``'s.
+    """Open a database for the tasks of the running event loop; the arguments are ``connect``'s.
 
     Raises InvalidValue (the URL, the actor, an option), Unavailable (it can't be opened),
     UsageError (PostgreSQL's driver isn't installed).

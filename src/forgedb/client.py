@@ -1,6 +1,6 @@
-"""The client: any SQL of the caller's own, with ``:name`` parameters on every database.
+"""The client: the caller's own SQL, with ``:name`` parameters on every database.
 
-It is built as the DAOs are, of operations without I/O, and so works the same on every handle.
+Like the DAOs, it is made of operations without I/O, so it works the same on every handle.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _TEMPORARY = {"temp", "temporary", "pg_temp"}
 
 
 class Prepared:
-    """A caller's text: the statement that it is, its parameters' names, and whether it writes."""
+    """A caller's SQL text: its statement, its parameters' names, and whether it only reads."""
 
     __slots__ = ("names", "reads", "statement")
 
@@ -76,11 +76,11 @@ _prepared: dict[tuple[str, Dialect], Prepared] = {}
 
 
 def prepared(text: str, dialect: Dialect) -> Prepared:
-    """The text, understood; kept, since programs send the same few texts again and again."""
+    """The parsed text; it is cached, since programs send the same few texts again and again."""
     try:
         found = _prepared.get((text, dialect))
     except TypeError:
-        # It can't be hashed, so it is no text: which is told below.
+        # It can't be hashed, so it is no text: Prepared raises the error.
         found = None
     if found is None:
         found = Prepared(text, dialect)
@@ -118,10 +118,10 @@ def _runs(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:
 
 
 class DbClient(Dao[H_co]):
-    """Statements of the caller's own; parameters are ``:name`` in the text, and a mapping.
+    """The caller's own statements; ``:name`` parameters get their values from a mapping.
 
-    Every method raises UsageError for text or parameters that make no sense, and what the
-    database refuses as forgedb's own errors.
+    Every method raises UsageError for invalid text or parameters, and forgedb's own errors for
+    what the database refuses.
     """
 
     @property
@@ -165,7 +165,7 @@ class DbClient(Dao[H_co]):
 
 
 class Statement(Dao[H_co]):
-    """A prepared statement: the client's methods, without the text; they raise what those do."""
+    """A prepared statement: it has the client's methods without the text, with the same errors."""
 
     def __init__(self, runner: H_co, context: Context, text: str) -> None:
         super().__init__(runner, context)
@@ -208,7 +208,7 @@ class SyncClient(DbClient[SyncRunner]):
     def transaction(self, *, read_only: bool = False) -> Generator[SyncClient]:
         """A client on one connection: committed at the block's end, rolled back if it raises.
 
-        Within one, another is a savepoint.  ``read_only`` sees the database at one moment.
+        A transaction inside another is a savepoint.  ``read_only`` reads see one snapshot.
         """
         with self._runner.transaction(read_only=read_only) as runner:
             yield SyncClient(runner, self.context)
@@ -223,7 +223,7 @@ class AsyncClient(DbClient[AsyncRunner]):
 
     @asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncGenerator[AsyncClient]:
-        """As SyncClient's: committed at the block's end, rolled back if it raises."""
+        """Like SyncClient's: committed at the block's end, rolled back if it raises."""
         async with self._runner.transaction(read_only=read_only) as runner:
             yield AsyncClient(runner, self.context)
 
@@ -263,7 +263,7 @@ def _change_many(dao: Dao[Any], text: str, params: Iterable[Params]) -> Steps[in
     if not isinstance(several, Iterable) or isinstance(several, str | bytes | Mapping):
         kind: type[object] = type(params)
         raise UsageError(f"parameters of many are mappings in a list, not {kind.__name__}")
-    # One by one: the count of many at once takes in what triggers changed.
+    # One by one: a single count for many would include rows that triggers changed.
     for given in params:
         changed += yield Change(found.statement, found.bind(given))
     return changed
@@ -303,7 +303,7 @@ def _only_statement(text: str, dialect: Dialect) -> ScriptStatement:
 
 
 def _only_reads(statement: ScriptStatement, text: str, dialect: Dialect) -> bool:
-    """Whether it only reads; in doubt it doesn't, and gets a writer's transaction."""
+    """Whether it only reads; if in doubt, False, so that it gets a write transaction."""
     first = statement.opening[0].lower() if statement.opening else ""
     if first not in _READING:
         return False
@@ -315,7 +315,7 @@ def _only_reads(statement: ScriptStatement, text: str, dialect: Dialect) -> bool
 
 
 def _sets_session(statement: ScriptStatement, text: str, dialect: Dialect) -> bool:
-    """Whether it may leave something behind on a session of PostgreSQL's, as far as can be seen."""
+    """Whether it may change the state of a PostgreSQL session, as far as the text shows."""
     if dialect == "sqlite" or not statement.opening:
         return False
     first, *rest = (word.lower() for word in statement.opening)

@@ -1,4 +1,4 @@
-"""The database as a user holds it: the DAOs on one connection URL, on behalf of one actor."""
+"""The handle on a database: the DAOs on one connection URL, on behalf of one actor."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Database(Handle[SyncRunner]):
         self.close()
 
     def close(self) -> None:
-        """Close the connections; closing twice is as good as once."""
+        """Close the connections; closing twice does no harm."""
         self._runner.close()
 
     @cached_property
     def client(self) -> SyncClient:
-        """SQL of the caller's own."""
+        """A client for the caller's own SQL."""
         from forgedb.client import SyncClient
 
         return SyncClient(self._runner, self._context)
@@ -67,7 +67,7 @@ class Database(Handle[SyncRunner]):
         source_ip: str | None = None,
         reason: str | None = None,
     ) -> Database:
-        """A handle on the same connections for another actor; its entries carry the rest.
+        """A handle on the same connections for another actor; audit entries record the rest too.
 
         Raises InvalidValue.
         """
@@ -76,17 +76,17 @@ class Database(Handle[SyncRunner]):
 
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Generator[Database]:
-        """A handle whose changes are all kept at the block's end, or none if it raises.
+        """A handle whose changes are committed at the block's end, or rolled back if it raises.
 
-        Inside one, another is a savepoint.  With ``read_only`` all reads see the database at
-        one moment, and writes raise UsageError.  The outer handle is out of use for this thread
-        until the block ends, and raises UsageError.
+        A transaction inside another is a savepoint.  With ``read_only`` all reads see one
+        snapshot, and writes raise UsageError.  Until the block ends, the outer handle raises
+        UsageError in this thread.
         """
         with self._runner.transaction(read_only=read_only) as runner:
             yield Database(runner, self._context, self._url)
 
     def migrate(self, target: int | None = None) -> list[AppliedMigration]:
-        """Bring the schema up to date and return what was applied, nothing if it was.
+        """Bring the schema up to date and return what was applied, an empty list if it was already.
 
         Raises MigrationError, MigrationDrift, Unavailable.
         """
@@ -120,9 +120,9 @@ def connect(
 ) -> Database:
     """Open a database: ``sqlite://`` in memory, ``sqlite:///file.db``, ``postgresql://…``.
 
-    Without a URL the environment says which, and ``sqlite:///forge.db`` where it doesn't.  One that
-    isn't there yet is waited for as long as ``wait``, a timedelta or seconds: a server that starts,
-    its name, a database or a folder that is still to be made.
+    Without a URL the environment's is used, or else ``sqlite:///forge.db``.  If the database isn't
+    there yet, it retries for up to ``wait``, a timedelta or seconds: while a server starts, or
+    until its name, the database or the folder exists.
 
     Options of SQLite, also after a ``?`` in the URL: ``mode`` (ro, rw, rwc: rw doesn't make a new
     file), ``synchronous`` (FULL; OFF, NORMAL, EXTRA), ``busy_timeout`` (a timedelta, or seconds),

@@ -1,4 +1,4 @@
-"""How long something lasts, as people write it: ``72 h``, ``1 h 30 min``, ``250 ms``."""
+"""Durations as people write them: ``72 h``, ``1 h 30 min``, ``250 ms``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def span_text(span: timedelta) -> str:
         micro = span // MICROSECOND
         return f"{micro} µs" if 0 < micro < 1000 else f"{micro / 1000:g} ms" if micro else "0 s"
     days, rest = divmod(span, DAY)
-    # Three days are the longest lease, and everybody calls them 72 hours.
+    # The longest lease is three days, which everybody calls 72 hours.
     if days > 3 and not rest:
         return f"{days} d"
     minutes, rest = divmod(span, MINUTE)
@@ -30,6 +30,6 @@ def span_text(span: timedelta) -> str:
 
 
 def rounded_up(span: timedelta) -> timedelta:
-    """A little longer, so that it is short to read."""
+    """The duration rounded up to a whole unit, so that its text is short."""
     unit = MINUTE if span >= timedelta(hours=1) else SECOND if span >= MINUTE else MILLISECOND
     return -(-span // unit) * unit

@@ -1,8 +1,8 @@
 """Every error that forgedb raises, and how each one reads.
 
-Nothing here knows a database: the drivers translate what their library raises into these, and
-keep the original as ``__cause__``.  An error's ``args`` are its constructor's arguments, so that
-it survives pickling on its way back from a worker process.
+Nothing here depends on a database: the drivers translate what their library raises into these
+errors, and keep the original as ``__cause__``.  An error's ``args`` are its constructor's
+arguments, so that it survives pickling on its way back from a worker process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NAMES_MAX = 5
 _PLAIN = (str, bytes, int, float, bool, datetime, Enum, type, type(None))
 
 Outcome = Literal["not_committed", "committed", "unknown"]
-"""What is known of the transaction: a lost reply to COMMIT is ``unknown``, never a failure."""
+"""The outcome of the transaction; after a lost reply to COMMIT it is ``unknown``."""
 
 LossReason = Literal["not_holder", "expired", "ended", "superseded"]
 
@@ -35,14 +35,14 @@ class ForgeDbError(Exception):
     """The base of every error that forgedb raises."""
 
     def __repr__(self) -> str:
-        # Of bounded length, as the text is: what was refused may be of any size, and of any kind.
+        # Of bounded length, like the message: a refused value may have any size and any type.
         return f"{type(self).__name__}({', '.join(map(shown, self.args))})"
 
     position: int | None = None
-    """Where in a script's statement the database saw the fault: characters, from 0, if it said."""
+    """Where in a script's statement the database reports the error: in characters, from 0."""
 
     number: int = 0
-    """Which of a script's statements it was, of those that were sent together, from 0."""
+    """Which of the statements of a script that were sent together failed, from 0."""
 
 
 class InvalidValue(ForgeDbError, ValueError):
@@ -59,7 +59,7 @@ class InvalidValue(ForgeDbError, ValueError):
 
 
 class LineRefused(InvalidValue):
-    """A line of a file that was to be imported is refused, and with it the whole file."""
+    """A line of a file to import is refused, and with it the whole file."""
 
     def __init__(self, source: str, line: int, field: str, value: object, why: str) -> None:
         super().__init__(field, value, why)
@@ -151,7 +151,7 @@ class LeaseLost(ForgeDbError):
 
 
 class ActorRequired(ForgeDbError):
-    """A change was asked for by nobody."""
+    """A change was requested on a handle without an actor."""
 
     def __init__(self, operation: str) -> None:
         super().__init__(operation)
@@ -218,9 +218,9 @@ class MigrationError(ForgeDbError):
 
 
 class MigrationDrift(ForgeDbError):
-    """An applied migration is not the file that is there now, or a table not what it made.
+    """An applied migration differs from its file, or a part of the schema from what was made.
 
-    ``file`` is the file, or the table; ``advice`` says what to do, where it isn't about a file.
+    ``file`` names the file or the part; ``advice`` says what to do if it isn't about a file.
     """
 
     def __init__(self, file: str, expected: str, found: str, advice: str = "") -> None:
@@ -260,7 +260,7 @@ class Unavailable(ForgeDbError):
 
 
 class LockTimeout(Unavailable):
-    """Someone else held a lock for longer than the call may wait; nothing was done."""
+    """Another client held a lock for longer than the call may wait; nothing was done."""
 
 
 class AuditViolation(ForgeDbError):
@@ -268,7 +268,7 @@ class AuditViolation(ForgeDbError):
 
 
 def _last(names: Sequence[str]) -> str:
-    """The last few names, after how many others."""
+    """The number of other names, then the last few names."""
     more = len(names) - NAMES_MAX
     return ", ".join([*([f"{more} others"] if more > 0 else []), *names[-NAMES_MAX:]]) or "none"
 
@@ -280,7 +280,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """The value as it may stand in a message: quoted, and of bounded length, whatever it is."""
+    """Any value as text for a message: quoted, and of bounded length."""
     if isinstance(value, timedelta):
         return span_text(value)
     if isinstance(value, str | bytes | bytearray) and len(value) > VALUE_CHARS_MAX:
@@ -295,12 +295,12 @@ def shown(value: object) -> str:
 
 
 def named(name: object) -> str:
-    """A name that a caller gave, such as a field's: as it is where it reads like one."""
+    """A name that a caller gave, such as a field's; quoted if it is long or unprintable."""
     return name if isinstance(name, str) and name.isprintable() and len(name) < 80 else shown(name)
 
 
 def said(words: str) -> str:
-    """What a database says, which may quote its caller: bounded, and nothing in it unseen."""
+    """A message of the database, which may quote input: of bounded length, and all printable."""
     if len(words) > WORDS_CHARS_MAX:
         words = f"{words[:WORDS_CHARS_MAX]}..."
     if words.isprintable():
@@ -309,7 +309,7 @@ def said(words: str) -> str:
 
 
 def _briefly(value: object) -> str:
-    """The first few items of what holds others: all may be more than there is memory for."""
+    """The first few items of a container: a text of all of them may not fit into memory."""
     # Imported where it is needed: most errors are about a text or a number.
     from reprlib import Repr
 

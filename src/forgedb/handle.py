@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 CLOCK_YEAR_MIN, CLOCK_YEAR_MAX = 2, 9997
-"""Leases, intervals and runs are counted from it, up to a year."""
+"""Up to a year is added to the clock's time for leases, intervals and runs."""
 
 Clock = Callable[[], datetime] | None
 
@@ -70,14 +70,14 @@ class Handle(Generic[H_co]):
 
     @cached_property
     def leases(self) -> LeasesDao[H_co]:
-        """Who may write to a repository."""
+        """Write leases: who may write to a repository."""
         from forgedb.dao.leases.dao import LeasesDao
 
         return LeasesDao(self._runner, self._context)
 
     @cached_property
     def audit(self) -> AuditDao[H_co]:
-        """Who changed what, and the proof of it."""
+        """The audit trail: who changed what, and its verification."""
         from forgedb.dao.audit import AuditDao
 
         return AuditDao(self._runner, self._context)
@@ -110,7 +110,7 @@ def make_context(
     source_ip: str | None = None,
     reason: str | None = None,
 ) -> Context:
-    """Who acts, checked.  Raises InvalidValue."""
+    """The context of a handle, checked.  Raises InvalidValue."""
     return Context(
         None if actor is None else check_name("actor", actor, ACTOR_CHARS_MAX),
         None if request_id is None else check_name("request_id", request_id, REQUEST_ID_CHARS_MAX),
@@ -125,12 +125,12 @@ def read_url(url: str | None) -> DatabaseUrl:
 
 
 def checked_clock(clock: Callable[[], object] | None) -> Clock:
-    """A clock of the caller's, each of its times checked."""
+    """The caller's clock, with a check of each time that it gives."""
     return None if clock is None else (lambda: _checked_now(clock()))
 
 
 def _checked_now(at: object) -> datetime:
-    """The time that a clock of the caller's gives.  Raises InvalidValue."""
+    """The time that the caller's clock gives.  Raises InvalidValue."""
     now = check_time("clock()", at)
     if not CLOCK_YEAR_MIN <= now.year <= CLOCK_YEAR_MAX:
         raise InvalidValue(
@@ -143,10 +143,10 @@ def _checked_now(at: object) -> datetime:
 
 
 def first_write() -> FirstWrite:
-    """What goes ahead of a database's first write: a look whether it is where it was."""
+    """The check before a database's first write: whether it was restored, upgraded or copied."""
 
     def check(context: Context) -> Steps[bool]:
-        # Imported by those who write.
+        # Imported only by processes that write.
         from forgedb.dao.identity import check_standing
 
         return check_standing(context)

@@ -27,7 +27,7 @@ _ULID_MAX = (1 << 128) - 1
 _LOW = (1 << 70) - 1
 
 _LAST_BITS = 40
-"""What is added to for the next id of a millisecond; the text before it mostly stays."""
+"""The low bits that grow for the next id of a millisecond; the text before mostly stays."""
 _LAST_MAX = (1 << _LAST_BITS) - 1
 _LAST_CHARS = 8
 
@@ -42,10 +42,9 @@ _matches = re.compile(ULID_PATTERN).fullmatch
 
 
 class _Generator:
-    """The process's last id, and a pool of random words that saves a system call an id.
+    """The process's last id, and a pool of random words, which saves a system call for each id.
 
-    No number here is larger than a word of the machine's, as a whole id's is: it takes a third of
-    the time.
+    All numbers here fit into a machine word, unlike a whole id: this takes a third of the time.
     """
 
     def __init__(self) -> None:
@@ -124,7 +123,7 @@ def number_of(ulid: Ulid) -> int:
 
 def check_ulid(field: str, value: object) -> Ulid:
     """The value, if it is a ULID in its one canonical spelling.  Raises InvalidValue."""
-    # A str first: the commonest way to be wrong is to be None.
+    # The type is checked first: the most common wrong value is None.
     if isinstance(value, str) and _matches(value):
         return value
     raise InvalidValue(
@@ -139,7 +138,7 @@ _generator = _Generator()
 
 
 def _forget() -> None:
-    """A forked child starts anew: with the parent's pool it would make the parent's ids."""
+    """Give a forked child its own pool: with the parent's it would make the same ids."""
     global _generator
     last = _generator.last
     _generator = _Generator()

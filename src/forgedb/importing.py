@@ -1,8 +1,8 @@
 """Recording a real Git repository: project and repository, remotes, relationships, every object.
 
-Work is done under the repository's write lease, a batch of objects a transaction.  The lease is
-asked for with a key that the same import has again next time: one that was killed leaves its
-lease, and the next run gets it back and finishes the job.
+An import holds the repository's write lease, and records a batch of objects per transaction.  Its
+idempotency key is the same at the next run: if an import was killed, the next run gets its lease
+back and finishes the import.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ T = TypeVar("T")
 PROJECT_DEFAULT = "imported"
 
 BATCH_OBJECTS = 20_000
-"""Objects a transaction: what is lost when an import is killed, and what it needs of memory."""
+"""Objects per transaction: bounds the memory, and what is lost if an import is killed."""
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far the objects are; ``total`` is git's own count, and may be a little high."""
+    """How many objects are done; ``total`` is git's own count, and may be a little high."""
 
     done: int
     added: int
@@ -78,10 +78,10 @@ def import_repository(
     slug: str | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> ImportSummary:
-    """Record the Git repository at ``path``; again, and only what is new is added.
+    """Record the Git repository at ``path``; if it was recorded before, add only what is new.
 
-    Without a ``slug`` the repository's folder gives its name.  ``report`` is called after each
-    batch of objects.
+    Without a ``slug`` it is made from the name of the repository's folder.  ``report`` is called
+    after each batch of objects.
 
     Raises GitError (no repository, a corrupt one), LeaseHeld, LeaseLost, InvalidValue, Conflict.
     """
@@ -100,7 +100,7 @@ def import_repository(
         mirrors = _record_mirrors(db, repository, git, warnings)
         relationships = _record_relationships(db, repository, git, warnings)
         objects = _record_objects(db, repository, git, lease, report)
-        # The reader's own, of submodules and objects.
+        # The warnings of the reader, about submodules and objects.
         warnings += git.warnings
         return ImportSummary(
             git.path,
@@ -119,7 +119,7 @@ def import_repository(
 
 
 def slug_from(name: str) -> str:
-    """A slug made of a folder's name.  Raises InvalidValue where nothing of it can stay."""
+    """A slug made of a folder's name.  Raises InvalidValue if no character can be kept."""
     slug = slug_like(name)
     if not slug:
         raise InvalidValue("slug", name, "it has no letter or digit: give one with --slug")
@@ -170,9 +170,9 @@ def _repository(
 def _record_mirrors(
     db: Database, repository: Repository, git: GitRepository, warnings: list[str]
 ) -> tuple[int, int]:
-    """Each remote as a mirror: ``origin``, or else the first, to pull from, all others to push to.
+    """Record each remote as a mirror: pull from ``origin``, or else the first, push to all others.
 
-    A repository has one source that it follows; that makes one pull mirror.
+    A repository follows one source, so it has one pull mirror.
     """
     there = _all(lambda after: db.mirrors.list(repository.id, after=after, limit=1000))
     remotes = sorted(git.remotes(), key=lambda remote: remote.name != "origin")
@@ -204,7 +204,7 @@ def _record_mirrors(
 def _record_relationships(
     db: Database, repository: Repository, git: GitRepository, warnings: list[str]
 ) -> tuple[int, int]:
-    """Each submodule and each alternate, by its URL: it may be in no database, or in another."""
+    """Record each submodule and alternate by URL: its repository may not be in this database."""
     there = _all(lambda after: db.relationships.list(repository.id, after=after, limit=1000))
     known = {(edge.kind, edge.target_url, edge.path) for edge in there}
     wanted = [

@@ -1,7 +1,7 @@
-"""How long, how many and how large what a caller gives may be.
+"""Limits of the values that callers give: lengths, counts and sizes.
 
-The schema's CHECKs hold the same for what is kept.  The limits of a connection's options stand with
-the options, and how much is read or sent at a time beside what does so.
+The CHECK constraints of the schema enforce the same for stored values.  The limits of connection
+options are defined with the options, and batch sizes beside the code that reads or sends batches.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ HOLDER_CHARS_MAX = 200
 PURPOSE_CHARS_MAX = 1000
 IDEMPOTENCY_KEY_CHARS_MAX = 200
 CLOCK_BACKSTEP_MAX = timedelta(seconds=60)
-"""How far a clock may be behind the repository's last lease before it is not believed."""
+"""How far a clock may be behind the repository's last lease before it is refused."""
 
 # Lease logs.
 LOG_LINE_BYTES_MAX = 65_536
-"""No line that says what it may say is longer, not even with every character escaped."""
+"""No valid line is longer, not even with every character escaped."""
 LOG_ID_CHARS_MAX = 200
 LOG_SOURCE_CHARS_MAX = 1024
 LOG_SOURCE_BYTES_MAX = 2048
-"""PostgreSQL's index rows have no room for longer keys."""
+"""Longer keys don't fit into an index row of PostgreSQL."""
 
 # Objects.
 OIDS_A_CALL_MAX = 1_000_000
@@ -53,7 +53,7 @@ RUN_FOR_MIN = timedelta(seconds=1)
 RUN_FOR_MAX = timedelta(days=7)
 ERROR_CHARS_MAX = 10_000
 
-# Relationships, and files that a database is asked to write.
+# Relationships, and paths of files to write.
 PATH_CHARS_MAX = 4096
 EDGES_A_WALK_MAX = 10_000
 """How many edges ``ancestors`` and ``descendants`` follow, and the search for a cycle."""
@@ -62,11 +62,11 @@ EDGES_A_WALK_MAX = 10_000
 ACTION_CHARS_MAX = 100
 CHANGES_BYTES_MAX = 1_000_000
 CHECKPOINT_HEADS_MAX = 100_000
-"""A checkpoint is one row: this many heads make some 10 MB of it."""
+"""A checkpoint is one row: with so many heads it takes some 10 MB."""
 
 # The database's identity.
 ERA_MAX = 2_000_000_000
-"""A token's upper half has 31 bits: what is left of them is for timelines, which come on top."""
+"""A token's upper half has 31 bits; the rest is for timelines, which are added to the era."""
 
 # Names in PostgreSQL.
 POSTGRES_NAME_BYTES_MAX = 63

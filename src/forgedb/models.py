@@ -1,10 +1,10 @@
-"""What the DAOs return: one frozen struct for each table a user reads, equal on every database.
+"""What the DAOs return: a frozen struct for each table a user reads, the same on every database.
 
 A field's order is its column's order in the SELECT that fills it (``forgedb.operations.rows``
 writes the column list from the struct).  Nothing here knows SQL or a driver.
 
-A row's struct holds texts, bytes, numbers, times and enum members alone, so that no cycle can run
-through it: with ``gc=False`` the collector needn't walk a million of them.
+A row's struct holds only texts, bytes, numbers, times and enum members, so it can't be part of a
+reference cycle: with ``gc=False`` the garbage collector needn't scan a million of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Ulid: TypeAlias = str
 T = TypeVar("T")
 
 LEASE_DURATION_MAX = limits.LEASE_DURATION_MAX
-"""The longest that a lease may be, and how long it is where nothing else is asked for."""
+"""The longest duration of a lease, and the default."""
 
 
 class Visibility(StrEnum):
@@ -49,7 +49,7 @@ class ObjectFormat(StrEnum):
 
 
 class RepositoryState(StrEnum):
-    """Whether a repository takes writes: only an active one's lease is granted."""
+    """Whether a repository accepts writes: a lease is granted only for an active one."""
 
     ACTIVE = "active"
     READ_ONLY = "read_only"
@@ -82,7 +82,7 @@ class Direction(StrEnum):
 
 
 class MirrorStatus(StrEnum):
-    """What came of a mirror's last run, or that one is going on."""
+    """The result of a mirror's last run, or that it is running."""
 
     NEVER = "never"
     RUNNING = "running"
@@ -101,15 +101,15 @@ class RelationshipKind(StrEnum):
 
 
 A_BACKUP = "backup"
-"""The ``system_identifier`` of a backup, which no file has: it is known as one wherever it is."""
+"""The ``system_identifier`` of a backup: no file has it, so a backup is recognized anywhere."""
 
 
 class DatabaseIdentity(msgspec.Struct, frozen=True, gc=False):
-    """Which database this is, and its era, with which its fencing tokens begin.
+    """Which database this is, and its era, the upper half of its fencing tokens.
 
-    ``system_identifier`` is what its cluster, or its file, is known by; ``database_oid`` is its
-    number in the cluster, None on SQLite.  In another place than that it has been restored,
-    upgraded or copied.
+    ``system_identifier`` identifies its cluster, or its file; ``database_oid`` is its number in the
+    cluster, None on SQLite.  If the actual place differs, the database was restored, upgraded or
+    copied.
     """
 
     id: Ulid
@@ -153,7 +153,7 @@ class Lease(msgspec.Struct, frozen=True, gc=False):
     """The right to write to one repository, for 72 hours at most.
 
     ``fencing_token`` grows with each lease of the repository: a store that remembers the highest
-    token it has seen can refuse a writer that was left behind.
+    token it has seen can refuse a late writer.
     """
 
     id: Ulid
@@ -174,7 +174,7 @@ class Lease(msgspec.Struct, frozen=True, gc=False):
 class UnknownRepository(msgspec.Struct, frozen=True):
     """A repository that a lease log names and the database doesn't have.
 
-    ``line`` is the first that names it; ``lines`` are all that wait for it.
+    ``line`` is the first line that names it; ``lines`` is how many lines wait for it.
     """
 
     repository_id: str
@@ -185,9 +185,9 @@ class UnknownRepository(msgspec.Struct, frozen=True):
 class LeaseImport(msgspec.Struct, frozen=True):
     """What the import of a lease log did.
 
-    Of its ``lines``, so many were ``imported``, were ``already_there``, or are ``waiting`` for
-    the repositories that are ``unknown``; ``leases`` is how many leases came of them, and
-    ``created`` the repositories that were made for them.
+    ``lines`` is how many lines it had: those that were ``imported``, those that were
+    ``already_there``, and those ``waiting`` for the ``unknown`` repositories.  ``leases`` is how
+    many leases were created, and ``created`` are the repositories that were created for them.
     """
 
     source: str
@@ -324,7 +324,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """A signed witness of where streams ended: a Merkle tree over their heads (RFC 9162).
+    """A signed record of the ends of streams: a Merkle tree over their heads (RFC 9162).
 
     ``heads`` are the leaves in their order, each ``"<stream> <seq> <entry hash in hexadecimal>"``.
     """
@@ -352,7 +352,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     @property
     def line(self) -> str:
-        """What to keep elsewhere: a line of JSON with its end, always the same bytes."""
+        """The line of JSON to keep elsewhere, with its newline; always the same bytes."""
         values = (getattr(self, name) for name in self.__struct_fields__)
         line = {
             name: value.hex() if isinstance(value, bytes) else value
@@ -363,11 +363,11 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 class VerifyProblem(msgspec.Struct, frozen=True):
-    """One thing that the audit trail doesn't prove.
+    """One problem that a verification of the audit trail found.
 
-    ``seq`` None means the stream as a whole; ``stream_id`` None, that it is about the
-    ``checkpoint`` of this number itself, or about all of them; or, where ``schema`` names a part
-    of the schema, about the guards of all that is written.
+    If ``seq`` is None, it is about the stream as a whole.  If ``stream_id`` is None, it is about
+    the checkpoint of number ``checkpoint``, or about the checkpoints as a whole; or, if ``schema``
+    names a part of the schema, about that part.
     """
 
     stream_id: Ulid | None
@@ -378,9 +378,9 @@ class VerifyProblem(msgspec.Struct, frozen=True):
 
 
 class AnchoredRange(msgspec.Struct, frozen=True):
-    """Entries of a stream that a checkpoint stands for, or that none does yet (None).
+    """Entries of a stream that a checkpoint covers, or that none covers yet (None).
 
-    ``on_trust`` where they were not read: the checkpoint's word was taken for them.
+    ``on_trust`` if they were not read, since the checkpoint was trusted for them.
     """
 
     stream_id: Ulid
@@ -393,8 +393,8 @@ class AnchoredRange(msgspec.Struct, frozen=True):
 class VerifyReport(msgspec.Struct, frozen=True):
     """What ``audit.verify`` read and what it found.
 
-    ``ranges`` are of the streams without a problem, where it was told the signers' keys.
-    ``on_trust`` is how many entries were not read, since ``since_checkpoint`` stands for them.
+    ``ranges`` are those of the streams without a problem, if the signers' keys were given.
+    ``on_trust`` is how many entries were not read, since ``since_checkpoint`` covers them.
     """
 
     ok: bool
@@ -409,7 +409,7 @@ class VerifyReport(msgspec.Struct, frozen=True):
 class VerifyProgress(msgspec.Struct, frozen=True):
     """How far ``audit.verify`` is: ``done`` entries of about ``total``.
 
-    All streams up to ``last_stream`` are through; ``problems`` is what was found so far.
+    All streams up to ``last_stream`` are verified; ``problems`` is what was found so far.
     """
 
     done: int

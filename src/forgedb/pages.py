@@ -1,4 +1,4 @@
-"""Going through all pages of a list as if they were one."""
+"""Iterating over all pages of a list as if they were one."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def every(listing: Callable[P, Page[T]], /, *args: P.args, **kwargs: P.kwargs) -
 def every(listing: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Every item of a list, page after page: ``for lease in every(db.leases.list, holder=h)``.
 
-    On an AsyncDatabase it is ``async for``.  ``limit`` is how many are read at a time, and items
-    that are added meanwhile come too, where they sort behind what was read.
+    On an AsyncDatabase use ``async for``.  ``limit`` is how many are read at a time.  Items that
+    are added meanwhile are included if they sort after those that were read.
 
-    Raises, while it goes on, what ``listing`` raises.
+    Raises, while it iterates, what ``listing`` raises.
     """
     going = _awaited if iscoroutinefunction(listing) else _called
     return going(listing, args, kwargs)

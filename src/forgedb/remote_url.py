@@ -1,7 +1,7 @@
-"""Where other copies of a repository are: Git's URLs, and keeping passwords and tokens out of them.
+"""URLs of other copies of a repository, as Git has them, without passwords and tokens.
 
-What is stored here is shown, exported and kept in the audit trail for ever, so that a secret has
-no place in it.  Nothing here asks whether a remote exists.
+These URLs are shown, exported and kept in the audit trail for ever, so they must not hold a secret.
+Nothing here checks whether a remote exists.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SECRET_NAME = (
     r"token|secret|passw|pwd|api[_-]?key|access[_-]?key|private[_-]?key|credential|signature"
     r"|auth(?!or)|authori[sz]ation|^(?:key|pat|sig)$"
 )
-# The schema's rule, which knows no scheme; and what reads like it without one.
+# The first is the schema's rule, for any scheme; the second is for addresses without a scheme.
 _PASSWORD_AFTER_SLASHES = r".*?://[^/]*:[^/]*@"
 _PASSWORD_BEFORE_HOST = r"[^/\\:@]+:[^/\\@]+@"
 
@@ -31,7 +31,7 @@ _PASSWORD_BEFORE_HOST = r"[^/\\:@]+:[^/\\@]+@"
 def check_remote_url(field: str, value: object) -> str:
     """A Git URL, SSH address or path without credentials.
 
-    Raises InvalidValue; what is shown of the value has no secret in it.
+    Raises InvalidValue, which shows no secret of the value.
     """
     if not isinstance(value, str):
         raise InvalidValue(field, type(value), "it must be text")
@@ -71,7 +71,7 @@ def strip_credentials(url: str) -> tuple[str, bool]:
 
 
 def _helper(url: str) -> str:
-    """What names a remote helper of git's before the URL, as ``hg::`` does."""
+    """The prefix that names a remote helper of git, such as ``hg::``."""
     found = re.match(_HELPER, url)
     assert found is not None, "the pattern matches nothing too"
     return found[0]
@@ -92,7 +92,7 @@ def _with_slashes_of_a_password(authority: str, rest: str) -> tuple[str, str]:
 
 
 def _public(rest: str) -> str:
-    """Path, query and fragment without the parameters whose name promises a secret."""
+    """Path, query and fragment without the parameters whose name suggests a secret."""
     path, *parameters = re.split(r"([?#&;])", rest)
     if not parameters:
         return rest
@@ -113,7 +113,7 @@ def _public(rest: str) -> str:
 
 
 def _may_have_password(url: str) -> bool:
-    """Whether what git can't parse, or takes for an SSH address, reads like ``user:password@``."""
+    """Whether a URL that git can't parse, or an SSH address, looks like ``user:password@``."""
     if "://" in url:
         return re.match(_PASSWORD_AFTER_SLASHES, url, re.DOTALL) is not None
     return re.compile(_PASSWORD_BEFORE_HOST).match(url, len(_helper(url))) is not None

@@ -1,6 +1,6 @@
 """Checks of the values that callers give, made before any SQL is sent.
 
-The schema holds the same rules as constraints; here they get an error that names the field.
+The schema has the same rules as constraints; here the error names the field.
 Lengths of text are in characters.
 """
 
@@ -33,7 +33,7 @@ SLUG_PATTERN = "[a-z0-9][a-z0-9._-]{0,99}"
 
 
 _NOT_SEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode's categories of controls, formats (among them marks of direction) and line ends."""
+"""Unicode's categories of controls, formats (with marks of direction), surrogates, line ends."""
 
 _is_slug = re.compile(SLUG_PATTERN).fullmatch
 
@@ -62,13 +62,13 @@ def check_optional_text(
 
 
 def check_name(field: str, value: object, length_max: int) -> str:
-    """The name of who acts, or of a request: as it is read, so it is.  Raises InvalidValue."""
+    """The name of an actor or a request, without invisible characters.  Raises InvalidValue."""
     name = check_text(field, value, length_max, length_min=1)
     if name != name.strip():
         raise InvalidValue(field, value, "it begins or ends with a blank: leave that out")
     if name.isascii() and name.isprintable():
         return name
-    # Imported where it is needed: few names are of more than ASCII.
+    # Imported only when needed: few names have characters beyond ASCII.
     from unicodedata import category
 
     for character in name:
@@ -100,14 +100,14 @@ def check_ip_address(field: str, value: object) -> str:
     except ValueError:
         pass
     else:
-        # A zone may be any text, but interfaces have names of these.
+        # A zone may be any text, but names of interfaces have only these characters.
         if re.fullmatch(r"[0-9A-Fa-f:.]+(%[0-9A-Za-z_.-]+)?", address):
             return address
     raise InvalidValue(field, value, "it must be an IPv4 or IPv6 address, without a port or a name")
 
 
 def check_reason(reason: object) -> str:
-    """Why something is done that the history is to explain.  Raises InvalidValue."""
+    """The reason for a change, which the history keeps.  Raises InvalidValue."""
     checked = check_text("reason", reason, REASON_CHARS_MAX, length_min=1)
     if not checked.strip():
         raise InvalidValue("reason", reason, "it must say why: the history keeps it")
@@ -125,7 +125,7 @@ def check_slug(field: str, value: object) -> str:
 
 
 def slug_like(name: str) -> str:
-    """A slug made of a name, or the empty text where nothing of it can stay."""
+    """A slug made of a name, or the empty text if no character can be kept."""
     return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:100]
 
 
@@ -154,7 +154,7 @@ def check_flag(field: str, value: object) -> bool:
 
 
 def check_offers(field: str, value: object, names: Iterable[str], what: str) -> None:
-    """Refuse what hasn't these methods or attributes.  Raises InvalidValue."""
+    """Refuse a value without these methods or attributes.  Raises InvalidValue."""
     if not all(hasattr(value, name) for name in names):
         raise InvalidValue(field, value, f"it must be {what}")
 
@@ -172,7 +172,7 @@ def check_time(field: str, value: object) -> datetime:
     try:
         return value.astimezone(UTC)
     except Exception as error:
-        # Out of the years that there are, or whatever the zone itself raises.
+        # The year is out of range, or the zone itself raised an error.
         raise InvalidValue(field, value, "it is no time of the years 1 to 9999 in UTC") from error
 
 
@@ -196,7 +196,7 @@ def check_oid(field: str, value: object, object_format: ObjectFormat) -> bytes:
     """An object's id as bytes, from bytes or hexadecimal text.  Raises InvalidValue."""
     wanted = object_format.oid_bytes
     oid = value
-    # As long as it must be, so that white space, which fromhex() skips, leaves too few digits.
+    # The length is checked first, since fromhex() skips white space: then too few bytes are left.
     if isinstance(oid, str) and len(oid) == 2 * wanted:
         try:
             oid = bytes.fromhex(oid)

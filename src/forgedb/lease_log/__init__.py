@@ -1,4 +1,4 @@
-"""The lease log, a file of JSON lines that kept leases before: its lines, and the rules of replay.
+"""The lease log, a file of JSON lines that held leases formerly: its lines, and replay rules.
 
 Nothing here reads a file or a database.
 """

@@ -1,4 +1,4 @@
-"""One line of the lease log: what it may say, read from JSON strictly, and written in one form."""
+"""One line of the lease log: parsed strictly from JSON, and written in one canonical form."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LINE_CHARS_SHOWN = 200
 
 
 class Acquired(msgspec.Struct, frozen=True, tag="acquired", tag_field="event"):
-    """Someone got the lease of a repository."""
+    """A holder acquired the lease of a repository."""
 
     lease_id: str
     repository_id: str
@@ -38,7 +38,7 @@ class Acquired(msgspec.Struct, frozen=True, tag="acquired", tag_field="event"):
 
 
 class Released(msgspec.Struct, frozen=True, tag="released", tag_field="event"):
-    """Its holder ended a lease."""
+    """A holder ended its own lease."""
 
     lease_id: str
     at: datetime
@@ -46,7 +46,7 @@ class Released(msgspec.Struct, frozen=True, tag="released", tag_field="event"):
 
 
 class Forced(msgspec.Struct, frozen=True, tag="forced", tag_field="event"):
-    """Someone ended another's lease, and said why."""
+    """Someone ended another holder's lease, and gave a reason."""
 
     lease_id: str
     at: datetime
@@ -71,7 +71,7 @@ _is_time = re.compile(
 
 
 def parse(line: bytes) -> Event:
-    """What a line says, without its end of line.  Raises InvalidValue for anything unexpected."""
+    """The event of a line, given without its newline.  Raises InvalidValue if anything is wrong."""
     if len(line) > LOG_LINE_BYTES_MAX:
         raise InvalidValue(
             "line",
@@ -104,9 +104,9 @@ _encode: Callable[[Event], bytes] = msgspec.json.Encoder().encode
 
 
 def written(event: Event) -> bytes:
-    """The line that says this: fields in their order, no spaces, times in UTC; without an end.
+    """The line for an event: fields in order, no spaces, times in UTC, and no newline.
 
-    Raises InvalidValue for what would be refused as it is read again.
+    Raises InvalidValue for an event that ``parse`` would refuse.
     """
     for field in event.__struct_fields__:
         value = getattr(event, field)
@@ -146,7 +146,7 @@ def _object(line: bytes) -> dict[str, Any]:
 
 
 def _start(line: bytes) -> str:
-    """As much of a line as a message shows, whatever it is made of."""
+    """The beginning of a line, for a message; any bytes will do."""
     return line[:LINE_CHARS_SHOWN].decode(errors="replace")
 
 

@@ -1,4 +1,4 @@
-"""What a replay of the lease log may and may not do to a repository's leases."""
+"""The rules for replaying a lease log: which events may follow which."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from forgedb.models import EndReason, Lease, Ulid
 
 
 def check_order(event: Event, before: datetime | None, now: datetime, ahead: timedelta) -> None:
-    """Time goes forward from line to line, and ends at the database's clock.
+    """Check that times don't decrease from line to line, nor pass the database's clock.
 
     ``ahead`` is how far the two clocks may differ.  Raises InvalidValue.
     """
@@ -33,9 +33,9 @@ def check_order(event: Event, before: datetime | None, now: datetime, ahead: tim
 
 
 def check_grant(event: Acquired, last: Lease | None, last_id: str | None = None) -> None:
-    """The repository is free when the lease begins.  Raises InvalidValue.
+    """Check that the repository is free when the lease begins.  Raises InvalidValue.
 
-    ``last_id`` is what the log calls the last lease, where it was given another id.
+    ``last_id`` is the id of the last lease in the log, if it has another id here.
     """
     if last is None:
         return
@@ -79,7 +79,7 @@ def granted(
 
 
 def check_end(event: Ended, lease: Lease) -> None:
-    """The lease is live when it is ended.  Raises InvalidValue."""
+    """Check that the lease is live when it is ended.  Raises InvalidValue."""
     if lease.ended_at is not None:
         raise InvalidValue(
             "lease_id",
@@ -104,7 +104,7 @@ def check_end(event: Ended, lease: Lease) -> None:
 
 
 def ended(event: Ended, lease: Lease) -> Lease:
-    """The lease as it is once it ended."""
+    """The lease with its end."""
     forced = isinstance(event, Forced)
     return replace(
         lease,
@@ -116,7 +116,7 @@ def ended(event: Ended, lease: Lease) -> Lease:
 
 
 def is_told_by(event: Event, lease: Lease, repository_id: Ulid | None) -> bool:
-    """Whether the lease already says all that the event does."""
+    """Whether the lease already has all values of the event."""
     if isinstance(event, Acquired):
         return (lease.repository_id, lease.holder, lease.purpose) == (
             repository_id,
@@ -137,9 +137,9 @@ def is_told_by(event: Event, lease: Lease, repository_id: Ulid | None) -> bool:
 
 
 class Waiting:
-    """The leases of repositories that aren't known yet: replayed as all others, and kept nowhere.
+    """The leases of repositories that aren't known yet: replayed in memory only.
 
-    So what is wrong in their lines shows at once, and not when it can't be corrected any more.
+    So an error in their lines is found at once, while it can still be corrected.
     """
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ class Waiting:
         """By the id of the last lease of each repository."""
 
     def acquire(self, event: Acquired) -> None:
-        """Raises InvalidValue."""
+        """Replay the grant.  Raises InvalidValue."""
         last = self._last.get(event.repository_id)
         check_grant(event, last)
         if last is not None:
@@ -160,7 +160,7 @@ class Waiting:
         self._repository_of[event.lease_id] = event.repository_id
 
     def end(self, event: Ended) -> str | None:
-        """The repository, or None where the lease is none of these.  Raises InvalidValue."""
+        """Replay the end; the repository, or None if the lease is unknown.  Raises InvalidValue."""
         repository_id = self._repository_of.get(event.lease_id)
         if repository_id is not None:
             last = self._last[repository_id]

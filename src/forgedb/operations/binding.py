@@ -1,4 +1,4 @@
-"""How a DAO method meets a database: one generator, callable on sync and on async handles.
+"""How a DAO method is bound to a database: one generator, callable on sync and async handles.
 
 On an instance, an operation runs on the instance's runner: ``db.projects.get(id)`` returns the
 project, ``await adb.projects.get(id)`` awaits it.  On the class it is the raw generator, so that
@@ -53,11 +53,11 @@ H_co = TypeVar("H_co", bound="SyncRunner | AsyncRunner", covariant=True)
 Mode: TypeAlias = Literal["read", "query", "snapshot", "write"]
 
 SchemaCheck: TypeAlias = "Callable[[Dialect, Mode], Steps[bool]]"
-"""Raises where the schema won't do; True means that it need not be asked again."""
+"""Raises if the schema doesn't fit this code; True means that no further check is needed."""
 
 
 class Context(msgspec.Struct, frozen=True):
-    """On whose behalf a handle acts; it goes into each audit entry."""
+    """On whose behalf a handle acts; each audit entry records it."""
 
     actor: str | None = None
     request_id: str | None = None
@@ -66,33 +66,33 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class FirstWrite:
-    """What is done ahead of a database's first write, in that transaction, by all its handles."""
+    """The check before a database's first write, in the same transaction; all handles share it."""
 
     def __init__(self, check: Callable[[Context], Steps[bool]] | None = None) -> None:
         self._given = self._check = check
-        """Returns whether it needn't be asked again."""
+        """Returns True if the check needn't run again; None once that is so."""
 
     def again(self) -> None:
-        """Do it ahead of the next write, too: that is another database's first."""
+        """Check again before the next write: it is the first one to another database."""
         self._check = self._given
 
     def of_transaction(self) -> FirstWrite:
-        """The same for the writes of one transaction, which may all be undone."""
+        """The same check for the writes of one transaction, which may be rolled back."""
         return self if self._check is None else _FirstOfTransaction(self)
 
     def ahead_of(self, steps: Steps[R], context: Context) -> Steps[R]:
-        """The steps, with what is to be done ahead of them."""
+        """The steps, with the check before them."""
         return steps if self._given is None else self._checked(steps, context)
 
     def _checked(self, steps: Steps[R], context: Context) -> Steps[R]:
-        # Asked only here, when the transaction has begun: it may be on another file than the last.
+        # Looked up only after the transaction has begun: it may be on another file than the last.
         if self._check is not None and (yield from self._check(context)):
             self._check = None
         return (yield from steps)
 
 
 class _FirstOfTransaction(FirstWrite):
-    """What is done in the transaction, or a savepoint of it, is not known to stay."""
+    """The check within a transaction: a new era that it begins may still be rolled back."""
 
     def __init__(self, whole: FirstWrite) -> None:
         super().__init__(whole._given)
@@ -110,30 +110,30 @@ class _FirstOfTransaction(FirstWrite):
 
 
 class SyncRunner(ABC):
-    """What carries out an operation's steps and returns its result."""
+    """Runs the steps of an operation and returns its result."""
 
     dialect: Dialect
     first_write = FirstWrite()
 
     @abstractmethod
     def require_schema(self, mode: Mode) -> None:
-        """Raise SchemaOutdated where the database lacks migrations that this code counts on."""
+        """Raise SchemaOutdated if the database lacks migrations that this code needs."""
 
     @abstractmethod
     def read(self, steps: Steps[R]) -> R:
-        """Each SELECT by itself."""
+        """Run each SELECT by itself."""
 
     def query(self, steps: Steps[R]) -> R:
-        """As read, for text of the caller's own: where it fails, an open transaction goes on."""
+        """Like read, for the caller's own SQL: if it fails, an open transaction stays usable."""
         return self.read(steps)
 
     @abstractmethod
     def snapshot(self, steps: Steps[R]) -> R:
-        """All SELECTs at one moment of the database."""
+        """Run all SELECTs on one snapshot of the database."""
 
     @abstractmethod
     def write(self, steps: Steps[R]) -> R:
-        """All of the changes, or none."""
+        """Make all of the changes, or none."""
 
     @abstractmethod
     def transaction(self, *, read_only: bool = False) -> AbstractContextManager[SyncRunner]:
@@ -141,9 +141,9 @@ class SyncRunner(ABC):
 
     @contextmanager
     def listen(self, topic: Topic) -> Generator[Callable[[float], None]]:
-        """Listen for the length of the block; what is yielded waits, for so many seconds at most.
+        """Listen during the block; yields a function that waits, for so many seconds at most.
 
-        A wait may end early, where the database can tell of the topic: SQLite can't.
+        A wait ends early when the database sends a notice of the topic, which SQLite can't.
         """
         yield time.sleep
 
@@ -164,10 +164,10 @@ class SyncRunner(ABC):
         on_any_schema: bool = False,
         repeatable: bool = True,
     ) -> Callable[..., R]:
-        """The operation as a caller calls it: its steps carried out here.
+        """The operation as callers call it: it runs its steps on this runner.
 
-        The schema is asked for when it is called, until it will do.  One that is ``repeatable`` may
-        be tried again where its transaction was undone through no fault of its own.
+        Each call checks the schema, until a check succeeds.  A ``repeatable`` operation may be
+        retried if its transaction was rolled back for a reason outside it, such as a deadlock.
         """
         run: Callable[[Steps[R]], R] = getattr(self, mode)
         will_do = on_any_schema
@@ -188,13 +188,13 @@ class SyncRunner(ABC):
 
 
 class AsyncRunner(ABC):
-    """As SyncRunner, awaited."""
+    """Like SyncRunner, for asyncio."""
 
     dialect: Dialect
     first_write = FirstWrite()
     is_transaction = False
     schema_ready = False
-    """Whether require_schema needn't be asked any more."""
+    """Whether require_schema needn't be called any more."""
 
     @abstractmethod
     async def require_schema(self, mode: Mode) -> None: ...
@@ -232,7 +232,7 @@ class AsyncRunner(ABC):
 
     @abstractmethod
     async def blocking(self, work: Callable[[SyncRunner], R]) -> R:
-        """Call in a thread what is written for threads, on this same database."""
+        """Call a function in a thread, with a SyncRunner on the same database."""
 
     def bound(
         self,
@@ -313,7 +313,7 @@ class Operation(Generic[P, R_co]):
         return self._shown(dao._runner.bound(function, dao, self.mode, repeatable=self.repeatable))
 
     def _shown(self, bound: Callable[..., Any]) -> Callable[..., Any]:
-        """The same, as who looks at it has to see it: with the operation's name, text and types."""
+        """The same callable with the operation's name, docstring and types, for introspection."""
         update_wrapper(bound, cast("Any", self), updated=())
         bound.__annotations__ = self._annotations
         return bound
@@ -327,8 +327,8 @@ class Operation(Generic[P, R_co]):
 
     @property
     def __signature__(self) -> Signature:
-        """What a caller gives and gets; ``inspect.signature`` finds it behind each bound method."""
-        # Imported by who looks.
+        """The signature for callers; ``inspect.signature`` finds it through each bound method."""
+        # Imported only when a signature is asked for.
         from inspect import signature
 
         found = signature(self.function)
@@ -338,7 +338,7 @@ class Operation(Generic[P, R_co]):
 
 
 def _result_of(annotation: Any) -> Any:
-    """What a generator that is annotated ``Steps[Lease]`` gives to a caller: ``Lease``."""
+    """The type that a caller gets from a generator annotated ``Steps[Lease]``: ``Lease``."""
     if isinstance(annotation, str):
         is_steps = annotation.startswith("Steps[")
         return annotation.removeprefix("Steps[").removesuffix("]") if is_steps else annotation
@@ -366,7 +366,7 @@ def read(function: Callable[Concatenate[D, P], Steps[R]]) -> Operation[P, R]:
 
 
 class Decorator(Protocol):
-    """What makes an operation of a DAO's method."""
+    """A decorator that turns a DAO's method into an operation."""
 
     def __call__(self, function: Callable[Concatenate[D, P], Steps[R]], /) -> Operation[P, R]: ...
 
@@ -376,9 +376,9 @@ def snapshot(function: Callable[Concatenate[D, P], Steps[R]], /) -> Operation[P,
 @overload
 def snapshot(*, repeatable: bool) -> Decorator: ...
 def snapshot(function: Any = None, /, *, repeatable: bool = True) -> Any:
-    """A read of several SELECTs that all see the database at one moment.
+    """A read of several SELECTs on one snapshot of the database.
 
-    One that writes to a file of the caller's is not ``repeatable``: what it wrote stays written.
+    An operation that writes to the caller's file is not ``repeatable``: a retry would write twice.
     """
     if function is None:
         return partial(Operation, mode="snapshot", needs_actor=False, repeatable=repeatable)
@@ -392,7 +392,7 @@ def write(*, repeatable: bool) -> Decorator: ...
 def write(function: Any = None, /, *, repeatable: bool = True) -> Any:
     """An operation in a transaction, its own or the caller's; it needs an actor.
 
-    One that reads a file of the caller's is not ``repeatable``: what it read isn't read twice.
+    An operation that reads the caller's file is not ``repeatable``: it can't be read twice.
     """
     if function is None:
         return partial(Operation, mode="write", needs_actor=True, repeatable=repeatable)

@@ -1,6 +1,6 @@
-"""How long a silent database is waited for, where that isn't its ``call_timeout``.
+"""How long to wait for a database that doesn't answer, if not for its ``call_timeout``.
 
-It goes for what is called within a block, in the thread or the task that entered it.
+A limit applies to the calls within a block, in the thread or the task that entered it.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from contextvars import ContextVar
 from math import inf
 
 LEAVING_SECONDS = 0.4
-"""For who has been told to go, and only tidies up: the server needs milliseconds for it."""
+"""For the clean-up after an interruption: the server needs only milliseconds for it."""
 
 TURN_SECONDS = 1.0
-"""For the same, where others must first be done: with a connection, or a lock."""
+"""For the same clean-up, where it must first wait for a connection or a lock."""
 
 LIMIT: ContextVar[float | None] = ContextVar("LIMIT", default=None)
-"""Seconds; None is the database's own, infinity as long as the server answers others."""
+"""Seconds; None is the database's own timeout, infinity while the server answers others."""
 
 
 def for_an_answer(usual: float | None) -> float | None:
-    """How long to wait for an answer, where it is usually so many seconds; None is for ever."""
+    """How long to wait for an answer, given the usual timeout in seconds; None is for ever."""
     limit = LIMIT.get()
     if limit is None or limit == inf:
         return usual
@@ -29,7 +29,7 @@ def for_an_answer(usual: float | None) -> float | None:
 
 
 def for_a_turn(usual: float) -> float:
-    """How long to wait for others to be done."""
+    """How long to wait for a connection or a lock that others hold."""
     limit = LIMIT.get()
     return usual if limit is None else min(usual, max(limit, TURN_SECONDS))
 

@@ -1,6 +1,6 @@
-"""Work that a thread does for a task: where the task is cancelled it stops, as at Ctrl-C.
+"""Stopping a thread that works for a task: if the task is cancelled, it stops as at Ctrl-C.
 
-The driver looks whether it is told to where it looks for Ctrl-C: while it waits for the database.
+The driver checks for both in the same place: while it waits for the database.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from contextvars import ContextVar
 from threading import Event
 
 STOP: ContextVar[Event | None] = ContextVar("STOP", default=None)
-"""What tells the work of this thread to stop; None where no task waits for it."""
+"""Set to stop the work of this thread; None if no task waits for it."""
 
 
 class Stopped(BaseException):
-    """Ends the work.  Like KeyboardInterrupt it is no error, and is raised once: what tidies up
-    may use the database again."""
+    """Ends the work.  Like KeyboardInterrupt it is no error, and it is raised once, so that the
+    clean-up may use the database again."""
 
 
 def stop_if_told() -> None:
-    """Raise Stopped where the task that waits for this work was cancelled."""
+    """Raise Stopped if the task that waits for this work was cancelled."""
     stop = STOP.get()
     if stop is not None and stop.is_set():
         stop.clear()

@@ -1,4 +1,4 @@
-"""What only migrations ask of a database: a transaction of it can't be migrated."""
+"""What only migrations need of a database.  They need all of it, not one transaction."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ class MigrationRunner(SyncRunner):
 
     @abstractmethod
     def attempt(self, steps: Steps[R], wait_seconds: float, *, no_foreign_keys: bool = False) -> R:
-        """As write, waiting no longer than this for SQLite's one writer; PostgreSQL has many.
+        """Like write, but wait at most ``wait_seconds`` for SQLite's one writer.
 
-        ``no_foreign_keys`` leaves those of SQLite unchecked, as the rebuild of a table needs.
+        ``no_foreign_keys`` turns the checks of foreign keys off on SQLite, to rebuild a table.
         Raises LockTimeout.
         """
 
     @abstractmethod
     def autocommit(self, steps: Steps[R]) -> R:
-        """Each statement by itself, in no transaction: for those that refuse to run in one."""
+        """Run each statement outside a transaction, for those that refuse to run in one."""
 
     @abstractmethod
     def end_session(self) -> None:
-        """Let nothing be left of what was set in ``autocommit`` for statements that follow."""
+        """Drop the session settings that ``autocommit`` left, before other statements follow."""
 
     @abstractmethod
     def scratch(self) -> AbstractContextManager[MigrationRunner]:
-        """An empty database of this kind for the block, beside this one; gone at its end.
+        """An empty database of this kind for the block; it is dropped at the end.
 
-        Raises UsageError where none can be made.
+        Raises UsageError if none can be created.
         """

@@ -1,4 +1,4 @@
-"""Spellings of a call that once were right: each is refused, and how it is written now is told."""
+"""Calls that older versions accepted: each is refused, and the error says how to write it now."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from forgedb.errors import shown
 class Renamed:
     """Stands in a class for a method that has another name there now.
 
-    A ``__getattr__`` would tell the same, and slow down every look at an attribute.
+    A ``__getattr__`` could raise the same error, but would slow down every attribute access.
     """
 
     def __init__(self, now: str) -> None:
@@ -25,9 +25,9 @@ class Renamed:
 
 
 def refuse_by_place(function: Any, given: tuple[object, ...]) -> None:
-    """Raise TypeError where what is given by place, after ``self``, is now given by name.
+    """Raise TypeError if a positional argument after ``self`` must now be given by name.
 
-    What is given by name stands in the order in which it was given by place.
+    The keyword-only parameters are in the order that the positional ones had.
     """
     code = function.__code__
     by_place = code.co_argcount - 1

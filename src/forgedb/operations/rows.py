@@ -1,7 +1,7 @@
-"""From rows to models: a decoder for each (model, database), written once from annotations.
+"""From rows to models: a decoder for each (model, database), generated once from annotations.
 
-The generated code unpacks a tuple and calls the constructor, so that decoding costs little more
-than the calls it can't do without.
+The generated code unpacks a tuple and calls the constructor, so decoding costs little more than
+these calls.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ T = TypeVar("T")
 Decoder: TypeAlias = Callable[[Sequence[tuple[Any, ...]]], list[Any]]
 RowDecoder: TypeAlias = Callable[[tuple[Any, ...]], Any]
 Converters: TypeAlias = Mapping[type[Any], Callable[[Any], Any]]
-"""What a database's driver doesn't give in the model's type already, and how to make it so."""
+"""The types that a driver doesn't return as such, and how to convert to each."""
 
 
 def columns(model: type[msgspec.Struct], prefix: str = "") -> str:
-    """The SELECT list that fills the model, each column behind ``prefix`` (``"r."``)."""
+    """The SELECT list that fills the model, each column after ``prefix`` (``"r."``)."""
     return ", ".join(prefix + field for field in model.__struct_fields__)
 
 
 def make_decoders(model: type[Any], converters: Converters) -> tuple[RowDecoder, Decoder]:
     """A function from a row's tuple to a model, and one from many rows to a list of models.
 
-    They raise InvalidValue for a value that the model has no room for: the schema's rules were
-    evaded.
+    They raise InvalidValue for a value that doesn't fit the model, which the schema's constraints
+    would have refused.
     """
     scope: dict[str, Any] = {"model": model, "unreadable": _unreadable}
     names: list[str] = []
@@ -64,7 +64,7 @@ def make_decoders(model: type[Any], converters: Converters) -> tuple[RowDecoder,
 
 
 def _unreadable(model: type[Any], row: tuple[Any, ...], of: Mapping[str, Any]) -> InvalidValue:
-    """Which of the row's values it is that can't be converted."""
+    """An error that names the value of the row that can't be converted."""
     if len(row) != len(model.__struct_fields__):
         return InvalidValue(
             "row", row, f"a {model.__name__} has {len(model.__struct_fields__)} columns"
@@ -99,8 +99,8 @@ def _expression(name: str, hint: Any, converters: Converters, scope: dict[str, A
         scope[f"of_{name}"] = converters[wanted]
         converted = f"of_{name}({name})"
         if wanted is datetime:
-            # Reading a time takes longest of all, and most are the one before once more: a row that
-            # was never changed has two that are equal, and rows recorded together share theirs.
+            # Parsing a time is the slowest conversion, and most times equal the one before: a row
+            # that was never changed has two equal times, and rows recorded together share theirs.
             converted = f"time if {name} == seen else (time := of_{name}(seen := {name}))"
     else:
         return name

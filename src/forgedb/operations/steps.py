@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Select(msgspec.Struct, gc=False):
-    """Rows, as ``model`` or as tuples where it is None; the result is a list."""
+    """Rows, as ``model``, or as tuples if it is None; the result is a list."""
 
     statement: Sql
     params: dict[str, Any]
@@ -42,9 +42,9 @@ class SelectOne(msgspec.Struct, gc=False):
 class Lookup(msgspec.Struct, gc=False):
     """A whole operation: the row that a key names, as ``model``.
 
-    A driver that knows it sends the statement, and that is all.  To others, and to an operation
-    that builds on it, it is the generator of one SelectOne: making and resuming a real one would
-    take a tenth of a read by id.  Raises NotFound(entity, key) where there is no row.
+    A driver that knows Lookup only sends the statement.  For other drivers, and for an operation
+    that builds on it, it acts as a generator of one SelectOne: a real generator would take a tenth
+    of the time of a read by id.  Raises NotFound(entity, key) if there is no row.
     """
 
     statement: Sql
@@ -61,7 +61,7 @@ class Lookup(msgspec.Struct, gc=False):
         return self.send(None)
 
     def send(self, row: Any) -> Step:
-        """The step at first; then its result, as a generator returns it."""
+        """Gives the step at first; then ends with its result, as a generator does."""
         if self.begun:
             raise StopIteration(self.there(row))
         self.begun = True
@@ -88,17 +88,17 @@ class Change(msgspec.Struct, gc=False):
 
 
 class Copy(msgspec.Struct, frozen=True):
-    """How rows go into a table of PostgreSQL's by ``COPY``: its text, and the columns' types."""
+    """A ``COPY`` into a table of PostgreSQL: its text, and the types of the columns."""
 
     text: str
     types: tuple[str, ...]
 
 
 class ChangeMany(msgspec.Struct, gc=False):
-    """One statement over many rows, given in batches, each of a column for each of its names.
+    """One statement for many rows, given in batches: a list of values for each parameter.
 
     SQLite runs its text once for each row; PostgreSQL runs its text once for each batch, with an
-    array for each name.  Where all rows are known to be new, ``copy`` is a shorter way.
+    array for each parameter.  If all rows are known to be new, ``copy`` is faster.
     """
 
     statement: Sql
@@ -109,47 +109,47 @@ class ChangeMany(msgspec.Struct, gc=False):
 class Together(msgspec.Struct, gc=False):
     """Several steps in this order, in one round trip; the result is the list of their results.
 
-    How many rows a change changed is told only where it is a step by itself.  Where one fails, its
-    error is raised, and those after it may not have run.
+    A Change among them gives no row count; only a Change on its own does.  If a step fails, its
+    error is raised, and the steps after it may not have run.
     """
 
     steps: tuple[Select | SelectOne | Change | Now, ...]
 
 
 class Native(msgspec.Struct, gc=False):
-    """A value as the database keeps it, made once where it goes into many rows."""
+    """A value in the driver's own type, converted once for use in many rows."""
 
     value: Any
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """What comes behind the last statement of a file: its session is as a new one again.
+    """After the last statement of a file: reset the session to the state of a new one.
 
-    On PostgreSQL, which does it in the same round trip.  What is still done in the transaction
-    queues for a lock no longer than so many seconds.
+    For PostgreSQL, in the same round trip.  The rest of the transaction waits for a lock for at
+    most ``lock_wait_seconds``.
     """
 
     lock_wait_seconds: float
     checks: bool = True
-    """Whether first to check what waits for the COMMIT."""
+    """Whether to check deferred constraints first, which otherwise wait for the COMMIT."""
 
 
 class Run(msgspec.Struct, gc=False):
     """Statements of a migration, sent as they are; they have no parameters, and no rows.
 
-    The result is whether SQLite's connection is changed, so that what follows would see it.  On
-    PostgreSQL several go in one round trip.  What is raised says by ``number`` which of them
-    failed, those before it having been run; a number above them all is the ending's.
+    The result is whether they changed settings of SQLite's connection, which later statements
+    would see.  On PostgreSQL several go in one round trip.  The ``number`` of an error says which
+    statement failed; those before it were run.  A number above them all means the ``ending``.
     """
 
     texts: tuple[str, ...]
     ending: Ending | None = None
     tell: Callable[[str, str], None] | None = None
-    """Hears what the server says of them, such as a WARNING: its severity, and the words."""
+    """Called with each message of the server, such as a WARNING: its severity and its text."""
 
 
 class Call(msgspec.Struct, gc=False):
-    """A function of a migration's, called with the open transaction as a SyncRunner; its result."""
+    """A function of a migration, called with the transaction as a SyncRunner; gives its result."""
 
     function: Callable[[Any], Any]
 
@@ -204,7 +204,7 @@ def change_many(
 
 
 def together(*several: Select | SelectOne | Now) -> Steps[list[Any]]:
-    """What each of the steps gives."""
+    """The results of the steps."""
     results: list[Any] = yield Together(several)
     return results
 
@@ -215,16 +215,16 @@ def native(value: object) -> Steps[Any]:
 
 
 def run(*texts: str) -> Steps[bool]:
-    """Send the text as it is; whether SQLite's connection is changed by it, and not only data."""
+    """Send the texts as they are; returns whether they changed SQLite's connection settings."""
     return bool((yield Run(texts)))
 
 
 def call(function: Callable[[Any], Any]) -> Steps[Any]:
-    """What the function gives, called with the transaction."""
+    """Call the function with the transaction; returns its result."""
     return (yield Call(function))
 
 
 def now() -> Steps[datetime]:
-    """The time, from the database's side; ask for it after taking the lock it must follow."""
+    """The time of the authority's clock; read it after taking the lock that it must follow."""
     at: datetime = yield NOW
     return at

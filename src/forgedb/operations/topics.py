@@ -1,4 +1,4 @@
-"""What a handle can listen for: that something of a kind has happened to one thing."""
+"""What a handle can listen for: events of one kind about one thing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import NamedTuple
 class Topic(NamedTuple):
     """Events of one kind (``channel``) about one thing (``key``).
 
-    On PostgreSQL they are payloads of NOTIFY.  Who listens holds an advisory lock of the two keys
-    ``lock_class`` and hash of ``key``, in shared mode, so that who tells can see whether anybody
-    does.
+    On PostgreSQL they are payloads of NOTIFY.  A listener holds a shared advisory lock, whose keys
+    are ``lock_class`` and the hash of ``key``, so that a sender can see whether anybody listens.
     """
 
     channel: str

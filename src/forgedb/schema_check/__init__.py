@@ -1,1 +1,1 @@
-"""The shape of a schema, part by part: as a live database has it, and as the migrations make it."""
+"""The parts of a schema: those of a live database, and those that the migrations make."""

@@ -1,11 +1,11 @@
-"""A live database's schema as parts: a row each, of its kind, name, table, and text.
+"""A live database's schema as parts: a row for each, with its kind, name, table, and text.
 
-Asked for by the names that the migrations make, so that an application's own tables in the same
-schema are left alone; what was hung onto a table of forgedb's is told, whoever did it.
+Parts are looked up by the names that the migrations make, so an application's own tables in the
+same schema are ignored.  A part that anybody added to a table of forgedb's is included.
 
-On PostgreSQL nothing here may run what another role has put in the way.  Each function is named
-with its schema, and each operator is given the very types that it is for: a function of the same
-name with types that fit better would be taken in its place, from any schema of the search_path.
+On PostgreSQL these statements must not run functions that another role has planted.  Each function
+is named with its schema, and each operator gets operands of exactly its types: otherwise a function
+or operator that fits better would be taken instead, from any schema of the search_path.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ own (oid, name) AS (
     JOIN pg_class AS c ON c.oid = i.inhrelid
 )
 """
-"""Each relation that a statement finds by these names, and all that is read along with it."""
+"""Each relation that a statement finds by these names, and its partitions and child tables."""
 
 _KIND = """
 CASE c.relkind
@@ -47,7 +47,7 @@ CASE c.relkind
 END
 """
 
-# A table of SQLite's that is virtual has no page of its own.
+# In SQLite, a virtual table has no root page.
 NO_TABLES = sql(
     sqlite="""
     SELECT asked.value, CASE WHEN s.type IS NULL THEN NULL
@@ -83,7 +83,7 @@ NO_TABLES = sql(
            SELECT 1 FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid)
     """,
 )
-"""The tables, of those that there must be, that aren't there (NULL) or are something else."""
+"""Of the required tables, those that are missing (NULL) or are something else."""
 
 _AGGREGATE = """
 CASE WHEN p.prokind = 'a' THEN (
@@ -110,7 +110,7 @@ NOT EXISTS (
     WHERE d.classid = CAST(CAST({} AS regclass) AS oid) AND d.objid = {} AND d.deptype = 'e')
 """
 
-# An owner's own, a superuser's and an extension's may be what they like.
+# Objects of the owner, of a superuser or of an extension are trusted.
 _STRANGERS = f"""
 {_NO_EXTENSIONS.format("{catalogue}", "{oid}")}
 AND NOT EXISTS (
@@ -120,13 +120,13 @@ AND NOT EXISTS (
           WHERE t.oid = CAST(pg_catalog.to_regclass('schema_migrations') AS oid))))
 """
 
-# Compiled, as PostgreSQL does with what it thinks long, the next statement takes ten times as long.
+# With JIT, which PostgreSQL uses for costly plans, the next statement takes ten times as long.
 UNCOMPILED = sql(
     sqlite="SELECT NULL",
     postgres="SELECT set_config('jit', 'off', true)",
 )
 
-# A view is what it selects, and a sequence how it counts.
+# The text of a view is its query; that of a sequence, its options.
 _BEYOND_TABLES = """
 || CASE WHEN c.relkind IN ('v', 'm')
     THEN coalesce(' with ' || pg_catalog.array_to_string(c.reloptions, ', '), '')
@@ -146,7 +146,7 @@ _LABELS = """
         pg_catalog.quote_literal(CAST(e.enumlabel AS text)), ', ' ORDER BY e.enumsortorder)
     FROM pg_enum AS e WHERE e.enumtypid = t.oid), '')
 """
-"""An enum's."""
+"""The labels of an enum type."""
 
 _POLICY = """
 CASE WHEN p.polpermissive THEN 'permissive for ' ELSE 'restrictive for ' END
@@ -172,9 +172,9 @@ _SQLITE_PARTS = """
 
 
 def _postgres_parts(home: str, functions: str, operators: str) -> str:
-    """The parts of one schema; beside those of the names asked for, which functions and operators.
+    """The parts of the names asked for, and functions and operators that meet the conditions.
 
-    ``functions`` is about such as bear the name of one of PostgreSQL's own.
+    ``functions`` applies to functions that have the name of one in pg_catalog.
     """
     return f"""
     WITH RECURSIVE home (oid) AS ({home}),
@@ -356,13 +356,13 @@ PARTS_OF_SCHEMA = sql(
     sqlite=_SQLITE_PARTS,
     postgres=_postgres_parts(_CURRENT, "false", _NO_EXTENSIONS.format("'pg_operator'", "o.oid")),
 )
-"""Of all that files make in one schema, which is the only one of the search_path."""
+"""The parts that files make in one schema, which must be the whole search_path."""
 
 VERSION = sql(
     sqlite="SELECT 'sqlite', version FROM schema_migrations ORDER BY version DESC LIMIT 1",
     postgres="SELECT 'postgres', version FROM schema_migrations ORDER BY version DESC LIMIT 1",
 )
-"""Which parts to compare with: of which database, and of which version."""
+"""The database and the version of the parts to compare with."""
 
 NAMES = sql(
     sqlite="""
@@ -398,7 +398,7 @@ NAMES = sql(
       AND {_NO_EXTENSIONS.format("'pg_type'", "t.oid")}
     """,
 )
-"""All that there is, by schema; what an extension brought along is the extension's."""
+"""All names, by schema, except those that belong to an extension."""
 
 EXTENSIONS = sql(
     sqlite="SELECT '' WHERE false",
@@ -412,4 +412,4 @@ IN_SCHEMA = sql(
         'search_path', pg_catalog.quote_ident(CAST(:schema AS text)), true)
     """,
 )
-"""Look for names in one schema alone, to the transaction's end."""
+"""Set the search_path to one schema, until the transaction ends."""

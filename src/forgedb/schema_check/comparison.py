@@ -1,7 +1,7 @@
-"""What of a live database's schema isn't as its migrations made it: each part by its name.
+"""Differences between a live database's schema and what its migrations made, part by part.
 
-A guard that is gone is found here and nowhere else: the history of migrations still has its file,
-and the audit trail its entries.
+Only this finds a guard, such as a trigger, that is missing: the history of migrations still lists
+its file, and the audit trail is unchanged.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 EXCERPT_CHARS = 60
 
 HARMLESS = ("index", "view")
-"""What may be added without changing what forgedb's statements do; a unique index may not."""
+"""Additions that don't change what forgedb's statements do; a unique index isn't one."""
 
 AS_MADE = "put it back as the migrations make it (`forgedb schema --format sql` on a new database)"
 
@@ -40,9 +40,10 @@ What = Literal["missing", "added", "different"]
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A part that is missing, was added, or is not what the migrations make; ``table`` has it.
+    """A part that is missing, was added, or differs from what the migrations make.
 
-    ``expected`` and ``found`` are its whole text.  What is ``harmless`` is only mentioned.
+    ``table`` is the table that the part is on; ``expected`` and ``found`` are its whole text.  A
+    ``harmless`` difference is only mentioned.
     """
 
     kind: str
@@ -57,7 +58,7 @@ class Difference(msgspec.Struct, frozen=True):
 
     @property
     def named(self) -> str:
-        """The part's kind and name, and its table's."""
+        """The part's kind and name, and the name of its table."""
         on = f" on {self.table}" if self.table and self.table != self.name else ""
         return f"{self.kind} {self.name}{on}"
 
@@ -74,18 +75,18 @@ class Difference(msgspec.Struct, frozen=True):
 
     @property
     def parting(self) -> tuple[str, str]:
-        """What was expected and what was found, from shortly before where they part."""
+        """Excerpts of the expected and the found text, from shortly before they differ."""
         return _excerpts(self.expected or "nothing", self.found or "nothing")
 
     def as_drift(self) -> MigrationDrift:
-        """The error for what can't be read because of it."""
+        """The error to raise if this difference makes something unreadable."""
         return MigrationDrift(self.named, *self.parting, self.advice)
 
 
 def differences() -> Steps[list[Difference]]:
-    """What of the schema isn't as the applied migrations made it, the harmless last.
+    """Where the schema differs from what the applied migrations made, harmless differences last.
 
-    Of a database that is newer than this code, and of one without a history, nothing is known.
+    Empty for a database that is newer than this code, or that has no history.
     """
     for dialect, version in (yield from rows(VERSION)):
         if os.path.exists(path_of(dialect, version)):
@@ -94,7 +95,7 @@ def differences() -> Steps[list[Difference]]:
 
 
 def compared(expected: Sequence[Part]) -> Steps[list[Difference]]:
-    """What of the schema isn't as these parts are."""
+    """Where the schema differs from these parts."""
     parts = Select(PARTS, {"names": asked_for(expected)}, None)
     _, found = yield from together(Select(UNCOMPILED, {}, None), parts)
     return told(expected, (as_read(*row) for row in found))
@@ -103,7 +104,7 @@ def compared(expected: Sequence[Part]) -> Steps[list[Difference]]:
 def told(
     expected: Iterable[Part], found: Iterable[Part], kind: type[Difference] = Difference
 ) -> list[Difference]:
-    """How the parts that were found are different, the harmless last."""
+    """How the parts that were found differ from the expected ones, harmless differences last."""
     there = {part.key: part for part in found}
     differences: list[Difference] = []
     for part in expected:
@@ -119,12 +120,12 @@ def told(
 
 
 def in_order(differences: Iterable[Difference]) -> list[Difference]:
-    """Those that count first; tables before what is on them, since they take much along."""
+    """Harmless ones last; tables before the parts on them, which are missing with their table."""
     return sorted(differences, key=_rank)
 
 
 def require_tables(dialect: Dialect, version: int, *, may_lack: bool = False) -> Steps[None]:
-    """Refuse what isn't a table before anything is read from it: a view might never end.
+    """Refuse a required table that is something else before it is read: a view might never end.
 
     Raises MigrationDrift.
     """

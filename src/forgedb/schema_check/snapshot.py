@@ -1,8 +1,8 @@
-"""All that there is in a database's schemas, and how another's is different from it.
+"""Snapshots of the schemas of a database, and the differences between two of them.
 
-What files make in a scratch database is compared so with the live one.  Only the names that they
-make are looked at there, and what was hung onto their tables: other tables in the same schemas are
-mentioned, and what is in other schemas is not.
+They compare what files make in a scratch database with a live one.  In the live database only the
+names that the files make are read, with all parts of their tables.  Other tables in the same
+schemas are mentioned, and other schemas are ignored.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from forgedb.schema_check.comparison import Difference, in_order, told
 from forgedb.schema_check.versions import Part, as_read
 
 UNNAMED = ("main", "public")
-"""The schemas whose names stand by themselves."""
+"""The schemas whose names are left out before those of their parts."""
 
 WHOLE = ("table", "view")
-"""What has parts of its own."""
+"""The kinds that have parts of their own."""
 
 KINDS_BY_TEXT = {
     "CREATE VIEW": "view",
@@ -33,17 +33,17 @@ KINDS_BY_TEXT = {
 }
 
 Names = Mapping[str, Mapping[str, str]]
-"""By schema what is there, and of what kind: tables and views are told from other things."""
+"""By schema: each name and its kind, which is table, view or other."""
 
 
 class FilesDifference(Difference, frozen=True):
-    """A part that isn't as the files make it."""
+    """A part that differs from what the files make."""
 
     advice: ClassVar[str] = "put it back as the files make it, or write the change into a new file"
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What is in a database: its names, the parts of those that were asked for, its extensions."""
+    """The names in a database, the parts of those that were asked for, and the extensions."""
 
     names: Names
     parts: list[Part]
@@ -51,7 +51,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 def names_of(left_out: Collection[str] = ()) -> Steps[Names]:
-    """What is in each schema, but not these."""
+    """The names in each schema, without those that are ``left_out``."""
     found: dict[str, dict[str, str]] = {}
     for schema, name, kind in (yield from rows(NAMES)):
         there = found.setdefault(schema, {})
@@ -61,9 +61,9 @@ def names_of(left_out: Collection[str] = ()) -> Steps[Names]:
 
 
 def snapshot(asked: Names | None = None, *, left_out: Collection[str] = ()) -> Steps[Snapshot]:
-    """What is in the database of what is asked for; by default all.
+    """A snapshot of the names that are asked for, by default all.
 
-    To be read in one transaction, of which it sets the search_path.
+    Run it in one transaction; it sets the transaction's search_path.
     """
     names = yield from names_of(left_out)
     extensions = frozenset(name for (name,) in (yield from rows(EXTENSIONS)))
@@ -74,7 +74,7 @@ def snapshot(asked: Names | None = None, *, left_out: Collection[str] = ()) -> S
         if schema not in names or not wanted:
             continue
         views |= {name.lower() for name in wanted}
-        # SQLite takes names in any case.
+        # Names in SQLite are case-insensitive.
         lower = schema == "main"
         named = tuple(sorted(name.lower() if lower else name for name in wanted))
         _, found = yield from together(
@@ -82,7 +82,7 @@ def snapshot(asked: Names | None = None, *, left_out: Collection[str] = ()) -> S
             Select(PARTS_OF_SCHEMA, {"names": named}, None),
         )
         parts += (_in_schema(schema, as_read(*row)) for row in found)
-    # A view that was asked for is told by itself, and not by each of its tables besides.
+    # A view that was asked for has a part itself: drop the parts that its tables list for it.
     parts = [part for part in parts if part.kind != "view" or part.name.lower() not in views]
     return Snapshot(names, [_of_its_kind(part) for part in parts], extensions)
 
@@ -90,7 +90,7 @@ def snapshot(asked: Names | None = None, *, left_out: Collection[str] = ()) -> S
 def differences_between(
     made: Snapshot, live: Snapshot, mentioned: Collection[str] = ()
 ) -> list[Difference]:
-    """How the live database is different from what files made; these names are others' for sure."""
+    """How the live database differs from what files made; names in ``mentioned`` are ignored."""
     differences = [
         *told(made.parts, live.parts, FilesDifference),
         *_missing("schema", made.names.keys() - live.names.keys()),
@@ -98,7 +98,7 @@ def differences_between(
         *_others(made, live, mentioned),
     ]
     gone = {each.name for each in differences if each.what == "missing" and each.kind in WHOLE}
-    # What was on a table is gone with it.
+    # The parts of a missing table are not listed as well.
     return in_order(
         each
         for each in differences
@@ -112,9 +112,9 @@ def _missing(kind: str, names: Collection[str]) -> Iterator[Difference]:
 
 
 def _others(made: Snapshot, live: Snapshot, known: Collection[str]) -> Iterator[Difference]:
-    """The tables and views that the files know nothing of, in the schemas that they make."""
+    """The tables and views that the files don't make, in the schemas that they use."""
     for schema, names in made.names.items():
-        # Where the files make nothing, all is others'.
+        # If the files make nothing in a schema, all in it belongs to others.
         for name, kind in live.names.get(schema, {}).items() if names else ():
             if kind != "other" and name not in names and name not in known:
                 full = _qualified(schema, name)
@@ -130,7 +130,7 @@ def _in_schema(schema: str, part: Part) -> Part:
 
 
 def _of_its_kind(part: Part) -> Part:
-    """What is found by its name is told as what it is."""
+    """The part with its actual kind, since it was found only by its name."""
     kind = next((kind for text, kind in KINDS_BY_TEXT.items() if part.text.startswith(text)), None)
     if kind is None or part.kind not in ("table", "domain"):
         return part

@@ -1,6 +1,6 @@
 """The parts of a schema as the migrations make them, kept in a file for each version.
 
-A file is written from the migrations themselves, and has a line a part, tables first.
+A file is generated from the migrations, and has a line for each part, tables first.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ KINDS = ("table", "column", "constraint", "index", "trigger", "domain", "functio
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """A table, column, rule, index, trigger, function or type; ``table`` is the one that it is on.
+    """A table, column, constraint, index, trigger, function or type, and the ``table`` it is on.
 
-    On SQLite columns and rules are in their table's text; an index that it makes by itself, for a
-    key, has none.
+    On SQLite columns and constraints are in the text of their table; an index that SQLite makes
+    itself, for a key, has no text.
     """
 
     kind: str
@@ -43,7 +43,7 @@ def path_of(dialect: Dialect, version: int) -> str:
 
 
 def tables_of(dialect: Dialect, version: int) -> tuple[str, ...]:
-    """The names of a version's tables, but not of partitions, which are found by their table."""
+    """The names of a version's tables, without partitions, which are found through their table."""
     names: list[str] = []
     with open(path_of(dialect, version), "rb") as lines:
         for line in lines:
@@ -75,7 +75,7 @@ def asked_for(parts: Iterable[Part]) -> tuple[str, ...]:
 
 
 def as_read(kind: str, name: str, table: str, text: str) -> Part:
-    """A row of a live database's as a part; white space at the edges of lines says nothing."""
+    """A row of a live database as a part; white space at the edges of lines is ignored."""
     if "\n" in text:
         text = "\n".join(line.strip() for line in text.strip().splitlines())
     return Part(kind, name, table, text)

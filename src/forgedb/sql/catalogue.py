@@ -9,9 +9,9 @@ CATALOGUE: list[Sql] = []
 
 
 class Sql:
-    """One statement, in the text that each database takes; ``own`` if it is forgedb's.
+    """One statement, with its text for each database; ``own`` if it is forgedb's.
 
-    ``sets_session`` if it may leave something behind on its connection when its transaction ends.
+    ``sets_session`` if it may change its session beyond the end of its transaction.
     """
 
     __slots__ = ("own", "postgres", "sets_session", "sqlite")

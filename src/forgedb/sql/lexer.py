@@ -1,8 +1,8 @@
-"""The tokens of SQL text, as SQLite and PostgreSQL read it; what they mean is not decided here.
+"""The tokens of SQL text, as SQLite and PostgreSQL read it; their meaning is not decided here.
 
 The rules are those of SQLite's ``tokenize.c`` and PostgreSQL's ``scan.l`` (with
 ``standard_conforming_strings`` on), as far as they say where a quote, a comment, a word or a
-parameter begins and ends.  Anything else, valid or not, is punctuation, one character a token.
+parameter begins and ends.  Anything else, valid or not, is punctuation, each character a token.
 Every repetition that could be tried twice is possessive, so reading takes linear time.
 """
 
@@ -31,15 +31,15 @@ Kind = Literal[
     "punctuation",
 ]
 
-# Every character beyond ASCII is a letter to both databases.  Said by exclusion: re takes a
-# hundred times longer to compile a class that lists them.
+# Every character beyond ASCII is a letter to both databases.  The classes are negated, since re
+# takes a hundred times longer to compile a class that lists all letters.
 LETTER = r"[^\x00-@\[-\^`{-\x7f]"
 LETTER_OR_DIGIT = r"[^\x00-/:-@\[-\^`{-\x7f]"
 NAME_CHARACTER = r"[^\x00-#%-/:-@\[-\^`{-\x7f]"
 
 WORD = rf"(?! [eE]' ) {LETTER} {NAME_CHARACTER}*+"
 ESCAPED = r"' [^'\\]*+ (?: (?: '' | \\. ) [^'\\]*+ )*+ '"
-# A string goes on, under the rules of its first part, after white space with a line end in it.
+# A string continues after white space with a line end in it, under the rules of its first part.
 CONTINUED = r"(?: [ \t\f\v] | --[^\n\r]*+ )*+ [\n\r] (?: [ \t\n\r\f\v] | --[^\n\r]*+ [\n\r] )*+"
 DOLLARS = rf"\$ (?: {LETTER} {LETTER_OR_DIGIT}*+ )? \$"
 
@@ -85,10 +85,10 @@ POSTGRES = {
 }
 
 RULES = {"sqlite": SQLITE, "postgres": POSTGRES}
-"""By dialect, what each kind of token is; of two that fit, the earlier one."""
+"""By dialect, the pattern of each kind of token; if two match, the earlier one counts."""
 
 STOPS = {"sqlite": ";", "postgres": r";()\\"}
-"""By dialect, the punctuation that can mean something to whoever looks for a statement's end."""
+"""By dialect, the punctuation that matters in the search for a statement's end."""
 
 COMMENT_EDGE = r"/\*|\*/"
 
@@ -104,7 +104,7 @@ class Token(msgspec.Struct, frozen=True, gc=False):
 
 
 class Scanner:
-    """The tokens of any text whatsoever, from ``position`` on; their texts, joined, are the text.
+    """The tokens of any text, from ``position`` on; their texts, joined, are the text.
 
     A quote or comment that is never closed is one token of the kind ``unterminated``, up to the
     end of the text, so that the caller can refuse it and say where it begins.
@@ -129,9 +129,9 @@ class Scanner:
             yield Token(kind, text[start:end], start)
 
     def words(self, most: int) -> list[str]:
-        """Go on behind the words that come next, at most so many, and give them in capitals.
+        """Move past the next words, at most ``most``, and return them in capitals.
 
-        None where a nested comment stands between them.
+        Returns an empty list if a nested comment is between them.
         """
         plain = _words(self._dialect, most).match(self._text, self.position)
         if (
@@ -139,7 +139,7 @@ class Scanner:
             and plain[1].isascii()
             and not self._text.startswith(("--", "/*"), plain.end())
         ):
-            # Mostly no more than white space is between them: they are read in one step.
+            # Mostly only white space is between the words: they are read in one step.
             self.position = plain.end(1)
             return plain[1].upper().split()
         word, between = _word(self._dialect).match, _between(self._dialect).match
@@ -155,9 +155,9 @@ class Scanner:
         return found
 
     def skip(self) -> int:
-        """Go on behind the tokens that don't concern a statement's end, all in one step.
+        """Move past all tokens that don't matter for a statement's end, in one step.
 
-        What comes next, after white space and comments, is a semicolon, an unterminated token or
+        The next token, after white space and comments, is a semicolon, an unterminated token or
         the end; on PostgreSQL also a nested comment, a dollar quote, a backslash or a parenthesis.
         """
         found = _run(self._dialect).match(self._text, self.position)
@@ -171,7 +171,7 @@ def tokens(text: str, dialect: Dialect) -> Iterator[Token]:
     return iter(Scanner(text, dialect))
 
 
-# Compiled when first used: a start that runs no SQL doesn't pay for it.
+# Compiled when first used, so that a program that runs no SQL starts faster.
 @cache
 def _token(dialect: Dialect) -> re.Pattern[str]:
     rules = RULES[dialect].items()
@@ -199,14 +199,14 @@ def _between(dialect: Dialect) -> re.Pattern[str]:
 @cache
 def _run(dialect: Dialect) -> re.Pattern[str]:
     rules = RULES[dialect]
-    # Python 3.11 fails on a named group in a possessive one: dollar quotes are left to Scanner.
+    # Python 3.11 fails on a named group in a possessive group: Scanner reads dollar quotes.
     quoted = rules["quoted"] if dialect == "sqlite" else QUOTED
     between = f"{rules['space']} | {rules['comment']}"
     others = "|".join(rules[kind] for kind in ("word", "cast", "parameter", "number"))
     other = rf"(?! {rules['unterminated']} | /\* ) [^{STOPS[dialect]}]"
     any_of = f"{others} | {quoted} | {other}"
     if dialect == "postgres":
-        # Most parentheses hold no others: a long list of VALUES is read at once.
+        # Most parentheses hold no others, so a long list of VALUES is read at once.
         any_of += rf"| \( (?: {between} | {any_of} )*+ \)"
     return re.compile(f"(?: (?: {between} )*+ (?: {any_of} ) )*+", FLAGS)
 
@@ -227,7 +227,7 @@ def never_closed(token: Token) -> str:
 
 
 class Lines:
-    """The places in a text as people count them."""
+    """Lines and columns of a text, for messages."""
 
     __slots__ = ("_starts",)
 
@@ -235,6 +235,6 @@ class Lines:
         self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
 
     def place(self, offset: int) -> tuple[int, int]:
-        """Give an offset's line and column, each from 1, the column in characters."""
+        """The line and column of an offset, both from 1, the column in characters."""
         line = bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1

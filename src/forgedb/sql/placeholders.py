@@ -11,8 +11,8 @@ from forgedb.sql.lexer import Dialect, Lines, Token, never_closed, tokens
 class Compiled(NamedTuple):
     """A driver's own text, and the parameters it takes, in the order of first appearance.
 
-    PostgreSQL's text is always in psycopg's format, ``%`` doubled even where nothing is named:
-    run it with a mapping, an empty one if need be, since psycopg undoes that only then.
+    PostgreSQL's text is always in psycopg's format, with ``%`` doubled even without parameters:
+    run it with a mapping, at least an empty one, since psycopg undoubles ``%`` only then.
     """
 
     text: str

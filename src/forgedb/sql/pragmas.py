@@ -1,7 +1,7 @@
-"""PRAGMAs of SQLite's in a migration: those that it can't have, and why, and what is none of them.
+"""PRAGMAs of SQLite in a migration: which are refused, and why.
 
-Where SQLite says nothing and does nothing, or waits for what the file itself holds, this says what
-to do instead.
+SQLite would ignore some of them silently, and block on others because of a lock that the file
+itself holds; the messages here say what to do instead.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from forgedb.sql.lexer import tokens
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Why a PRAGMA can't be had."""
+    """Why a PRAGMA is refused, and when."""
 
     why: str
     in_transactions_alone: bool = False
     unless_it_is_so: bool = False
-    """Whether it may be set to what it is already."""
+    """Whether it may be set to the value that it already has."""
     always: tuple[str, ...] = ()
-    """What it may be set to in any case."""
+    """Values that are always allowed."""
 
 
 _OF_THE_PROCESS = Refused("it is the whole process's, and would stay so: leave it out")
@@ -89,7 +89,7 @@ OF_NO_SESSION = frozenset(
         "wal_checkpoint",
     }
 )
-"""What is given a value, and changes nothing that a new connection wouldn't have."""
+"""PRAGMAs that take a value, but don't change a setting of the connection."""
 
 _WORDS: dict[str, Sequence[str]] = {
     "auto_vacuum": ("none", "full", "incremental"),
@@ -99,7 +99,7 @@ _SWITCHES = {"false": "0", "no": "0", "off": "0", "true": "1", "yes": "1", "on":
 
 
 def refusal_of(name: str, value: str | None, *, in_transaction: bool) -> Refused | None:
-    """Why this can't be had, if so; a look at what is set, as ``PRAGMA encoding``, always can."""
+    """Why a PRAGMA is refused, or None; reading a setting, as ``PRAGMA encoding``, is allowed."""
     refused = REFUSED.get(name)
     if refused is None or (value is None and name != "wal_checkpoint"):
         return None
@@ -109,7 +109,7 @@ def refusal_of(name: str, value: str | None, *, in_transaction: bool) -> Refused
 
 
 def is_so(name: str, value: str, now: object) -> bool:
-    """Whether a PRAGMA that is set to a value has it now."""
+    """Whether ``value``, which a PRAGMA sets, is its present value ``now``."""
     words = _WORDS.get(name, ())
     given = value.lower()
     number = str(words.index(given)) if given in words else _SWITCHES.get(given, given)
@@ -117,7 +117,7 @@ def is_so(name: str, value: str, now: object) -> bool:
 
 
 def pragma_of(statement: str) -> tuple[str, str | None] | None:
-    """The name of the PRAGMA that a statement is, and the value that it is given, if any."""
+    """If a statement is a PRAGMA: its name, and the value that it sets, if any."""
     read: list[str] = []
     for token in tokens(statement, "sqlite"):
         if token.kind in ("space", "comment"):

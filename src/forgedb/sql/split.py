@@ -1,4 +1,4 @@
-"""A script's statements, each as it can be executed; running them is the migration runner's part.
+"""Splitting a script into statements that can be executed one by one; others run them.
 
 A semicolon ends a statement except inside quotes and comments, inside PostgreSQL's parentheses
 (CREATE RULE), and inside a body: SQLite's CREATE TRIGGER, PostgreSQL's BEGIN ATOMIC.  Every
@@ -18,7 +18,7 @@ OPENING_WORDS_MAX = 6
 CREATE_TRIGGER = r"(EXPLAIN (QUERY PLAN )?)?CREATE (TEMP |TEMPORARY )*TRIGGER "
 CREATE_ROUTINE = r"CREATE (OR REPLACE )?(FUNCTION|PROCEDURE) "
 
-# PostgreSQL takes either word for the client, in both directions.
+# PostgreSQL accepts either word for the client, in both directions.
 CLIENT = frozenset({"STDIN", "STDOUT"})
 COPY_REFUSED = {
     "FROM": "COPY ... FROM STDIN needs a client that sends the rows: use INSERT",
@@ -47,11 +47,11 @@ class ScriptStatement(NamedTuple):
     line: int
     column: int
     opening: tuple[str, ...]
-    """The words it begins with, in capitals: at most six, up to the first token that is none."""
+    """The words it begins with, in capitals: at most six, up to the first token that is no word."""
 
 
 class ScriptError(ValueError):
-    """A script can't be split: ``why``, and the ``line`` and ``column`` (from 1) of the cause."""
+    """A script can't be split: ``why``, with ``line`` and ``column`` (from 1) of the cause."""
 
     def __init__(self, line: int, column: int, why: str) -> None:
         super().__init__(line, column, why)
@@ -104,7 +104,7 @@ def transaction_control(statement: ScriptStatement) -> str | None:
 
 
 class _Reading:
-    """The statement that is being read, as far as it decides what the next semicolon means."""
+    """The statement that is being read: the state that decides what the next semicolon means."""
 
     __slots__ = (
         "body_ended",
@@ -130,7 +130,7 @@ class _Reading:
         self.has_body = self.body_ended = False
 
     def opens_plainly(self, scanner: Scanner) -> bool:
-        """Read it up to what may end it, from its first word; or nothing, where more matters."""
+        """Read a plain statement up to its possible end; False, and nothing read, for others."""
         behind = scanner.position
         scanner.position = self.start
         self.opening, self.in_opening = scanner.words(OPENING_WORDS_MAX), False
@@ -162,7 +162,7 @@ class _Reading:
         return not self.parentheses and (self.body_ended or not self.has_body)
 
     def only_ends(self) -> bool:
-        """Whether nothing that may still come matters but its end: no body, no COPY."""
+        """Whether only the end of the statement still matters: no body or COPY can follow."""
         if self.in_opening or self.has_body:
             return False
         return self.dialect == "sqlite" or not (
@@ -186,7 +186,7 @@ class _Reading:
         self.in_opening = bool(word) and len(self.opening) < OPENING_WORDS_MAX
 
     def _is_trigger(self) -> bool:
-        # Looked for first: joining the words for the pattern takes longer.
+        # The word is looked up first: joining the words for the pattern takes longer.
         return "TRIGGER" in self.opening and self._opens_with(CREATE_TRIGGER)
 
     def _opens_with(self, pattern: str) -> bool:
