@@ -1,4 +1,4 @@
-"""Taking a checkpoint: it signs the heads that no checkpoint holds yet, and names the last one."""
+"""Taking a checkpoint: the heads that no checkpoint holds yet, signed and chained to the last."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Walk:
                 version,
                 entry_hash,
             ) = entry
-            # This runs for millions of entries, so rare cases are told apart in another method.
+            # This runs for millions of entries, so rare cases are handled in another method.
             try:
                 if type(at) is str:
                     at = from_text(at)

@@ -189,7 +189,7 @@ class ObjectsDao(Dao[H_co]):
     ) -> Steps[AddResult]:
         """Record objects, all or none of them, in one transaction and one audit entry.
 
-        Objects that exist already are counted separately; a disk_size that is given replaces the
+        Objects that exist already are counted separately; the last disk_size given replaces the
         one recorded.  Memory stays bounded for any iterable.  If a ``holder`` is given, the lease
         must be that holder's.
 
