@@ -16,7 +16,7 @@ else:
 
 
 def text_of(content: bytes) -> str:
-    """A file's text, without byte order mark and CRs.  Raises UnicodeDecodeError."""
+    """A file's text without its byte order mark, each CRLF as LF.  Raises UnicodeDecodeError."""
     return content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
 
 
