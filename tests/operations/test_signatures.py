@@ -59,7 +59,7 @@ def test_a_tasks_method_has_the_same_signature_and_is_a_coroutines(db):
 def test_help_on_a_method_shows_what_a_caller_gets(db):
     told = pydoc.render_doc(db.leases.release, renderer=pydoc.plaintext)
     assert "release(lease_id: 'Ulid', holder: 'str | None' = None) -> 'Lease'" in told
-    assert "End one's own lease before its time." in told
+    assert "Raises LeaseLost (another's, expired, or ended already)" in told
 
 
 def test_a_method_of_which_no_actor_is_known_has_its_signature_too(db):
