@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -53,31 +53,20 @@ ORDER BY line_number
 LIMIT 1
 """)
 
-LINES_OF_LEASES = sql(
-    sqlite=f"""
-    SELECT {columns(ImportedLine, "l.")}
-    FROM carray(:ids) AS asked
-    CROSS JOIN lease_import_lines AS l ON l.legacy_lease_id = asked.value
-    """,
-    postgres=f"SELECT {LINE} FROM lease_import_lines WHERE legacy_lease_id = ANY(:ids)",
-)
-
-LINES_BY_LEASE = sql(
-    sqlite=f"""
-    SELECT {columns(ImportedLine, "l.")}
-    FROM carray(:ids) AS asked
-    CROSS JOIN lease_import_lines AS l ON l.lease_id = asked.value
-    """,
-    postgres=f"SELECT {LINE} FROM lease_import_lines WHERE lease_id = ANY(:ids)",
-)
-
-LEASES_BY_ID = sql(
-    sqlite=f"""
-    SELECT {columns(Lease, "l.")}
-    FROM carray(:ids) AS asked
-    CROSS JOIN leases AS l ON l.id = asked.value
-    """,
-    postgres=f"SELECT {LEASE} FROM leases WHERE id = ANY(:ids)",
+LINES_OF_LEASES, LINES_BY_LEASE, LEASES_BY_ID = (
+    sql(
+        sqlite=f"""
+        SELECT {columns(model, "found.")}
+        FROM carray(:ids) AS asked
+        CROSS JOIN {table} AS found ON found.{column} = asked.value
+        """,
+        postgres=f"SELECT {columns(model)} FROM {table} WHERE {column} = ANY(:ids)",
+    )
+    for model, table, column in (
+        (ImportedLine, "lease_import_lines", "legacy_lease_id"),
+        (ImportedLine, "lease_import_lines", "lease_id"),
+        (Lease, "leases", "id"),
+    )
 )
 
 LAST_LEASES = sql(
@@ -129,23 +118,6 @@ LIMIT 1
 """)
 
 
-def _row_text(table: str, types: Mapping[str, str]) -> str:
-    """An INSERT for SQLite: it is run once for each row."""
-    values = ", ".join(f":{name}" for name in types)
-    return f"INSERT INTO {table} ({', '.join(types)}) VALUES ({values})"
-
-
-def _rows_text(table: str, types: Mapping[str, str]) -> str:
-    """An INSERT for PostgreSQL: it takes all rows at once, as an array for each column."""
-    names = ", ".join(types)
-    return f"""
-    INSERT INTO {table} ({names})
-    SELECT {", ".join("changes::json" if name == "changes" else name for name in types)}
-    FROM unnest({", ".join(f":{name}::{of_type}[]" for name, of_type in types.items())})
-        AS given ({names})
-    """
-
-
 LEASES_COLUMNS = {
     "id": "text",
     "repository_id": "text",
@@ -161,11 +133,6 @@ LEASES_COLUMNS = {
     "ended_by": "text",
     "end_note": "text",
 }
-
-INSERT_LEASES = sql(
-    sqlite=_row_text("leases", LEASES_COLUMNS),
-    postgres=_rows_text("leases", LEASES_COLUMNS),
-)
 
 ENTRIES_COLUMNS = {
     "stream_id": "text",
@@ -184,11 +151,6 @@ ENTRIES_COLUMNS = {
     "entry_hash": "bytea",
 }
 
-INSERT_ENTRIES = sql(
-    sqlite=_row_text("audit_entries", ENTRIES_COLUMNS),
-    postgres=_rows_text("audit_entries", ENTRIES_COLUMNS),
-)
-
 LINES_COLUMNS = {
     "source": "text",
     "line_number": "bigint",
@@ -200,9 +162,25 @@ LINES_COLUMNS = {
     "imported_at": "timestamptz",
 }
 
-INSERT_LINES = sql(
-    sqlite=_row_text("lease_import_lines", LINES_COLUMNS),
-    postgres=_rows_text("lease_import_lines", LINES_COLUMNS),
+# SQLite runs it for each row, PostgreSQL once, with an array for each column.
+INSERT_LEASES, INSERT_ENTRIES, INSERT_LINES = (
+    sql(
+        sqlite=f"""
+        INSERT INTO {table} ({", ".join(types)})
+        VALUES ({", ".join(f":{name}" for name in types)})
+        """,
+        postgres=f"""
+        INSERT INTO {table} ({", ".join(types)})
+        SELECT {", ".join("changes::json" if name == "changes" else name for name in types)}
+        FROM unnest({", ".join(f":{name}::{of_type}[]" for name, of_type in types.items())})
+            AS given ({", ".join(types)})
+        """,
+    )
+    for table, types in (
+        ("leases", LEASES_COLUMNS),
+        ("audit_entries", ENTRIES_COLUMNS),
+        ("lease_import_lines", LINES_COLUMNS),
+    )
 )
 
 END_LEASES = sql(
