@@ -5,12 +5,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, TypeAlias
 
 import msgspec
 
-from forgedb.audit.chain import HASH_VERSION, encoded, microseconds
+from forgedb.audit.chain import HASH_VERSION, entry_hash
 from forgedb.audit.replay import Replay
 from forgedb.errors import InvalidValue
 from forgedb.models import Ulid, VerifyProblem
@@ -53,7 +52,7 @@ class Walk:
                 reason,
                 changes,
                 version,
-                entry_hash,
+                hash_there,
             ) = entry
             # This runs for millions of entries, so rare cases are handled in another method.
             try:
@@ -62,25 +61,23 @@ class Walk:
                 fits = (
                     number == seq + 1
                     and version == HASH_VERSION
-                    and sha256(
-                        encoded(
-                            version,
-                            head,
-                            stream_id,
-                            number,
-                            microseconds(at),
-                            entry_id,
-                            actor,
-                            action,
-                            target_type,
-                            target_id,
-                            request_id,
-                            source_ip,
-                            reason,
-                            changes,
-                        )
-                    ).digest()
-                    == entry_hash
+                    and entry_hash(
+                        version,
+                        head,
+                        stream_id,
+                        number,
+                        entry_id,
+                        at,
+                        actor,
+                        action,
+                        target_type,
+                        target_id,
+                        request_id,
+                        source_ip,
+                        reason,
+                        changes,
+                    )
+                    == hash_there
                 )
                 if not fits:
                     self._tell_misfit(seq + 1, number, version)
@@ -92,7 +89,7 @@ class Walk:
                         self._report(number, "its hash fits, but its changes make no sense")
             except _UNREADABLE as error:
                 self._report(number, f"it can't be read: {error}")
-            seq, head = number, entry_hash
+            seq, head = number, hash_there
         self.seq, self.head = seq, head
 
     def _tell_misfit(self, expected: int, number: int, version: int) -> None:
