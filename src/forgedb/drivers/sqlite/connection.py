@@ -222,9 +222,6 @@ class SqliteConnection:
                             if type(each) is Change:
                                 execute(each.statement.sqlite, each.params)
                                 result.append(None)
-                            elif type(each) is SelectOne:
-                                row = execute(each.statement.sqlite, each.params).get
-                                result.append(None if row is None else DECODERS[each.model][0](row))
                             else:
                                 result.append(self.perform(each))
                     else:
