@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context, copy_context
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from forgedb.drivers.sqlite.connection import SqliteConnection
+from forgedb.drivers.task_threads import carry_out, settle
 from forgedb.operations.call_timeout import LIMIT
 
 R = TypeVar("R")
@@ -37,25 +39,14 @@ class Job(Generic[R]):
 
     def run(self) -> None:
         """Do the work, in the thread."""
-        value: Any = None
-        error: BaseException | None = None
-        try:
-            value = self._work(self)
-        except BaseException as raised:  # noqa: BLE001 - raised again where it is awaited
-            error = raised
-        # If the loop was closed meanwhile, nothing waits for the result.
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._arrive, value, error)
+        carry_out(partial(self._work, self), self._loop, self._arrive)
 
     def _arrive(self, value: Any, error: BaseException | None) -> None:
         waiting = self.arrived
         if waiting.cancelled():
             # The task may not have been told yet that it is cancelled.
             waiting = self.ended = self.ended or self._loop.create_future()
-        if error is None:
-            waiting.set_result(value)
-        else:
-            waiting.set_exception(error)
+        settle(waiting, value, error)
 
     async def wind_down(self) -> asyncio.Future[R]:
         """Interrupt the work until it has ended, also where the task is cancelled once more."""
