@@ -20,7 +20,7 @@ from forgedb.migrations.history import (
     History,
     HistoryTable,
 )
-from forgedb.migrations.status import MigrationStatus, check_target, runner_of
+from forgedb.migrations.status import MigrationStatus, by_kind, check_target, runner_of
 from forgedb.operations.binding import SyncRunner
 from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps, now, run
@@ -174,7 +174,7 @@ class Migrator(MigrationStatus):
     def make(self, database: MigrationRunner, files: Sequence[MigrationFile]) -> None:
         """Apply these files to another database, which is empty.  Raises as migrate."""
         other = self.on(database)
-        other._files, other._progress = [*files], None
+        other._files, other._progress = by_kind(files), None
         # In the same schemas as here, which needn't be on the other database's search_path.
         home = self._database.read(self._place.find(self._table.name))
         for text in home.made_with():
@@ -190,7 +190,7 @@ class Migrator(MigrationStatus):
         Raises UsageError (no such unfinished file), MigrationError, Conflict (an index is INVALID,
         or the server is still at a statement of the file), LockTimeout.
         """
-        begun = next((each for each in self.unfinished() if each.version == version), None)
+        begun = self._history().begun_of(version)
         if begun is None:
             raise UsageError(f"migration {version} isn't unfinished: there is nothing to resolve")
         found = [each for each in load(self.directory) if each.version == version]

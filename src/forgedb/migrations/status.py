@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
+from forgedb.drivers import misuse
 from forgedb.errors import InvalidValue, UsageError
 from forgedb.handle import Handle
 from forgedb.migrations.applied import AppliedMigration
@@ -46,6 +47,9 @@ LOCK_WAIT_SECONDS = 3.0
 LOCK_WAIT_SECONDS_MIN = 0.001
 SECONDS_MAX = 86_400.0
 
+Files: TypeAlias = tuple[list[MigrationFile], list[MigrationFile]]
+"""The numbered files of a folder, and the repeatable ones."""
+
 
 class MigrationStatus:
     """A folder of migrations beside a database's history of them."""
@@ -68,9 +72,9 @@ class MigrationStatus:
         self._database = runner_of(database)
         self.directory = directory_for(directory, self._database.dialect)
         self._given = directory, table
-        self._files: list[MigrationFile] | None = None
+        self._files: Files | None = None
         """The files, where they were read for the next run already."""
-        self._checked: list[MigrationFile] | None = None
+        self._checked: Files | None = None
         self._scripts: dict[str, Script] = {}
         """The files that were parsed, by checksum."""
         self._is_folders = directory is not None
@@ -121,7 +125,7 @@ class MigrationStatus:
         Raises MigrationError (a file can't be read, the files' history is in another place, or the
         history in forgedb's own table is another folder's).
         """
-        numbered, repeatable = _parted(self._load())
+        numbered, repeatable = self._load()
         history = self._history(numbered)
         if not self._is_folders:
             # Otherwise a file of forgedb's would be reported as edited.
@@ -148,7 +152,7 @@ class MigrationStatus:
     ) -> list[MigrationFile]:
         self._checked = self._load() if self._files is None else self._files
         self._files = None
-        files, repeatable = _parted(self._checked)
+        files, repeatable = self._checked
         check_target(files, target, self.directory)
         history = self._history(files, writing=writing, beginning=beginning or writing)
         self._refuse_others(files, history)
@@ -162,14 +166,14 @@ class MigrationStatus:
             return lacking
         return [each for each in lacking if each.version <= target]
 
-    def _load(self) -> list[MigrationFile]:
-        """The folder's files, the repeatable ones last."""
-        files, repeatable = load_all(self.directory)
-        if not repeatable:
-            return files
-        from forgedb.migrations.repeatable import in_order
+    def _load(self) -> Files:
+        """The folder's files, the repeatable ones in the order in which they run."""
+        numbered, repeatable = load_all(self.directory)
+        if repeatable:
+            from forgedb.migrations.repeatable import in_order
 
-        return [*files, *in_order(repeatable, self._database.dialect)]
+            repeatable = in_order(repeatable, self._database.dialect)
+        return numbered, repeatable
 
     def _repeatable_states(self, files: Sequence[MigrationFile]) -> list[MigrationState]:
         from forgedb.migrations.repeatable import compare_repeatable
@@ -346,7 +350,7 @@ class MigrationStatus:
         )
 
 
-def _parted(files: Sequence[MigrationFile]) -> tuple[list[MigrationFile], list[MigrationFile]]:
+def by_kind(files: Sequence[MigrationFile]) -> Files:
     """The numbered files, and the repeatable ones."""
     numbered = [migration for migration in files if not migration.is_repeatable]
     return numbered, [migration for migration in files if migration.is_repeatable]
@@ -371,7 +375,7 @@ def runner_of(database: Handle[SyncRunner] | SyncRunner) -> MigrationRunner:
             " AsyncMigrator, and await what that does"
         )
     if not isinstance(runner, MigrationRunner):
-        raise UsageError("a migration isn't part of a transaction: use the database's own handle")
+        raise misuse.not_in_a_transaction("a migration")
     return runner
 
 
