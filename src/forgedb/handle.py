@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic
 from forgedb.drivers.url import DatabaseUrl, parse_url, url_from_environment
 from forgedb.errors import InvalidValue
 from forgedb.limits import ACTOR_CHARS_MAX, REASON_CHARS_MAX, REQUEST_ID_CHARS_MAX
-from forgedb.operations.binding import Context, FirstWrite, H_co
+from forgedb.operations.binding import Clock, Context, FirstWrite, H_co
 from forgedb.operations.steps import Steps
 from forgedb.validation import check_ip_address, check_name, check_optional_text, check_time
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 CLOCK_YEAR_MIN, CLOCK_YEAR_MAX = 2, 9997
 """Up to a year is added to the clock's time for leases, intervals and runs."""
-
-Clock = Callable[[], datetime] | None
 
 
 class Handle(Generic[H_co]):

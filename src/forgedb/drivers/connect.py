@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from forgedb.errors import UsageError
-from forgedb.operations.binding import AsyncRunner, FirstWrite, SchemaCheck, SyncRunner
+from forgedb.operations.binding import AsyncRunner, Clock, FirstWrite, SchemaCheck, SyncRunner
 
 if TYPE_CHECKING:
     from forgedb.drivers.url import DatabaseUrl
-
-Clock = Callable[[], datetime] | None
 
 
 class ConnectOptions(TypedDict, total=False):

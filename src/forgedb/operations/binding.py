@@ -39,6 +39,7 @@ from forgedb.operations.old_spellings import refuse_by_place
 from forgedb.operations.steps import Steps
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from inspect import Signature
 
     from forgedb.operations.topics import Topic
@@ -51,6 +52,9 @@ D = TypeVar("D", bound="Dao[Any]")
 H_co = TypeVar("H_co", bound="SyncRunner | AsyncRunner", covariant=True)
 
 Mode: TypeAlias = Literal["read", "query", "snapshot", "write"]
+
+Clock: TypeAlias = "Callable[[], datetime] | None"
+"""What gives every time, in place of the database's own clock."""
 
 SchemaCheck: TypeAlias = "Callable[[Dialect, Mode], Steps[bool]]"
 """Raises if the schema doesn't fit this code; True means that no further check is needed."""
@@ -195,9 +199,15 @@ class AsyncRunner(ABC):
     is_transaction = False
     schema_ready = False
     """Whether require_schema needn't be called any more."""
+    _schema_check: SchemaCheck | None = None
 
-    @abstractmethod
-    async def require_schema(self, mode: Mode) -> None: ...
+    async def require_schema(self, mode: Mode) -> None:
+        await self.check_schema(self, mode)
+
+    async def check_schema(self, through: AsyncRunner, mode: Mode) -> None:
+        """As require_schema, asked through an open transaction."""
+        if not self.schema_ready and self._schema_check is not None:
+            self.schema_ready = await through.read(self._schema_check(self.dialect, mode))
 
     @abstractmethod
     async def read(self, steps: Steps[R]) -> R: ...

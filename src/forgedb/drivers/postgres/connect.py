@@ -6,14 +6,14 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from forgedb.drivers.postgres.options import PostgresOptions
-from forgedb.drivers.postgres.pool import AwaitedPool, BlockingPool, Clock
+from forgedb.drivers.postgres.pool import AwaitedPool, BlockingPool
 from forgedb.drivers.postgres.runner import PostgresRunner
 from forgedb.drivers.postgres.timelines import Timelines
 from forgedb.drivers.python_calls import calling
 from forgedb.drivers.reentrant_locks import TaskLock, ThreadLock
 from forgedb.drivers.sync_facade import SyncFacade, finish
 from forgedb.drivers.waiters import TaskWaiter, ThreadWaiter
-from forgedb.operations.binding import FirstWrite, SchemaCheck
+from forgedb.operations.binding import Clock, FirstWrite, SchemaCheck
 from forgedb.operations.call_timeout import as_long_as_it_lives
 from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps

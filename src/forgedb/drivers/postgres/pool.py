@@ -6,8 +6,7 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Generator
-from datetime import datetime
+from collections.abc import Coroutine, Generator
 from types import coroutine
 from typing import Any, LiteralString
 from weakref import WeakSet
@@ -35,10 +34,9 @@ from forgedb.drivers.postgres.timeouts import Patient, PatientAsyncConnection, P
 from forgedb.drivers.postgres.values import ADAPTERS
 from forgedb.drivers.sync_facade import finish
 from forgedb.errors import Unavailable
+from forgedb.operations.binding import Clock
 from forgedb.operations.call_timeout import LEAVING_SECONDS, at_most, for_a_turn
 from forgedb.operations.cancellation import stop_if_told
-
-Clock = Callable[[], datetime] | None
 
 TIMES_AS_READ = "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO'"
 """Set whatever the role's or database's own default is.  PgBouncer keeps both for each client."""

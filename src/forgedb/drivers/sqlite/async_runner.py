@@ -69,14 +69,6 @@ class AsyncSqliteRunner(AsyncRunner):
         self._inner.close()
         self.threads.close()
 
-    async def require_schema(self, mode: Mode) -> None:
-        await self.check_schema(self, mode)
-
-    async def check_schema(self, through: AsyncRunner, mode: Mode) -> None:
-        """As require_schema, asked through an open transaction."""
-        if not self.schema_ready and self._schema_check is not None:
-            self.schema_ready = await through.read(self._schema_check(self.dialect, mode))
-
     async def read(self, steps: Steps[R]) -> R:
         if self._in_transaction:
             self._refuse_outer_use()
