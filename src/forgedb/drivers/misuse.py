@@ -36,12 +36,5 @@ def not_in_a_transaction(what: str) -> UsageError:
     return UsageError(f"{what} isn't part of a transaction: use the database's own handle")
 
 
-def no_pause() -> UsageError:
-    return UsageError(
-        "waiting for a lease isn't part of a transaction, which would keep others waiting, on"
-        " SQLite even who has the lease: wait with the database's own handle, or without wait="
-    )
-
-
 def closes_by_itself() -> UsageError:
     return UsageError("a transaction ends with its block: close the database after it")

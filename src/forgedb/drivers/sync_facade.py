@@ -30,6 +30,7 @@ class SyncFacade(SyncRunner):
         self._inner = inner
         self.dialect = inner.dialect
         self.first_write = inner.first_write
+        self.is_transaction = inner.is_transaction
 
     def __repr__(self) -> str:
         return f"SyncFacade({self._inner!r})"

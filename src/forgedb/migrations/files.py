@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from forgedb.errors import MigrationError
+from forgedb.limits import INTEGER_MAX
 from forgedb.migrations.applied import REPEATABLE
 from forgedb.migrations.checksum import digest, text_of
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
 """The folders for each database's own files."""
-
-VERSION_MAX = 2**63 - 1
-"""What both databases hold."""
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 
@@ -159,8 +157,8 @@ def _read(directory: str, name: str) -> MigrationFile:
             " lower case: rename it",
         )
     version = REPEATABLE if parsed[1] is None else int(parsed[1])
-    if version > VERSION_MAX:
-        raise refused(name, f"its number is beyond {VERSION_MAX}: give it the next one")
+    if version > INTEGER_MAX:
+        raise refused(name, f"its number is beyond {INTEGER_MAX}: give it the next one")
     path = os.path.join(directory, name)
     try:
         with open(path, "rb", buffering=0) as file:

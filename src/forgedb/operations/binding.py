@@ -118,6 +118,7 @@ class SyncRunner(ABC):
 
     dialect: Dialect
     first_write = FirstWrite()
+    is_transaction = False
 
     @abstractmethod
     def require_schema(self, mode: Mode) -> None:

@@ -58,6 +58,8 @@ HELD = LeaseHeld(lease_of(REPOSITORY), TERM, is_mine=False)
 class Desk:
     """Where leases are asked for and given back; each answer is given once, the last for ever."""
 
+    is_transaction = False
+
     def __init__(self, *answers: BaseException | None, wait: float = 0) -> None:
         self.answers = [*answers]
         self.releasing: BaseException | None = None

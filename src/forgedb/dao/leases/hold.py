@@ -216,8 +216,15 @@ class Hold(Generic[H_co]):
 
     def _listening(self) -> Any:
         """A context manager that gives the function to wait with; None where ``wait`` is zero."""
-        topic = ends_of(self._repository_id)
-        return self._runner.listen(topic) if self._wait else nullcontext()
+        if not self._wait:
+            return nullcontext()
+        if self._runner.is_transaction:
+            raise UsageError(
+                "waiting for a lease isn't part of a transaction, which would keep others waiting,"
+                " on SQLite even who has the lease: wait with the database's own handle, or without"
+                " wait="
+            )
+        return self._runner.listen(ends_of(self._repository_id))
 
     def _begin(self) -> None:
         if not self._free.acquire(blocking=False):

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterator
 from contextlib import asynccontextmanager
 from math import inf
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from forgedb.drivers import misuse
 from forgedb.drivers.postgres.connection import PostgresConnection
@@ -346,9 +346,6 @@ class PostgresTransaction(AsyncRunner):
                 inner._open = False
             self._check()
             connection.release()
-
-    def listen(self, topic: Topic) -> NoReturn:
-        raise misuse.no_pause()
 
     async def backup(self, path: str) -> None:
         raise misuse.not_in_a_transaction("a backup")

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from forgedb.drivers import misuse
 from forgedb.drivers.pool import Pool
@@ -24,7 +24,6 @@ from forgedb.errors import Unavailable, UsageError
 from forgedb.operations.binding import AsyncRunner, FirstWrite, Mode, SchemaCheck, SyncRunner
 from forgedb.operations.call_timeout import for_a_turn
 from forgedb.operations.steps import Steps
-from forgedb.operations.topics import Topic
 
 R = TypeVar("R")
 
@@ -132,6 +131,7 @@ class AsyncSqliteTransaction(AsyncRunner):
     """An open transaction; tasks that share it use it one at a time."""
 
     dialect = "sqlite"
+    is_transaction = True
 
     def __init__(
         self,
@@ -193,9 +193,6 @@ class AsyncSqliteTransaction(AsyncRunner):
             finally:
                 inner._open = False
             self._checkout.keep_savepoint()
-
-    def listen(self, topic: Topic) -> NoReturn:
-        raise misuse.no_pause()
 
     async def backup(self, path: str) -> None:
         raise misuse.not_in_a_transaction("a backup")

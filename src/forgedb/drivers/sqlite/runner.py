@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from threading import get_ident
 from time import monotonic
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
@@ -30,7 +30,7 @@ from forgedb.operations.migration_runner import MigrationRunner
 from forgedb.operations.steps import Steps
 
 if TYPE_CHECKING:
-    from forgedb.operations.topics import Topic
+    pass
 
 R = TypeVar("R")
 
@@ -244,6 +244,7 @@ class SqliteTransaction(SyncRunner):
     """An open transaction; threads that share it use it one at a time."""
 
     dialect = "sqlite"
+    is_transaction = True
 
     def __init__(
         self,
@@ -296,9 +297,6 @@ class SqliteTransaction(SyncRunner):
             finally:
                 inner.end()
             checkout.use(lambda connection: connection.execute(RELEASE))
-
-    def listen(self, topic: Topic) -> NoReturn:
-        raise misuse.no_pause()
 
     def backup(self, path: str) -> None:
         raise misuse.not_in_a_transaction("a backup")
